@@ -1,0 +1,1 @@
+"""Transfer learning with a headless network and a linear classifier."""

@@ -1,0 +1,5 @@
+"""Small helpers that use the standard library and numpy only."""
+
+from pyimagesearch.utils.errors import InputError
+
+__all__ = ["InputError"]

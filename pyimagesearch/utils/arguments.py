@@ -1,0 +1,47 @@
+"""Types of command line arguments, and what every script's parser shares."""
+
+import argparse
+import os
+
+
+def positive_int(text: str) -> int:
+    """Read an integer of at least 1.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If `text` is anything else.
+    """
+    return _integer_from(text, 1)
+
+
+def seed(text: str) -> int:
+    """Read an integer of at least 0."""
+    return _integer_from(text, 0)
+
+
+def jobs(text: str) -> int:
+    """Read a number of threads: at least 1, or -1 for the cores there are."""
+    if text == "-1":
+        return available_cores()
+    try:
+        return _integer_from(text, 1)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or -1 for all cores") from error
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _integer_from(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from error
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number} is too small: expected at least {least}")
+    return number

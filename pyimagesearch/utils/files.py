@@ -1,0 +1,135 @@
+"""Replacing a file so that nobody ever sees half of it."""
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyimagesearch.utils.errors import InputError
+
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file under another name and give it its own when it is whole.
+
+    Parameters
+    ----------
+    path : Path
+        The file to make or to replace. Of a link, the file it points to is
+        replaced and the link stays.
+
+    Yields
+    ------
+    Path
+        An empty file in the same folder, with the same suffix, to be written
+        by the caller. When the block ends it is flushed to the disk and takes
+        the place of `path`, with the permissions `path` had, or the user's
+        default ones. When the block raises it is removed, and `path` is as
+        it was.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or cannot be written to, if `path` is
+        something else than a plain file, or if the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> report = Path(tempfile.mkdtemp()) / "report.txt"
+    >>> with replacing(report) as unfinished:
+    ...     _ = unfinished.write_text("whole")
+    >>> report.read_text()
+    'whole'
+    """
+    path = Path(path)
+    target = Path(os.path.realpath(path))
+    temporary = _create_beside(target, path)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(target)
+        _sync(target.parent)  # the folder holds the name: without this the rename may be lost
+    except OSError as error:
+        if error.errno not in DISK_IS_FULL:
+            raise
+        raise InputError(
+            f"cannot write '{path}': {error.strerror}; make room, or give another output"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that `replacing` could not write, before hours are spent.
+
+    The missing folders above it are created.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is to be written later.
+
+    Raises
+    ------
+    InputError
+        As `replacing` would.
+    """
+    path = Path(path)
+    make_parents(path)
+    _create_beside(Path(os.path.realpath(path)), path).unlink()
+
+
+def make_parents(path: Path) -> None:
+    """Create the folder of a file that is to be written, and those above it.
+
+    Raises
+    ------
+    InputError
+        If that cannot be done.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot create folder '{path.parent}': {error.strerror}; give another output"
+        ) from error
+
+
+def _create_beside(target: Path, named: Path) -> Path:
+    """Create the empty temporary file, in the words of the user if it fails."""
+    try:
+        if not target.parent.is_dir():
+            raise InputError(f"'{named.parent}' is not a folder: create it, or give another output")
+        if target.exists() and not target.is_file():
+            raise InputError(f"'{named}' is not a plain file: give the name of a file to write")
+        return _create(target)
+    except OSError as error:
+        raise InputError(
+            f"cannot write in folder '{named.parent}': {error.strerror}; "
+            "change its permissions, or give another output"
+        ) from error
+
+
+def _create(target: Path) -> Path:
+    # The start of the name tells whose a leftover is after a power cut; the
+    # whole of a long name would leave no room for the random part.
+    temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")
+    # Mode 0o666 is narrowed by the umask, as it is for every new file.
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    if target.exists():
+        temporary.chmod(target.stat().st_mode & 0o777)
+    return temporary
+
+
+def _sync(path: Path) -> None:
+    """Return once a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,61 @@
+"""A tiny folder of labelled pictures, and a network of three lines."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from draw import draw_images
+
+from pyimagesearch.nn import Description, Weights
+
+N_IMAGES = 5  # of each class
+CLASSES = ("cats", "dogs", "pandas")
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Draw 3 classes of 5 pictures, each class in a colour of its own."""
+    folder = tmp_path / "images"
+    draw_images(folder, CLASSES, N_IMAGES)
+    return folder
+
+
+def fake_network(batch_size: int = 2, concurrent: bool = True, delay_s: float = 0.0):
+    """Return a network whose features are the first 24 red values of a picture."""
+    import time
+
+    def compute(batch: np.ndarray) -> np.ndarray:
+        time.sleep(delay_s * len(batch))
+        return batch[:, 0, :24, 0].astype(np.float32)
+
+    network = SimpleNamespace(
+        description=Description(
+            name="fake",
+            layer="last",
+            input_size=(32, 32),
+            feature_shape=(2, 3, 4),
+            preprocessing="none",
+            weights=Weights("none", "0" * 64),
+        ),
+        engine="fake",
+        why="a test",
+        batch_size=batch_size,
+        concurrent=concurrent,
+        preprocess=lambda pixels: pixels,
+    )
+    return _Callable(compute, network)
+
+
+class _Callable:
+    def __init__(self, compute, network):
+        self.__dict__.update(vars(network))
+        self._compute = compute
+
+    def __call__(self, batch):
+        return self._compute(batch)
+
+
+def start_fake(*_, **options):
+    """Stand in for `pyimagesearch.nn.start_loading`."""
+    return lambda: fake_network(**options)

@@ -1,0 +1,34 @@
+"""Draw a small folder of labelled pictures, to try the scripts on.
+
+python tests/draw.py demo/images
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = (80, 64)  # height, width in pixels
+
+
+def draw_images(folder: Path, classes: Sequence[str], n_images: int, seed: int = 0) -> None:
+    """Draw `n_images` noisy pictures a class, with stripes that tell the classes apart."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.indices(SIZE)
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        angle = np.pi * number / len(classes)
+        waves = np.sin((rows * np.cos(angle) + columns * np.sin(angle)) / 3)
+        for i in range(n_images):
+            noise = rng.normal(0, 30, (*SIZE, 3))
+            pixels = 128 + 70 * waves[..., None] + noise
+            picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            picture.save(folder / name / f"{name}_{i:03}.jpg")
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    if not target.exists():
+        draw_images(target, ("diagonals", "horizontals", "verticals"), n_images=20)

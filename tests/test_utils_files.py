@@ -1,0 +1,176 @@
+import errno
+import os
+import stat
+
+import pytest
+
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.files import replacing
+
+
+@pytest.fixture
+def umask():
+    """Set the umask for a test."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def permissions(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_file_appears_when_the_block_ends(tmp_path):
+    target = tmp_path / "report.json"
+
+    with replacing(target) as unfinished:
+        unfinished.write_text("whole")
+        assert not target.exists()
+
+    assert target.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_old_file_is_there_until_the_block_ends(tmp_path):
+    target = tmp_path / "report.json"
+    target.write_text("old")
+
+    with replacing(target) as unfinished:
+        unfinished.write_text("new")
+        assert target.read_text() == "old"
+
+    assert target.read_text() == "new"
+
+
+def test_whoever_reads_the_old_file_meanwhile_reads_it_to_its_end(tmp_path):
+    target = tmp_path / "report.json"
+    target.write_text("old")
+
+    with target.open() as reader:
+        with replacing(target) as unfinished:
+            unfinished.write_text("new")
+        assert reader.read() == "old"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, PermissionError])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    target = tmp_path / "report.json"
+    target.write_text("old")
+
+    def write_half():
+        with replacing(target) as unfinished:
+            unfinished.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", ["plot.svg", "model.cpickle", "name", "a" * 250 + ".svg"])
+def test_the_unfinished_file_lies_beside_the_target_with_its_suffix(tmp_path, name):
+    target = tmp_path / name
+
+    with replacing(target) as unfinished:
+        assert unfinished.parent == target.parent
+        assert unfinished.suffix == target.suffix
+        assert unfinished != target
+
+    assert target.exists()
+
+
+def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path, umask):
+    umask(0o027)
+
+    with replacing(tmp_path / "report.json"):
+        pass
+
+    assert permissions(tmp_path / "report.json") == 0o640
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_a_replaced_file_keeps_its_permissions_from_the_first_byte_on(tmp_path, umask, mode):
+    umask(0o022)
+    target = tmp_path / "report.json"
+    target.touch()
+    target.chmod(mode)
+
+    with replacing(target) as unfinished:
+        assert permissions(unfinished) == mode
+
+    assert permissions(target) == mode
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "elsewhere" / "report.json", tmp_path / "link.json"
+    target.parent.mkdir()
+    link.symlink_to(target)
+
+    with replacing(link) as unfinished:
+        unfinished.write_text("whole")
+
+    assert link.is_symlink()
+    assert target.read_text() == "whole"
+
+
+def test_the_file_is_on_the_disk_before_it_is_named_and_its_name_after(tmp_path, monkeypatch):
+    target = tmp_path / "report.json"
+    steps = []
+
+    def fsync(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        steps.append(("folder" if is_folder else "file", target.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with replacing(target) as unfinished:
+        unfinished.write_text("whole")
+
+    assert steps == [("file", False), ("folder", True)]
+
+
+@pytest.mark.parametrize("name", ["missing/report.json", "file/report.json"])
+def test_a_missing_folder_is_the_users_mistake(tmp_path, name):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match="' is not a folder: create it, or") as caught:
+        replacing(tmp_path / name).__enter__()
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_in_the_files_place_is_the_users_mistake(tmp_path):
+    with pytest.raises(InputError, match=f"'{tmp_path}' is not a plain file: give the name"):
+        replacing(tmp_path).__enter__()
+
+
+@pytest.fixture
+def closed_folder(tmp_path):
+    """Return a folder in which this process cannot write, even when it is root's."""
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(user)
+
+
+def test_a_folder_without_permission_is_the_users_mistake(closed_folder):
+    with pytest.raises(InputError, match=r"cannot write in folder '.*': Permission denied; change"):
+        replacing(closed_folder / "report.json").__enter__()
+
+
+def test_a_full_disk_is_said_in_one_line_and_leaves_the_old_file(tmp_path):
+    target = tmp_path / "report.json"
+    target.write_text("old")
+
+    with (
+        pytest.raises(InputError, match=r"cannot write '.*report\.json': No space left on device;"),
+        replacing(target),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
