@@ -1,0 +1,449 @@
+"""Stream labelled rows of any shape into one HDF5 file."""
+
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from pyimagesearch.io import partialfile, rowchecks
+from pyimagesearch.io.provenance import differences
+from pyimagesearch.utils import InputError
+
+UNWRITTEN = -1  # the label of a row that is not there yet
+FLUSH_SECONDS = 10.0  # a kill may cost this much work, and one batch, but no more
+OVERHEAD_BYTES = 2**16  # more than HDF5 needs beside the data: 4 to 12 kB
+BLOCK_BYTES = 16 * 2**20  # rows are stacked and written in pieces of this size
+
+
+class HDF5DatasetWriter:
+    """Buffer rows and labels in memory, and append them to an HDF5 file.
+
+    The file has a dataset `dataKey` of shape `dims`, a dataset ``labels`` of
+    shape ``(dims[0],)`` (int64) and, once `storeClassLabels` has been called,
+    ``label_names`` of shape ``(n_classes,)`` (variable-length UTF-8).
+
+    The rows are collected in ``<outputPath>.partial``; `close` moves it to
+    `outputPath` when every row is there, so a file of that name is whole.
+    Rows reach the disk before their labels, and a row that is not there has
+    the label -1: after a kill at any moment, each row whose label is 0 or
+    more is right, and ``resume=True`` goes on at the first that is not.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        Shape of the whole dataset; the first number counts the rows.
+    outputPath : str or Path
+        The file to make. It must not exist.
+    dataKey : str
+        Name of the dataset that holds the rows.
+    bufSize : int
+        How many rows are buffered before they are written. Rows that have
+        waited for 10 seconds are written with the next `add` anyway.
+    dtype : dtype
+        Number type of the rows in the file.
+    provenance : mapping, optional
+        What JSON can hold of where the rows come from: stored as the
+        attribute ``provenance`` of the dataset `dataKey`.
+    resume : bool
+        Go on with the ``.partial`` of an earlier run, where there is one.
+        Its shape, its dtype and its provenance must be the same, except for
+        the date and the versions, which stay those of the first run.
+
+    Attributes
+    ----------
+    db : h5py.File
+        The open file.
+    data, labels : h5py.Dataset
+        The rows and their labels.
+    buffer : dict
+        The rows (``"data"``) and labels (``"labels"``) not yet written.
+    bufSize : int
+        As given.
+    idx : int
+        How many rows are safely in the file.
+
+    Raises
+    ------
+    InputError
+        A ValueError: if an argument is wrong, `outputPath` exists, an earlier
+        ``.partial`` is in the way or does not match, another process is
+        writing, or the disk cannot hold the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = folder.name + "/pictures.hdf5"
+    >>> with HDF5DatasetWriter((3, 32, 32, 3), path, dtype="uint8") as writer:
+    ...     writer.storeClassLabels(["cats", "dogs"])
+    ...     writer.add(np.zeros((3, 32, 32, 3), np.uint8), [0, 1, 1])
+    >>> with h5py.File(path) as db:
+    ...     print(list(db), db["images"].shape, db["labels"][:])
+    ['images', 'label_names', 'labels'] (3, 32, 32, 3) [0 1 1]
+    >>> folder.cleanup()
+    """
+
+    def __init__(
+        self,
+        dims: Sequence[int],
+        outputPath: str | os.PathLike[str],
+        dataKey: str = "images",
+        bufSize: int = 1000,
+        *,
+        dtype: DTypeLike = "float32",
+        provenance: Mapping[str, object] | None = None,
+        resume: bool = False,
+    ):
+        self.db = None
+        self.outputPath = Path(outputPath)
+        self.partialPath = partialfile.partial_path(self.outputPath)
+        self.dims = rowchecks.checked_dims(dims)
+        self.dataKey = rowchecks.checked_key(dataKey)
+        self.dtype = rowchecks.checked_dtype(dtype)
+        if bufSize < 1:
+            raise InputError(f"bufSize is {bufSize}: expected a number of rows, at least 1")
+        self.bufSize = bufSize
+        self.provenance = provenance
+        self.buffer = {"data": [], "labels": []}
+        self.idx = 0
+        self._failed = False
+        self._last_flush = time.monotonic()
+
+        partialfile.check_new_output(self.outputPath)
+        if not os.path.lexists(self.partialPath):
+            self._create(classLabels=None)
+        elif resume:
+            self._reopen()
+        else:
+            raise InputError(
+                f"'{self.partialPath}' holds an unfinished run: "
+                "pass resume=True to go on with it, or delete it to start again"
+            )
+
+    def add(self, rows: ArrayLike, labels: ArrayLike) -> None:
+        """Append rows with their labels; write the buffer when it is full.
+
+        Parameters
+        ----------
+        rows : array-like, shape (n_rows, *dims[1:])
+            Numbers that the file's dtype can hold. They are copied.
+        labels : array-like of int, shape (n_rows,)
+            Class indices, 0 or more.
+
+        Raises
+        ------
+        InputError
+            If the writer is closed, or shapes, lengths or values do not fit.
+            Nothing has been buffered or written then.
+        """
+        self._check_open()
+        rows = rowchecks.checked_rows(rows, self.dims[1:], self.dtype)
+        labels = rowchecks.checked_labels(labels)
+        if len(rows) != len(labels):
+            raise InputError(
+                f"rows and labels differ in length: {len(rows)} rows, {len(labels)} labels"
+            )
+        taken = self.idx + len(self.buffer["data"])
+        if taken + len(rows) > self.dims[0]:
+            raise InputError(
+                f"cannot add {len(rows)} rows to '{self.outputPath}': "
+                f"{taken} of {self.dims[0]} are already in"
+            )
+        self.buffer["data"].extend(rows)
+        self.buffer["labels"].extend(labels)
+        overdue = time.monotonic() - self._last_flush >= FLUSH_SECONDS
+        if len(self.buffer["data"]) >= self.bufSize or overdue:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the buffered rows, and return when they are on the disk.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written, because the disk is full, say. The
+            rows written before are safe.
+        """
+        self._check_open()
+        self._last_flush = time.monotonic()
+        # An `add` that was interrupted may have left more rows than labels.
+        n_rows = len(self.buffer["labels"])
+        if not n_rows:
+            return
+        end = self.idx + n_rows
+        try:
+            self._write_rows(n_rows)
+            # Only now may the labels say that the rows are there.
+            partialfile.sync(self.db)
+            self.labels[self.idx : end] = np.asarray(self.buffer["labels"], np.int64)
+            partialfile.sync(self.db)
+        except OSError as error:
+            self._failed = True
+            raise InputError(
+                f"cannot write to '{self.partialPath}': {partialfile.reason(error)}"
+            ) from error
+        self.idx, self.buffer = end, {"data": [], "labels": []}
+
+    def storeClassLabels(self, classLabels: Iterable[str]) -> None:
+        """Store the names of the classes, before the rows or after them.
+
+        A file never changes its structure once it holds rows, so afterwards
+        the rows are copied to a new file: before is better where they are
+        many.
+
+        Parameters
+        ----------
+        classLabels : iterable of str
+            The names, in the order of the labels 0, 1, 2, ...
+
+        Raises
+        ------
+        InputError
+            If other names are stored already, or a name is not UTF-8.
+        """
+        self._check_open()
+        names = [rowchecks.checked_name(name) for name in classLabels]
+        if not names:
+            raise InputError("no class labels: expected at least one name")
+        if "label_names" not in self.db:
+            self._create(classLabels=names)
+            return
+        stored = list(self.db["label_names"].asstr()[:])
+        if stored != names:
+            raise InputError(
+                f"'{self.partialPath}' has other class labels: "
+                f"{_shortened(stored)} recorded, {_shortened(names)} given"
+            )
+
+    def close(self) -> None:
+        """Write what is buffered, and move the file into place if it is whole.
+
+        With rows missing, the ``.partial`` stays and a warning says how many
+        it holds. Closing twice is harmless.
+
+        Raises
+        ------
+        InputError
+            If the last rows cannot be written, or the file cannot be moved.
+        """
+        if self.db is None:
+            return
+        try:
+            if not self._failed:
+                self.flush()
+            complete = self.idx == self.dims[0]
+            if complete:
+                self._publish()
+        except BaseException as error:
+            if not os.path.lexists(self.outputPath):
+                error.add_note(self._unfinished())
+            raise
+        finally:
+            self._release()
+        if not complete:
+            warnings.warn(self._unfinished(), stacklevel=2)
+
+    def __enter__(self) -> "HDF5DatasetWriter":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if error is None or self.db is None:
+            self.close()
+            return
+        try:
+            if not self._failed:
+                self.flush()
+        except InputError as failure:
+            error.add_note(str(failure))  # the first error is the one to report
+        finally:
+            self._release()
+            error.add_note(self._unfinished())
+
+    def __repr__(self) -> str:
+        state = "closed" if self.db is None else f"{len(self.buffer['data'])} buffered"
+        return (
+            f"<HDF5DatasetWriter '{self.outputPath}': "
+            f"{self.idx:,} of {self.dims[0]:,} rows, {state}>"
+        )
+
+    def _create(self, classLabels: list[str] | None) -> None:
+        """Make a new ``.partial`` with what is known, and take over its rows."""
+        if self.db is not None and self.idx == 0:
+            # Nothing to take over: make room first, space for two may be missing.
+            self.partialPath.unlink()
+            self._release()
+        temporary = self.partialPath.with_name(self.partialPath.name + ".new")
+        lock = partialfile.lock(temporary, os.O_RDWR | os.O_CREAT)
+        db = None
+        try:
+            if self.db is None and os.path.lexists(self.partialPath):
+                raise InputError(f"'{self.partialPath}' has just been made by another run")
+            partialfile.require_room(lock, *self._sizes(classLabels))
+            db = partialfile.open_hdf5(temporary, "w")
+            self._lay_out(db, classLabels)
+            self._copy_rows(db)
+            partialfile.move_into_place(temporary, self.partialPath)
+            self._adopt(db, lock)
+        except BaseException as error:
+            if self.idx and not temporary.exists():
+                self._adopt(db, lock)  # it is the ``.partial`` now: go on with it
+            else:
+                temporary.unlink(missing_ok=True)
+                partialfile.abandon(db)
+                os.close(lock)
+            if isinstance(error, OSError):
+                n_bytes, _ = self._sizes(classLabels)
+                raise InputError(
+                    f"cannot make '{self.partialPath}' ({n_bytes / 1e6:,.0f} MB): "
+                    f"{partialfile.reason(error)}; make room, or give another output"
+                ) from error
+            raise
+
+    def _sizes(self, classLabels: list[str] | None) -> tuple[int, int]:
+        """Return how large the file gets, at most, and how much of that is not rows."""
+        texts = [json.dumps(self.provenance), *(classLabels or [])]
+        others = sum(64 + 2 * len(text.encode()) for text in texts)
+        others += self.dims[0] * np.dtype(np.int64).itemsize + OVERHEAD_BYTES
+        return math.prod(self.dims) * self.dtype.itemsize + others, others
+
+    def _lay_out(self, db: h5py.File, classLabels: list[str] | None) -> None:
+        # A write that fails when a dataset is closed is lost without a word, so
+        # that all of them stay open until everything is on the disk.
+        datasets = [partialfile.create_dataset(db, self.dataKey, self.dims, self.dtype)]
+        if self.provenance is not None:
+            datasets[0].attrs["provenance"] = json.dumps(self.provenance)
+        shape = self.dims[:1]
+        datasets.append(partialfile.create_dataset(db, "labels", shape, np.int64, UNWRITTEN))
+        if classLabels is not None:
+            dtype = h5py.string_dtype()
+            datasets.append(db.create_dataset("label_names", data=classLabels, dtype=dtype))
+        partialfile.sync(db)
+        partialfile.reserve(db)
+
+    def _copy_rows(self, db: h5py.File) -> None:
+        data, labels = db[self.dataKey], db["labels"]  # open until they are synced
+        step = self._rows_a_block()
+        for start in range(0, self.idx, step):
+            block = slice(start, min(start + step, self.idx))
+            data[block] = self.data[block]
+            labels[block] = self.labels[block]
+        partialfile.sync(db)
+
+    def _reopen(self) -> None:
+        """Go on with the ``.partial`` of an earlier run, if it is the same."""
+        lock = partialfile.lock(self.partialPath)
+        db = None
+        try:
+            partialfile.check_new_output(self.outputPath)  # not finished in the meantime
+            if not h5py.is_hdf5(self.partialPath):
+                raise InputError(self._not_ours())
+            db = partialfile.open_hdf5(self.partialPath, "r+")
+            self._check_same(db)
+            missing = np.flatnonzero(db["labels"][:] < 0)
+        except BaseException as error:
+            partialfile.abandon(db)
+            os.close(lock)
+            if isinstance(error, InputError) or not isinstance(error, Exception):
+                raise
+            # Of a damaged file h5py raises whatever comes to hand.
+            raise InputError(
+                f"cannot go on with '{self.partialPath}': {partialfile.reason(error)}; "
+                "delete it to start again"
+            ) from error
+        self._adopt(db, lock)
+        self.idx = int(missing[0]) if len(missing) else self.dims[0]
+
+    def _check_same(self, db: h5py.File) -> None:
+        """Refuse to mix the rows of two different runs in one file."""
+        if not (_is_ours(db.get(self.dataKey)) and _is_ours(db.get("labels"))):
+            raise InputError(self._not_ours())
+        data = db[self.dataKey]
+        if db["labels"].shape != data.shape[:1]:
+            raise InputError(self._not_ours())
+        if "label_names" in db:
+            db["label_names"].asstr()[:]  # raises here rather than hours later
+        recorded = json.loads(data.attrs.get("provenance", "{}"))
+        recorded |= {"dims": str(data.shape), "dtype": str(data.dtype)}
+        now = json.loads(json.dumps(self.provenance or {}))
+        now |= {"dims": str(self.dims), "dtype": str(self.dtype)}
+        changes = differences(recorded, now)
+        if changes:
+            raise InputError(
+                f"cannot go on with '{self.partialPath}', which differs in {', '.join(changes)}: "
+                "use what is recorded, or delete the file to start again"
+            )
+
+    def _adopt(self, db: h5py.File, lock: int) -> None:
+        if self.db is not db:
+            self._release()
+        self.db, self._lock = db, lock
+        self.data, self.labels = db[self.dataKey], db["labels"]
+
+    def _write_rows(self, n_rows: int) -> None:
+        rows, step = self.buffer["data"][:n_rows], self._rows_a_block()
+        for start in range(0, len(rows), step):
+            block = np.stack(rows[start : start + step])
+            self.data[self.idx + start : self.idx + start + len(block)] = block
+
+    def _rows_a_block(self) -> int:
+        row_bytes = int(np.prod(self.dims[1:], dtype=np.int64)) * self.dtype.itemsize
+        return max(1, BLOCK_BYTES // max(1, row_bytes))
+
+    def _publish(self) -> None:
+        if os.path.lexists(self.outputPath):
+            raise InputError(
+                f"'{self.outputPath}' has appeared in the meantime and is left as it is: "
+                f"the complete file is '{self.partialPath}'"
+            )
+        with partialfile.explained(f"cannot move '{self.partialPath}' into place"):
+            partialfile.finish(self.db, self._lock)
+            partialfile.move_into_place(self.partialPath, self.outputPath)
+
+    def _release(self) -> None:
+        """Close the file, then give up its lock."""
+        if self.db is None:
+            return
+        db, self.db = self.db, None
+        partialfile.abandon(db)
+        os.close(self._lock)
+
+    def _not_ours(self) -> str:
+        return (
+            f"'{self.partialPath}' is not an unfinished file of '{self.dataKey}': "
+            "move it away, or delete it to start again"
+        )
+
+    def _unfinished(self) -> str:
+        return (
+            f"'{self.partialPath}' holds {self.idx:,} of {self.dims[0]:,} rows: "
+            "run the same again to resume"
+        )
+
+    def _check_open(self) -> None:
+        if self.db is None:
+            raise InputError(f"the writer of '{self.outputPath}' is closed: open a new one")
+        if self._failed:
+            raise InputError(
+                f"writing to '{self.partialPath}' failed before: close it, and resume it"
+            )
+
+
+def _shortened(names: list[str], most: int = 5) -> str:
+    text = ", ".join(map(repr, names[:most]))
+    return text if len(names) <= most else f"{text}, ... ({len(names):,} in all)"
+
+
+def _is_ours(dataset: object) -> bool:
+    """Tell whether rows can be written to it without changing metadata."""
+    return (
+        isinstance(dataset, h5py.Dataset)
+        and dataset.chunks is None
+        and dataset.id.get_offset() is not None
+    )

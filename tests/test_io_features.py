@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pyimagesearch.io import HDF5DatasetWriter, features, open_features
+from pyimagesearch.utils import InputError
+
+ROWS = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
+LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
+NAMES = ["cats", "dogs", "панда"]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "features.hdf5"
+    provenance = {"seed": 42, "paths": ["a", "b"]}
+    with HDF5DatasetWriter((10, 4), path, "features", provenance=provenance) as writer:
+        writer.storeClassLabels(NAMES)
+        writer.add(ROWS, LABELS)
+    return path
+
+
+def replace(path: Path, key: str, **dataset) -> None:
+    """Put another dataset in the place of one; without arguments, put nothing."""
+    with h5py.File(path, "r+") as db:
+        del db[key]
+        if dataset:
+            db.create_dataset(key, **dataset)
+
+
+def test_what_was_written_is_read(path):
+    with open_features(path) as file:
+        assert file.shape == (10, 4)
+        assert file.label_names == NAMES
+        assert file.labels.dtype == np.int64
+        np.testing.assert_array_equal(file.labels, LABELS)
+        assert file.provenance == {"seed": 42, "paths": ["a", "b"]}
+        rows = file.read(2, 7)
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows, ROWS[2:7])
+
+
+def test_blocks_cover_the_rows_once_and_in_order(path, monkeypatch):
+    monkeypatch.setattr(features, "BLOCK_BYTES", 3 * ROWS[0].nbytes)
+    with open_features(path) as file:
+        blocks = list(file.blocks(1, 9))
+    assert [(block.start, block.stop) for block, _ in blocks] == [(1, 4), (4, 7), (7, 9)]
+    np.testing.assert_array_equal(np.concatenate([rows for _, rows in blocks]), ROWS[1:9])
+
+
+def test_the_float64_file_of_the_chapter_is_read_as_float32(path):
+    replace(path, "features", data=ROWS.astype(np.float64))
+    replace(path, "labels", data=LABELS.astype(np.int32))
+    with open_features(path) as file:
+        rows = file.read(0, 10)
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows, ROWS)
+        assert file.provenance is None
+
+
+BAD_FILES = [
+    pytest.param("features", {}, "has no 'features' dataset: it holds 'label_names'", id="none"),
+    pytest.param("labels", {}, "has no 'labels' dataset", id="no labels"),
+    pytest.param("label_names", {}, "has no 'label_names' dataset", id="no names"),
+    pytest.param("features", {"data": np.zeros(10)}, "expected numbers, (rows, columns)", id="1-D"),
+    pytest.param("features", {"shape": (0, 4)}, "expected numbers", id="no rows"),
+    pytest.param("labels", {"data": LABELS[:9]}, "10 rows of features but 9 labels", id="short"),
+    pytest.param("labels", {"data": LABELS - 1}, "4 labels such as -1", id="unwritten rows"),
+    pytest.param("labels", {"data": LABELS + 1}, "3 labels such as 3", id="label without a name"),
+    pytest.param(
+        "labels", {"data": LABELS[:, None]}, "expected integers, (rows,)", id="2-D labels"
+    ),
+    pytest.param("label_names", {"data": [1, 2, 3]}, "expected names", id="numbers as names"),
+]
+
+
+@pytest.mark.parametrize(("key", "dataset", "message"), BAD_FILES)
+def test_a_dataset_that_does_not_fit_is_named(path, key, dataset, message):
+    replace(path, key, **dataset)
+    with pytest.raises(InputError) as caught, open_features(path):
+        pass
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with (
+        pytest.raises(InputError, match="no file"),
+        open_features(tmp_path / "gone.hdf5"),
+    ):
+        pass
+
+
+def test_an_unfinished_file_is_told_from_a_missing_one(path):
+    path.rename(path.with_name(path.name + ".partial"))
+    with pytest.raises(InputError, match="not finished"), open_features(path):
+        pass
+
+
+def test_a_folder_is_not_a_file_of_features(tmp_path):
+    with pytest.raises(InputError, match="is a folder"), open_features(tmp_path):
+        pass
+
+
+def test_a_text_file_is_not_a_file_of_features(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("not HDF5")
+    with pytest.raises(InputError, match="not an HDF5 file"), open_features(path):
+        pass
+
+
+def test_a_file_cut_short_is_told_from_another_kind(path):
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match="cut short"), open_features(path):
+        pass
+
+
+def test_provenance_that_is_not_json_is_refused(path):
+    with h5py.File(path, "r+") as db:
+        db["features"].attrs["provenance"] = "{"
+    with pytest.raises(InputError, match="not JSON"), open_features(path):
+        pass

@@ -1,0 +1,427 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pyimagesearch.io import HDF5DatasetWriter, hdf5datasetwriter
+from pyimagesearch.utils import InputError
+
+ROWS = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
+LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "features.hdf5"
+
+
+def partial(output: Path) -> Path:
+    return output.with_name(output.name + ".partial")
+
+
+def write(output: Path, n_rows: int = 10, **options) -> HDF5DatasetWriter:
+    """Open a writer of ten rows and add the first of them."""
+    writer = HDF5DatasetWriter((10, 4), output, dataKey="features", **options)
+    writer.add(ROWS[:n_rows], LABELS[:n_rows])
+    return writer
+
+
+def leave_unfinished(output: Path) -> None:
+    """Leave a ``.partial`` with the first four of ten rows."""
+    with pytest.warns(UserWarning, match="4 of 10"):
+        write(output, 4).close()
+
+
+def test_the_calls_of_the_chapter_work_as_they_stand(output):
+    dataset = HDF5DatasetWriter((10, 4), str(output), dataKey="features", bufSize=3)
+    dataset.storeClassLabels(np.array(["cats", "dogs", "panda"]))
+    for i in range(0, 10, 4):
+        dataset.add(ROWS[i : i + 4], list(LABELS[i : i + 4]))
+    dataset.close()
+    db = h5py.File(output, "r")
+    assert list(db.keys()) == ["features", "label_names", "labels"]
+    np.testing.assert_array_equal(db["features"][:], ROWS)
+    np.testing.assert_array_equal(db["labels"][:], LABELS)
+    assert [name.decode() for name in db["label_names"]] == ["cats", "dogs", "panda"]
+    db.close()
+
+
+def test_positional_arguments_come_in_the_order_of_the_chapter(output):
+    writer = HDF5DatasetWriter((10, 4), output, "rows", 7)
+    assert (writer.data.name, writer.bufSize) == ("/rows", 7)
+    with pytest.warns(UserWarning, match="0 of 10 rows"):
+        writer.close()
+
+
+def test_the_public_attributes_are_those_of_the_chapter(output):
+    with write(output) as writer:
+        assert isinstance(writer.db, h5py.File)
+        assert writer.data == writer.db["features"]
+        assert writer.labels == writer.db["labels"]
+        assert (writer.bufSize, writer.idx) == (1000, 0)
+        assert (len(writer.buffer["data"]), len(writer.buffer["labels"])) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("dims", "dtype"),
+    [
+        pytest.param((6, 32, 32, 3), "uint8", id="raw pictures"),
+        pytest.param((7, 784), "float32", id="flattened"),
+        pytest.param((5,), "float64", id="one number a row"),
+        pytest.param((4, 3), np.int16, id="int16"),
+    ],
+)
+def test_rows_of_any_shape_and_dtype_come_back_exactly(output, dims, dtype):
+    rows = np.random.default_rng(1).integers(0, 255, dims).astype(dtype)
+    with HDF5DatasetWriter(dims, output, bufSize=2, dtype=dtype) as writer:
+        for row in rows:
+            writer.add(row[None], [3])
+    with h5py.File(output) as db:
+        assert db["images"].dtype == np.dtype(dtype)
+        assert db["labels"].dtype == np.int64
+        np.testing.assert_array_equal(db["images"][:], rows)
+
+
+def test_the_default_dtype_is_float32(output):
+    write(output).close()
+    with h5py.File(output) as db:
+        assert db["features"].dtype == np.float32
+
+
+def test_label_names_may_be_in_any_script(output):
+    names = ["chats", "犬", "панда"]
+    with write(output) as writer:
+        writer.storeClassLabels(names)
+    with h5py.File(output) as db:
+        assert list(db["label_names"].asstr()[:]) == names
+
+
+@pytest.mark.parametrize("n_before", [0, 4, 10])
+def test_label_names_may_be_stored_at_any_time(output, n_before):
+    with HDF5DatasetWriter((10, 4), output, "features", bufSize=3) as writer:
+        writer.add(ROWS[:n_before], LABELS[:n_before])
+        writer.storeClassLabels(["a", "b", "c"])
+        writer.add(ROWS[n_before:], LABELS[n_before:])
+    with h5py.File(output) as db:
+        np.testing.assert_array_equal(db["features"][:], ROWS)
+        np.testing.assert_array_equal(db["labels"][:], LABELS)
+        assert list(db["label_names"].asstr()[:]) == ["a", "b", "c"]
+
+
+def test_the_same_label_names_may_be_stored_twice_but_not_others(output):
+    with write(output) as writer:
+        writer.storeClassLabels(["a", "b"])
+        writer.storeClassLabels(["a", "b"])
+        with pytest.raises(InputError, match="'a', 'b' recorded, 'a', 'c' given"):
+            writer.storeClassLabels(["a", "c"])
+
+
+def test_add_flushes_when_the_buffer_is_full(output):
+    with HDF5DatasetWriter((10, 4), output, bufSize=4) as writer:
+        writer.add(ROWS[:3], LABELS[:3])
+        assert writer.idx == 0
+        writer.add(ROWS[3:5], LABELS[3:5])
+        assert writer.idx == 5
+        assert writer.buffer == {"data": [], "labels": []}
+        writer.add(ROWS[5:], LABELS[5:])
+
+
+def test_add_flushes_rows_that_have_waited_long_enough(output, monkeypatch):
+    with HDF5DatasetWriter((10, 4), output) as writer:
+        writer.add(ROWS[:3], LABELS[:3])
+        assert writer.idx == 0
+        monkeypatch.setattr(hdf5datasetwriter, "FLUSH_SECONDS", 0.0)
+        writer.add(ROWS[3:], LABELS[3:])
+        assert writer.idx == 10
+
+
+def test_rows_are_copied_so_that_the_caller_may_use_its_array_again(output):
+    rows = ROWS.copy()
+    with HDF5DatasetWriter((10, 4), output) as writer:
+        writer.add(rows, LABELS)
+        rows[:] = 0
+    with h5py.File(output) as db:
+        np.testing.assert_array_equal(db["images"][:], ROWS)
+
+
+def test_large_rows_are_written_in_blocks(output, monkeypatch):
+    monkeypatch.setattr(hdf5datasetwriter, "BLOCK_BYTES", 3 * ROWS[0].nbytes)
+    with write(output, 10) as writer:
+        writer.flush()
+        writer.storeClassLabels(["a", "b", "c"])  # copies in blocks, too
+    with h5py.File(output) as db:
+        np.testing.assert_array_equal(db["features"][:], ROWS)
+        np.testing.assert_array_equal(db["labels"][:], LABELS)
+
+
+def test_an_empty_flush_and_a_second_close_are_harmless(output):
+    writer = write(output)
+    writer.flush()
+    writer.flush()
+    writer.close()
+    writer.close()
+    assert writer.idx == 10
+
+
+def test_repr_tells_the_state(output):
+    writer = write(output, 4)
+    assert repr(writer) == f"<HDF5DatasetWriter '{output}': 0 of 10 rows, 4 buffered>"
+    writer.add(ROWS[4:], LABELS[4:])
+    writer.close()
+    assert repr(writer) == f"<HDF5DatasetWriter '{output}': 10 of 10 rows, closed>"
+
+
+def test_an_existing_output_is_refused_and_left_untouched(output):
+    output.write_bytes(b"precious")
+    with pytest.raises(InputError, match="already exists"):
+        HDF5DatasetWriter((10, 4), output)
+    assert output.read_bytes() == b"precious"
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_an_output_that_appears_meanwhile_is_left_untouched(output):
+    writer = write(output)
+    output.write_bytes(b"precious")
+    with pytest.raises(InputError, match="appeared in the meantime"):
+        writer.close()
+    assert output.read_bytes() == b"precious"
+    with h5py.File(partial(output)) as db:
+        np.testing.assert_array_equal(db["features"][:], ROWS)
+
+
+BAD_ADDS = [
+    pytest.param(ROWS[:3], [0, 1], "3 rows, 2 labels", id="unequal lengths"),
+    pytest.param(np.zeros((11, 4)), [0] * 11, "cannot add 11 rows", id="too many rows"),
+    pytest.param(np.zeros((2, 5)), [0, 1], "expected (n, 4)", id="wrong row shape"),
+    pytest.param(np.zeros(4), [0] * 4, "expected (n, 4)", id="one row without its axis"),
+    pytest.param([[1, 2, 3, 4], [1]], [0, 1], "differ in shape", id="ragged rows"),
+    pytest.param([["a"] * 4], [0], "expected numbers", id="text rows"),
+    pytest.param([[1e300] * 4], [0], "float32 cannot", id="too large for float32"),
+    pytest.param(ROWS[:1], [-1], "below 0", id="negative label"),
+    pytest.param(ROWS[:1], [0.5], "as integers", id="fractional label"),
+    pytest.param(ROWS[:1], ["cats"], "as integers", id="label name as a label"),
+    pytest.param(ROWS[:1], [[0]], "one dimension", id="labels of two dimensions"),
+]
+
+
+@pytest.mark.parametrize(("rows", "labels", "message"), BAD_ADDS)
+def test_what_does_not_fit_is_refused_before_it_is_buffered(output, rows, labels, message):
+    with HDF5DatasetWriter((10, 4), output) as writer:
+        with pytest.raises(InputError) as caught:
+            writer.add(rows, labels)
+        assert message in str(caught.value)
+        assert writer.buffer == {"data": [], "labels": []}
+        writer.add(ROWS, LABELS)
+
+
+def test_fractions_are_not_cut_off_to_fit_an_integer_dtype(output):
+    with HDF5DatasetWriter((1, 2), output, dtype="uint8") as writer:
+        for rows in ([[0.5, 1.0]], [[256, 0]], [[-1, 0]], [[np.nan, 0]]):
+            with pytest.raises(InputError, match="uint8 cannot"):
+                writer.add(rows, [0])
+        writer.add([[255.0, 0.0]], [0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param({"dims": (0, 4)}, "dims is (0, 4)", id="no rows"),
+        pytest.param({"dims": ()}, "dims is ()", id="no dimension"),
+        pytest.param({"dims": (2.5, 4)}, "dims is (2.5, 4)", id="fraction"),
+        pytest.param({"bufSize": 0}, "bufSize is 0", id="no buffer"),
+        pytest.param({"dataKey": "labels"}, "dataKey is 'labels'", id="taken name"),
+        pytest.param({"dataKey": "a/b"}, "dataKey is 'a/b'", id="nested name"),
+        pytest.param({"dtype": "U5"}, "expected a number type", id="text dtype"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_a_file_is_made(output, arguments, message):
+    with pytest.raises(InputError) as caught:
+        HDF5DatasetWriter(**{"dims": (10, 4), "outputPath": output} | arguments)
+    assert message in str(caught.value)
+    assert list(output.parent.iterdir()) == []
+
+
+def test_adding_after_close_is_refused(output):
+    writer = write(output)
+    writer.close()
+    with pytest.raises(InputError, match="closed"):
+        writer.add(ROWS, LABELS)
+
+
+def test_close_with_rows_missing_keeps_the_partial_and_says_how_many(output):
+    writer = write(output, 4)
+    with pytest.warns(UserWarning, match=r"features.hdf5.partial' holds 4 of 10 rows"):
+        writer.close()
+    assert list(output.parent.iterdir()) == [partial(output)]
+    with h5py.File(partial(output)) as db:
+        np.testing.assert_array_equal(db["labels"][:], [*LABELS[:4], *[-1] * 6])
+        np.testing.assert_array_equal(db["features"][:4], ROWS[:4])
+
+
+def test_a_with_left_by_an_exception_keeps_the_partial_and_says_so(output):
+    with pytest.raises(ZeroDivisionError) as caught, write(output):
+        raise ZeroDivisionError
+    assert "holds 10 of 10 rows" in caught.value.__notes__[0]
+    assert list(output.parent.iterdir()) == [partial(output)]
+
+
+def test_resume_goes_on_at_the_first_unwritten_row(output):
+    leave_unfinished(output)
+    with HDF5DatasetWriter((10, 4), output, "features", resume=True) as writer:
+        assert writer.idx == 4
+        writer.add(ROWS[4:], LABELS[4:])
+    with h5py.File(output) as db:
+        np.testing.assert_array_equal(db["features"][:], ROWS)
+        np.testing.assert_array_equal(db["labels"][:], LABELS)
+
+
+def test_without_resume_a_partial_is_refused_and_left_untouched(output):
+    leave_unfinished(output)
+    before = partial(output).read_bytes()
+    with pytest.raises(InputError, match="resume=True"):
+        HDF5DatasetWriter((10, 4), output, "features")
+    assert partial(output).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        pytest.param({"dims": (11, 4)}, "dims ((10, 4) recorded, (11, 4) now)", id="dims"),
+        pytest.param({"dtype": "float64"}, "dtype (float32 recorded, float64 now)", id="dtype"),
+        pytest.param({"dataKey": "images"}, "not an unfinished file of 'images'", id="dataKey"),
+        pytest.param({"provenance": {"seed": 2}}, "seed (1 recorded, 2 now)", id="seed"),
+        pytest.param({"provenance": None}, "seed (1 recorded, nothing now)", id="nothing"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused_and_names_them(output, changed, message):
+    same = {"dims": (10, 4), "dataKey": "features", "provenance": {"seed": 1, "created": "then"}}
+    with pytest.warns(UserWarning, match="of 10 rows"):
+        HDF5DatasetWriter(outputPath=output, **same).close()
+    with pytest.raises(InputError) as caught:
+        HDF5DatasetWriter(outputPath=output, resume=True, **same | changed)
+    assert message in str(caught.value)
+    again = same | {"provenance": {"seed": 1, "created": "now"}}
+    with HDF5DatasetWriter(outputPath=output, resume=True, **again) as writer:
+        writer.add(ROWS, LABELS)
+        assert writer.data.attrs["provenance"] == '{"seed": 1, "created": "then"}'
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"not HDF5 at all" * 100, id="text"),
+        pytest.param(b"\x89HDF\r\n\x1a\n" + bytes(100), id="only a signature"),
+    ],
+)
+def test_a_foreign_partial_is_refused_in_one_line_and_left_untouched(output, contents):
+    partial(output).write_bytes(contents)
+    with pytest.raises(InputError, match="delete it to start again") as caught:
+        HDF5DatasetWriter((10, 4), output, resume=True)
+    assert "\n" not in str(caught.value)
+    assert partial(output).read_bytes() == contents
+
+
+def test_a_truncated_partial_is_refused(output):
+    leave_unfinished(output)
+    os.truncate(partial(output), 1000)
+    with pytest.raises(InputError, match="cannot go on with"):
+        HDF5DatasetWriter((10, 4), output, "features", resume=True)
+
+
+def test_a_chunked_partial_is_refused_since_it_is_not_crash_safe(output):
+    with h5py.File(partial(output), "w") as db:
+        db.create_dataset("features", (10, 4), "f4", chunks=(2, 4))
+        db.create_dataset("labels", data=np.full(10, -1))
+    with pytest.raises(InputError, match="not an unfinished file"):
+        HDF5DatasetWriter((10, 4), output, "features", resume=True)
+
+
+def test_a_second_writer_of_one_output_is_refused(output):
+    with write(output) as writer:
+        with pytest.raises(InputError, match="being written by another run"):
+            HDF5DatasetWriter((10, 4), output, "features", resume=True)
+        writer.storeClassLabels(["a", "b", "c"])
+        with pytest.raises(InputError, match="being written by another run"):
+            HDF5DatasetWriter((10, 4), output, "features", resume=True)
+
+
+def test_of_two_processes_that_start_at_once_one_writes_and_one_is_refused(output):
+    program = (
+        "import sys, time\n"
+        "from pyimagesearch.io import HDF5DatasetWriter\n"
+        "from pyimagesearch.utils import InputError\n"
+        "try:\n"
+        "    writer = HDF5DatasetWriter((10, 4), sys.argv[1], resume=True)\n"
+        "except InputError as error:\n"
+        "    raise SystemExit(str(error))\n"
+        "time.sleep(1.5)\n"
+        "writer.add([[1, 2, 3, 4]] * 10, [0] * 10)\n"
+        "writer.close()\n"
+    )
+    root = Path(__file__).parents[1]
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(output)], cwd=root, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    said = [run.communicate()[1].decode() for run in runs]
+    assert sorted(run.returncode for run in runs) == [0, 1]
+    assert any("another run" in words for words in said)
+    assert output.exists()
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match="not a folder"):
+        HDF5DatasetWriter((10, 4), tmp_path / "missing" / "features.hdf5")
+
+
+def test_a_left_over_of_a_creation_that_was_killed_is_no_obstacle(output):
+    left_over = partial(output).with_name(partial(output).name + ".new")
+    left_over.write_bytes(b"half a header")
+    write(output).close()
+    assert list(output.parent.iterdir()) == [output]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@given(
+    sizes=st.lists(st.integers(0, 4), max_size=8),
+    buf_size=st.integers(1, 12),
+    flushes=st.sets(st.integers(0, 8)),
+    names_at=st.integers(0, 8),
+    reopen_at=st.integers(0, 8),
+)
+def test_any_sequence_of_calls_gives_the_same_file(
+    tmp_path_factory, sizes, buf_size, flushes, names_at, reopen_at
+):
+    folder = tmp_path_factory.mktemp("sequence")
+    reference = folder / "reference.hdf5"
+    with write(reference) as writer:
+        writer.storeClassLabels(["a", "b", "c"])
+
+    output = folder / "features.hdf5"
+    options = {"dims": (10, 4), "outputPath": output, "dataKey": "features", "bufSize": buf_size}
+    writer = HDF5DatasetWriter(**options)
+    done = 0
+    for step, size in enumerate([*sizes, *[0] * (9 - len(sizes))]):
+        if step == names_at:
+            writer.storeClassLabels(["a", "b", "c"])
+        size = min(size, 10 - done)
+        writer.add(ROWS[done : done + size], LABELS[done : done + size])
+        done += size
+        if step in flushes:
+            writer.flush()
+        if step == reopen_at and done < 10:
+            with pytest.warns(UserWarning, match="of 10 rows"):
+                writer.close()
+            writer = HDF5DatasetWriter(**options, resume=True)
+    writer.add(ROWS[done:], LABELS[done:])
+    writer.close()
+    assert output.read_bytes() == reference.read_bytes()
