@@ -1,0 +1,174 @@
+"""List a folder of labelled pictures in an order that every machine repeats."""
+
+import os
+import random
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from imutils import paths as imutils_paths
+
+from pyimagesearch.utils import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """The pictures of a folder in row order, each with its label.
+
+    Parameters
+    ----------
+    root : Path
+        Absolute path of the folder that was listed.
+    paths : tuple of str, length n
+        Path of each picture relative to `root`, with ``/`` between its parts.
+    labels : ndarray, shape (n,), int64, read-only
+        Index into `label_names` of each picture's class.
+    label_names : tuple of str
+        Class names in code point order, as ``LabelEncoder.classes_`` has them.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.paths)
+
+    def absolute_path(self, row: int) -> Path:
+        """Return where the picture of a row lies."""
+        return self.root / self.paths[row]
+
+    def without(self, bad: Collection[str]) -> "LabelledImages":
+        """Leave pictures out; the others keep their order.
+
+        A class that loses all its pictures leaves `label_names` too, and the
+        labels of the classes behind it move up.
+
+        Parameters
+        ----------
+        bad : collection of str
+            Members of `paths`.
+
+        Returns
+        -------
+        LabelledImages
+            The remaining pictures, possibly none.
+
+        Raises
+        ------
+        ValueError
+            If a member of `bad` is not in `paths`.
+        """
+        bad = set(bad)
+        if unknown := bad.difference(self.paths):
+            raise ValueError(f"not among the {len(self)} pictures: {sorted(unknown)}")
+        return _labelled(self.root, (path for path in self.paths if path not in bad))
+
+
+def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
+    """List a folder's pictures, label them by folder name, and shuffle.
+
+    A picture is a file that ``imutils.paths.list_images`` finds, unless its
+    name or that of a folder between `dataset` and it starts with a dot
+    (``._0001.jpg``, ``.ipynb_checkpoints/``). Its label is the name of the
+    folder it lies in, at whatever depth; folders of the same name are one
+    class. The order depends only on the relative paths and on `seed`: the
+    paths are sorted by code point before they are shuffled.
+
+    Parameters
+    ----------
+    dataset : str or Path
+        Folder with one folder per class.
+    seed : int
+        Seed of the shuffle.
+
+    Returns
+    -------
+    LabelledImages
+        At least one picture.
+
+    Raises
+    ------
+    InputError
+        If `dataset` is missing, not a folder or without pictures; if a folder
+        below it cannot be listed or is a link, since its pictures would be
+        lost without a word; if a picture lies in no class folder, or in one
+        whose name is not valid UTF-8.
+    """
+    dataset = Path(dataset)
+    _require_every_folder(dataset)
+    paths = _visible_images(dataset)
+    if not paths:
+        kinds = " ".join(imutils_paths.image_types)
+        raise InputError(
+            f"no images under {str(dataset)!r}: looked for {kinds}, one folder per class"
+        )
+    for path in paths:
+        _require_class_folder(dataset, path)
+    paths.sort()
+    random.Random(seed).shuffle(paths)
+    return _labelled(dataset.absolute(), paths)
+
+
+def _labelled(root: Path, paths: Iterable[str]) -> LabelledImages:
+    """Label each path with the name of its own folder."""
+    paths = tuple(paths)
+    names = [PurePosixPath(path).parent.name for path in paths]
+    label_names = tuple(sorted(set(names)))
+    index = {name: label for label, name in enumerate(label_names)}
+    labels = np.array([index[name] for name in names], dtype=np.int64)
+    labels.flags.writeable = False
+    return LabelledImages(root, paths, labels, label_names)
+
+
+def _visible_images(dataset: Path) -> list[str]:
+    """List pictures relative to `dataset`, dot-files and dot-folders left out."""
+    found = (Path(path).relative_to(dataset) for path in imutils_paths.list_images(str(dataset)))
+    return [path.as_posix() for path in found if not _is_hidden(path)]
+
+
+def _is_hidden(relative: Path) -> bool:
+    return any(part.startswith(".") for part in relative.parts)
+
+
+def _require_every_folder(dataset: Path) -> None:
+    """Refuse a folder of which ``os.walk`` would pass over a part in silence."""
+    if not dataset.exists():
+        raise InputError(f"{str(dataset)!r} does not exist: expected a folder of class folders")
+    if not dataset.is_dir():
+        raise InputError(f"{str(dataset)!r} is not a folder: expected a folder of class folders")
+
+    def refuse(error: OSError) -> None:
+        if not _is_hidden(Path(error.filename).relative_to(dataset)):
+            raise InputError(
+                f"folder {error.filename!r} cannot be listed: {error.strerror}; "
+                "its pictures would be missing"
+            ) from error
+
+    for parent, folders, _ in os.walk(dataset, onerror=refuse):
+        for folder in (Path(parent, name) for name in folders):
+            if folder.is_symlink() and not _is_hidden(folder.relative_to(dataset)):
+                raise InputError(
+                    f"{str(folder)!r} is a link to a folder, and links are not followed: "
+                    "put the folder itself there"
+                )
+
+
+def _require_class_folder(dataset: Path, path: str) -> None:
+    """Refuse a picture that lies in no class folder, or in one without a name."""
+    folder = PurePosixPath(path).parent
+    if not folder.name:
+        raise InputError(
+            f"{(dataset / path).as_posix()!r} lies outside a class folder: "
+            f"move it into {(dataset / '<class>').as_posix()}/"
+        )
+    try:
+        folder.name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the name of folder {(dataset / folder).as_posix()!r} is not valid UTF-8: "
+            "a class is named after its folder; rename it"
+        ) from error
