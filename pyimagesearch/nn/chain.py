@@ -1,0 +1,91 @@
+"""A network that is a plain chain of convolutions and poolings, as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with stride 1, and the ReLU behind it.
+
+    Attributes
+    ----------
+    kernel : ndarray of float32, shape (height, width, n_in, n_out)
+    bias : ndarray of float32, shape (n_out,)
+    padding : int
+        Zeros on each side, in pixels.
+    relu : bool
+        Whether negative outputs become 0.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    padding: int
+    relu: bool
+
+
+@dataclass(frozen=True)
+class MaxPooling:
+    """A pooling that keeps the largest of each `size` x `size` square."""
+
+    size: int
+
+
+def plain_chain(model) -> list[Convolution | MaxPooling] | None:
+    """Take a Keras network apart, if it is a chain of simple layers.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network, with its weights.
+
+    Returns
+    -------
+    list of Convolution or MaxPooling, or None
+        The layers in order; None if there is any other kind of layer, or the
+        network branches.
+    """
+    import keras
+
+    first, *layers = model.layers
+    if not isinstance(first, keras.layers.InputLayer):
+        return None
+    chain, previous = [], first
+    for layer in layers:
+        link = _link(layer)
+        if link is None or layer.input is not previous.output:
+            return None
+        chain.append(link)
+        previous = layer
+    return chain
+
+
+def _link(layer) -> Convolution | MaxPooling | None:
+    import keras
+
+    if type(layer) is keras.layers.Conv2D:
+        return _convolution(layer)
+    if type(layer) is keras.layers.MaxPooling2D:
+        size = layer.pool_size[0]
+        plain = layer.pool_size == layer.strides == (size, size) and layer.padding == "valid"
+        return MaxPooling(size) if plain else None
+    return None
+
+
+def _convolution(layer) -> Convolution | None:
+    size = layer.kernel_size[0]
+    plain = (
+        layer.kernel_size == (size, size)
+        and layer.strides == layer.dilation_rate == (1, 1)
+        and layer.groups == 1
+        and layer.use_bias
+        and layer.activation.__name__ in ("relu", "linear")
+        and layer.data_format == "channels_last"
+        and (layer.padding == "valid" or (layer.padding == "same" and size % 2 == 1))
+    )
+    if not plain:
+        return None
+    kernel, bias = layer.get_weights()
+    padding = size // 2 if layer.padding == "same" else 0
+    return Convolution(kernel, bias, padding, relu=layer.activation.__name__ == "relu")

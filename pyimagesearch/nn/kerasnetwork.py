@@ -1,0 +1,55 @@
+"""Compute a headless network with Keras, on whatever backend it has."""
+
+import numpy as np
+
+from pyimagesearch.nn import vgg16
+from pyimagesearch.nn.network import Description
+
+# On a processor, activations of four pictures stay in the cache: 1.1 to 1.3
+# times as fast as 32 at once (keras 3.15, tensorflow 2.21, 2 cores, November 2026).
+PROCESSOR_BATCH_SIZE = 4
+
+
+class KerasNetwork:
+    """A Keras network, called with batches of one shape only.
+
+    See `pyimagesearch.nn.network.Network` for its attributes.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The headless network, with its weights.
+    description : Description
+        What it computes.
+    batch_size : int
+        The largest batch wanted; a processor gets batches of at most 4.
+    why : str
+        How Keras came to be chosen.
+    """
+
+    engine = "keras"
+    concurrent = False
+    preprocess = staticmethod(vgg16.preprocess)
+
+    def __init__(self, model, description: Description, batch_size: int, why: str):
+        self.model = model
+        self.description = description
+        self.why = why
+        on_processor = not sees_accelerator(model)
+        self.batch_size = min(batch_size, PROCESSOR_BATCH_SIZE) if on_processor else batch_size
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Turn (b, 224, 224, 3) into float32 rows (b, 25088), for b <= batch_size."""
+        n_images = len(batch)
+        missing = self.batch_size - n_images
+        if missing:
+            # Another shape would be compiled anew, for the last batch alone.
+            batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
+        features = self.model.predict_on_batch(batch)
+        return np.asarray(features)[:n_images].reshape(n_images, -1)
+
+
+def sees_accelerator(model) -> bool:
+    """Tell whether Keras has put a network's weights on a GPU or TPU."""
+    value = model.weights[0].value
+    return "cpu" not in str(getattr(value, "device", "cpu")).lower()

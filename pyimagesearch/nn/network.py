@@ -1,0 +1,67 @@
+"""What the scripts know of a headless network, whatever computes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pyimagesearch.nn.weights import Weights
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is computed, as it is recorded beside the features.
+
+    Attributes
+    ----------
+    name, layer : str
+        The network, and the layer after which it is cut.
+    input_size : tuple of int
+        Height and width of a picture, in pixels.
+    feature_shape : tuple of int
+        Shape of one picture's features.
+    preprocessing : str
+        What is done to the pixels, in words.
+    weights : Weights
+        Their name and digest.
+    """
+
+    name: str
+    layer: str
+    input_size: tuple[int, int]
+    feature_shape: tuple[int, ...]
+    preprocessing: str
+    weights: Weights
+
+
+class Network(Protocol):
+    """A headless network that turns a batch of pictures into rows of features.
+
+    Attributes
+    ----------
+    description : Description
+        What is computed.
+    engine : str
+        What computes it: ``"keras"`` or ``"ncnn"``.
+    why : str
+        Half a sentence on how that came to be chosen.
+    batch_size : int
+        How many pictures it takes best at a time; only the last batch may be
+        shorter.
+    concurrent : bool
+        Whether it is called from several threads at once, one core each.
+        Otherwise it uses all cores itself, and is called from one thread.
+    preprocess : callable
+        Takes uint8 pixels (height, width, 3), gives what the network takes.
+    """
+
+    description: Description
+    engine: str
+    why: str
+    batch_size: int
+    concurrent: bool
+    preprocess: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Turn (b, height, width, 3) into float32 rows (b, n_features)."""
