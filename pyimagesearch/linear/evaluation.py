@@ -1,0 +1,96 @@
+"""How well a classifier does on pictures that it has not seen."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import classification_report, confusion_matrix
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """True and predicted classes of the pictures set aside.
+
+    Attributes
+    ----------
+    labels, predicted : ndarray of int64, shape (n,)
+        Indices into `label_names`.
+    true_probability, predicted_probability : ndarray of float64, shape (n,)
+        What the classifier gave to the true class, and to the one it chose.
+    label_names : sequence of str
+        Names of all classes, also of those that no picture here has.
+    """
+
+    labels: np.ndarray
+    predicted: np.ndarray
+    true_probability: np.ndarray
+    predicted_probability: np.ndarray
+    label_names: Sequence[str]
+
+    @property
+    def accuracy(self) -> float:
+        """Part of the pictures that are judged rightly."""
+        return float((self.labels == self.predicted).mean())
+
+    @property
+    def baseline(self) -> float:
+        """Accuracy of always choosing the class that has the most pictures here."""
+        return float(np.bincount(self.labels).max() / len(self.labels))
+
+    def confusion_matrix(self) -> np.ndarray:
+        """Return counts of pictures: (true class, predicted class)."""
+        return confusion_matrix(self.labels, self.predicted, labels=self._indices())
+
+    def report(self, as_dict: bool = False) -> str | dict:
+        """Return scikit-learn's classification report, with every class in it."""
+        return classification_report(
+            self.labels,
+            self.predicted,
+            labels=self._indices(),
+            target_names=list(self.label_names),
+            zero_division=0,
+            output_dict=as_dict,
+        )
+
+    def worst_mistakes(self) -> np.ndarray:
+        """Return the mistakes, those first whose true class was thought least likely."""
+        mistakes = np.flatnonzero(self.labels != self.predicted)
+        return mistakes[np.argsort(self.true_probability[mistakes], kind="stable")]
+
+    def _indices(self) -> np.ndarray:
+        return np.arange(len(self.label_names))
+
+
+def evaluate(
+    model: LogisticRegression,
+    blocks: Iterable[tuple[slice, np.ndarray]],
+    labels: np.ndarray,
+    label_names: Sequence[str],
+) -> Evaluation:
+    """Judge a classifier on rows that are read a block at a time.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+        Fitted to class indices.
+    blocks : iterable of (slice, ndarray of float32, shape (rows, d))
+        Which rows they are, and their features.
+    labels : ndarray of int, shape (n,)
+        The classes of all rows of all blocks, in order.
+    label_names : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    Evaluation
+    """
+    probabilities = np.concatenate([model.predict_proba(block) for _, block in blocks])
+    rows, predicted = np.arange(len(labels)), probabilities.argmax(axis=1)
+    # A class that was not trained on has no column.
+    columns = np.full(len(label_names), -1)
+    columns[model.classes_] = np.arange(len(model.classes_))
+    true = np.where(columns[labels] < 0, 0.0, probabilities[rows, columns[labels]])
+    return Evaluation(
+        labels, model.classes_[predicted], true, probabilities[rows, predicted], label_names
+    )

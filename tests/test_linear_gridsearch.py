@@ -1,0 +1,298 @@
+"""The exact grid search beside scikit-learn's own."""
+
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+
+from pyimagesearch.linear import C_GRID, RowSpaceGridSearchCV
+from pyimagesearch.utils import InputError
+
+TIGHT = 1e-12  # of the objective
+SHAPES = [pytest.param(30, 80, id="n < d"), pytest.param(60, 8, id="n >= d")]
+
+
+def make_rows(n_rows, n_features, n_classes, seed=0, separation=1.0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(n_rows) % n_classes
+    means = separation * random.standard_normal((n_classes, n_features))
+    return means[labels] + random.standard_normal((n_rows, n_features)) + 3, labels
+
+
+def search(X, y, grid=(1.0,), **options):
+    options = {"n_jobs": 1, "tolerance": TIGHT} | options
+    return RowSpaceGridSearchCV({"C": list(grid)}, cv=3, **options).fit(X, y)
+
+
+def reference(X, y, C):
+    return LogisticRegression(C=C, solver="newton-cg", tol=1e-10, max_iter=5000).fit(X, y)
+
+
+def objective(model, X, y):
+    """Mean log loss and the penalty, as scikit-learn scales them."""
+    scores = X.astype(np.float64) @ model.coef_.T.astype(np.float64) + model.intercept_
+    if scores.shape[1] == 1:
+        scores = np.hstack([np.zeros_like(scores), scores])
+    truth = np.arange(len(y)), np.searchsorted(model.classes_, y)
+    odds = scores - scores[truth][:, None]
+    odds[truth] = -np.inf  # keeps losses far below 1 exact
+    loss = np.logaddexp(0, np.logaddexp.reduce(odds, axis=1)).mean()
+    penalty = np.square(model.coef_, dtype=np.float64).sum() / (2 * model.C * len(y))
+    return loss + penalty
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    shape=st.sampled_from([(18, 40), (40, 6), (24, 24), (30, 1)]),
+    n_classes=st.integers(2, 6),
+    C=st.sampled_from([1e-3, 0.1, 1.0, 100.0]),
+    duplicated=st.booleans(),
+    constant=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_decision_values_equal_those_of_a_direct_fit(
+    shape, n_classes, C, duplicated, constant, seed
+):
+    X, y = make_rows(*shape, n_classes, seed)
+    if duplicated:
+        X, y = np.repeat(X, 2, axis=0), np.repeat(y, 2)
+    if constant:
+        X[:, 0] = 7
+    expected = reference(X, y, C).decision_function(X)
+    found = search(X, y, [C]).best_estimator_.decision_function(X)
+    assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max() + 1e-9
+
+
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+def test_no_objective_is_above_that_of_scikit_learn_left_to_converge(n_rows, n_features):
+    X, y = make_rows(n_rows, n_features, 3, separation=0.5)
+    for C in C_GRID:
+        direct = LogisticRegression(C=C, max_iter=20000).fit(X, y)
+        ours = RowSpaceGridSearchCV({"C": [C]}, n_jobs=1).fit(X, y).best_estimator_
+        assert objective(ours, X, y) <= objective(direct, X, y) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+def test_the_gap_bounds_the_distance_to_the_minimum(n_rows, n_features):
+    X, y = make_rows(n_rows, n_features, 3, separation=0.3)
+    minimum = objective(search(X, y, tolerance=1e-14).best_estimator_, X, y)
+    loose = search(X, y, tolerance=1e-2)
+    gap = loose.fits_[1.0, None].gap
+    assert 0 < gap <= 1e-2
+    assert objective(loose.best_estimator_, X, y) * (1 - gap) <= minimum * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3, 1e6])
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+def test_scaled_features_and_penalty_give_the_same_fit(n_rows, n_features, scale):
+    X, y = make_rows(n_rows, n_features, 3)
+    plain, scaled = search(X, y, tolerance=1e-8), search(X * scale, y, [scale**-2], tolerance=1e-8)
+    np.testing.assert_allclose(
+        scaled.best_estimator_.decision_function(X * scale),
+        plain.best_estimator_.decision_function(X),
+        rtol=1e-4,
+        atol=1e-6,
+    )
+    assert abs(scaled.best_estimator_.n_iter_ - plain.best_estimator_.n_iter_) <= 1  # rounding
+
+
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_every_fit_converges_on_separable_rows(n_rows, n_features, n_classes):
+    X, y = make_rows(n_rows, n_features, n_classes, separation=6)
+    found = search(X, y, [1e-3, 1.0, 1e6], tolerance=1e-6)
+    assert [solution.converged for solution in found.fits_.values()] == [True] * 10
+
+
+def make_nearly_equal_rows(n_rows, seed):
+    """Rows as a network with random weights makes them: steep spectrum, large common mean."""
+    random = np.random.default_rng(seed)
+    spectrum = np.arange(1, n_rows + 1) ** -0.85
+    factors = random.standard_normal((n_rows, n_rows)) * spectrum
+    rows = factors @ random.standard_normal((n_rows, 2 * n_rows))
+    rows = 1000 * np.maximum(rows + random.normal(1, 3.4, 2 * n_rows), 0)
+    return rows.astype(np.float32), np.arange(n_rows) % 3
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "seed", "C"), [(120, 2, 0.1), (30, 6, 1e4), (60, 10, 1e4), (60, 34, 1e4)]
+)
+def test_a_fit_to_nearly_equal_rows_is_what_its_certificate_says(n_rows, seed, C):
+    X, y = make_nearly_equal_rows(n_rows, seed)
+    found = search(X, y, [C], tolerance=1e-6)
+    assert all(solution.converged for solution in found.fits_.values())
+    solution = found.fits_[C, None]
+    assert solution.gap > 0
+    achieved = C * len(y) * objective(found.best_estimator_, X, y)
+    np.testing.assert_allclose(achieved, solution.objective, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_every_fit_converges_on_features_of_any_scale(scale):
+    X, y = make_rows(40, 100, 3, separation=0.2)
+    found = search(X * scale, y, C_GRID, tolerance=1e-6)
+    assert all(solution.converged for solution in found.fits_.values())
+
+
+def test_each_candidate_is_fitted_anew():
+    X, y = make_rows(60, 20, 3, separation=0.3)
+    grid = (0.1, 10.0, 1000.0)
+    together = search(X, y, grid, tolerance=1e-8)
+    for C in grid:
+        alone = search(X, y, [C], tolerance=1e-8)
+        np.testing.assert_allclose(
+            together.fits_[C, 0].objective, alone.fits_[C, 0].objective, rtol=1e-7
+        )
+
+
+def test_constant_features_predict_the_most_frequent_class():
+    X, y = np.full((12, 20), 3.0, np.float32), np.array([0, 1, 1] * 4)
+    model = search(X, y).best_estimator_
+    np.testing.assert_array_equal(model.coef_, np.zeros((1, 20)))
+    np.testing.assert_array_equal(model.predict(X), np.ones(12, int))
+    np.testing.assert_allclose(model.intercept_, np.log(2), rtol=1e-5)
+
+
+def test_classes_of_very_unequal_sizes_are_fitted():
+    X, y = make_rows(200, 300, 2, separation=0.2)
+    y = np.where(np.arange(200) < 4, 1, 0)
+    expected = reference(X, y, 0.01).decision_function(X)
+    found = search(X, y, [0.01]).best_estimator_.decision_function(X)
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+def test_the_folds_are_scored_as_scikit_learn_scores_them(n_rows, n_features):
+    X, y = make_rows(n_rows, n_features, 3, separation=0.4)
+    direct = GridSearchCV(LogisticRegression(max_iter=20000, tol=1e-8), {"C": [0.01, 1.0]}, cv=3)
+    direct.fit(X, y)
+    found = search(X, y, [0.01, 1.0])
+    for key in ("split0_test_score", "mean_test_score", "std_test_score", "rank_test_score"):
+        np.testing.assert_allclose(found.cv_results_[key], direct.cv_results_[key])
+    assert found.best_params_ == direct.best_params_
+    assert found.cv_results_["params"] == direct.cv_results_["params"]
+
+
+def test_the_first_of_equal_candidates_is_best_and_their_order_stays():
+    X, y = make_rows(30, 80, 2, separation=8)
+    found = search(X, y, [100.0, 1.0, 10.0], tolerance=1e-6)
+    np.testing.assert_array_equal(found.cv_results_["mean_test_score"], [1, 1, 1])
+    assert [params["C"] for params in found.cv_results_["params"]] == [100.0, 1.0, 10.0]
+    assert found.best_params_ == {"C": 100.0}
+
+
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+def test_two_jobs_find_what_one_finds(n_rows, n_features):
+    X, y = make_rows(n_rows, n_features, 3)
+    one, two = (search(X, y, C_GRID, n_jobs=jobs, tolerance=1e-6) for jobs in (1, 2))
+    # BLAS rounds differently on another number of threads, and in arrays that lie elsewhere.
+    coef = one.best_estimator_.coef_
+    np.testing.assert_allclose(two.best_estimator_.coef_, coef, atol=1e-6 * np.abs(coef).max())
+    for key in ("mean_test_score", "std_test_score"):
+        np.testing.assert_array_equal(one.cv_results_[key], two.cv_results_[key])
+
+
+def test_float32_features_are_not_changed():
+    X, y = make_rows(30, 80, 3)
+    X = X.astype(np.float32)
+    before = X.copy()
+    search(X, y)
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize(("n_classes", "n_columns"), [(2, 1), (4, 4)])
+def test_the_best_estimator_is_scikit_learns_own(n_classes, n_columns):
+    X, y = make_rows(40, 60, n_classes)
+    model = search(X, y + 5).best_estimator_
+    assert type(model) is LogisticRegression
+    assert model.coef_.shape == (n_columns, 60)
+    assert model.intercept_.shape == (n_columns,)
+    assert model.n_features_in_ == 60
+    np.testing.assert_array_equal(model.classes_, np.arange(5, 5 + n_classes))
+    np.testing.assert_array_equal(model.predict(X), y + 5)
+
+
+def test_the_pickled_model_predicts_without_this_project(tmp_path):
+    X, y = make_rows(30, 80, 3, separation=5)
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(search(X, y).best_estimator_))
+    np.save(tmp_path / "rows.npy", X)
+    script = textwrap.dedent("""
+        import importlib.util, pickle, numpy as np
+        assert importlib.util.find_spec("pyimagesearch") is None
+        model = pickle.load(open("model.pickle", "rb"))
+        np.save("predicted.npy", model.predict(np.load("rows.npy")))
+    """)
+    command = [sys.executable, "-I", "-W", "error", "-c", script]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "predicted.npy"), y)
+
+
+def test_a_fit_that_is_cut_short_says_so_and_warns_of_nothing():
+    X, y = make_rows(60, 8, 3, separation=0.3)
+    found = search(X, y, [100.0], max_iter=1)
+    assert not found.fits_[100.0, None].converged
+    assert found.fits_[100.0, None].n_iter == 1
+
+
+def test_every_fit_is_recorded_with_its_seconds():
+    X, y = make_rows(30, 80, 3)
+    found = search(X, y, [0.1, 1.0])
+    assert set(found.fits_) == {
+        *((C, fold) for C in (0.1, 1.0) for fold in range(3)),
+        (found.best_params_["C"], None),
+    }
+    assert all(solution.elapsed_s > 0 for solution in found.fits_.values())
+
+
+class FinishedTasks:
+    """A callback that notes the name of each task that has ended."""
+
+    def __init__(self):
+        self.names = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        self.names.append(context.task_name)
+
+
+def test_a_callback_hears_of_every_fit():
+    X, y = make_rows(30, 80, 3)
+    finished = FinishedTasks()
+    RowSpaceGridSearchCV({"C": [0.1, 1.0]}, n_jobs=2).set_callbacks(finished).fit(X, y)
+    assert finished.names.count("candidate-split-evaluation") == 6
+    assert finished.names.count("refit-with-best-params") == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        pytest.param([4] * 9, "one class", id="one class"),
+        pytest.param([0] * 7 + [1] * 2, "has 2 of the 9 rows", id="small class"),
+    ],
+)
+def test_labels_that_cannot_be_folded_are_refused(labels, message):
+    with pytest.raises(InputError, match=message):
+        search(np.eye(9), np.array(labels))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_rows_with_features_that_are_not_finite_are_counted(bad):
+    X, y = make_rows(30, 80, 3)
+    X[3, 7] = X[3, 9] = X[5, 1] = bad
+    with pytest.raises(InputError, match=r"^2 of 30 rows .*not finite"):
+        search(X, y)
