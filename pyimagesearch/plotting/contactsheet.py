@@ -1,0 +1,201 @@
+"""The pictures that a classifier judged worst, on one sheet."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from pyimagesearch.plotting.figurefile import (
+    PIXELS_PER_INCH,
+    POINTS_PER_INCH,
+    drawing_settings,
+    elided,
+    new_figure,
+    printable,
+    save_figure,
+    text_width,
+)
+from pyimagesearch.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Pixels.
+TILE, CAPTION, GAP, HEADER = 225, 46, 18, 84
+COLUMNS_OF_SMALLEST_SHEET = 4  # the title needs that much room
+
+# Points.
+CAPTION_SIZE, TITLE_SIZE = 8.0, 13.0
+
+WRONG_RED = "#b2182b"
+MOUNT_GREY = 240
+LANCZOS = Image.Resampling.LANCZOS
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test picture that the classifier took for something else.
+
+    Parameters
+    ----------
+    image : Path
+        The picture's file.
+    true_name, predicted_name : str
+        The class it is of, and the class it was taken for.
+    probability : float
+        What the classifier gave to `predicted_name`, 0 to 1.
+    """
+
+    image: Path
+    true_name: str
+    predicted_name: str
+    probability: float
+
+
+def draw_contact_sheet(
+    mistakes: Sequence[Mistake],
+    path: Path,
+    *,
+    load: Callable[[Path], np.ndarray],
+    n_test_pictures: int,
+    n_drawn_at_most: int = 48,
+) -> None:
+    """Draw thumbnails of the worst mistakes, with their names beneath.
+
+    Parameters
+    ----------
+    mistakes : sequence of Mistake
+        All mistakes, the worst first.
+    path : Path
+        The file to write, ``.png``, ``.svg`` or ``.pdf``. A file that is
+        there is replaced once the new one is whole.
+    load : callable
+        Takes a mistake's `image` and returns its pixels, uint8 of shape
+        (height, width, 3), RGB, of any size. When it raises ``OSError`` or
+        ``InputError``, the sheet shows an empty tile with the file's name.
+    n_test_pictures : int
+        How many pictures were judged, for the title.
+    n_drawn_at_most : int
+        How many of `mistakes` are read and drawn.
+
+    Raises
+    ------
+    InputError
+        If `path` has another suffix or cannot be written.
+    """
+    drawn = mistakes[:n_drawn_at_most]
+    title = sheet_title(len(drawn), len(mistakes), n_test_pictures)
+    save_figure(contact_figure(drawn, title, load), path)
+
+
+def sheet_title(n_drawn: int, n_mistakes: int, n_test_pictures: int) -> str:
+    """Say how many mistakes are drawn, of how many there are.
+
+    Examples
+    --------
+    >>> sheet_title(48, 113, 2000)
+    '48 worst of 113 mistakes (of 2,000 test pictures)'
+    >>> sheet_title(1, 1, 30)
+    'The only mistake (of 30 test pictures)'
+    """
+    pictures = f"{n_test_pictures:,} test pictures"
+    if n_mistakes == 0:
+        return f"No mistakes in {pictures}"
+    if n_drawn < n_mistakes:
+        return f"{n_drawn:,} worst of {n_mistakes:,} mistakes (of {pictures})"
+    if n_mistakes == 1:
+        return f"The only mistake (of {pictures})"
+    return f"All {n_mistakes:,} mistakes (of {pictures}), the worst first"
+
+
+@drawing_settings()
+def contact_figure(
+    mistakes: Sequence[Mistake], title: str, load: Callable[[Path], np.ndarray]
+) -> "Figure":
+    """Return the drawing of `draw_contact_sheet`: every one of `mistakes`."""
+    n_columns = min(len(mistakes), max(4, math.ceil(math.sqrt(1.3 * len(mistakes)))))
+    n_rows = math.ceil(len(mistakes) / max(1, n_columns))
+    width = GAP + max(n_columns, COLUMNS_OF_SMALLEST_SHEET) * (TILE + GAP)
+    height = HEADER + n_rows * (TILE + CAPTION + GAP)
+    axes = _blank_sheet(width, height)
+    _write_header(axes, title, explained=bool(mistakes))
+    for index, mistake in enumerate(mistakes):
+        row, column = divmod(index, n_columns)
+        left, top = GAP + column * (TILE + GAP), HEADER + row * (TILE + CAPTION + GAP)
+        _draw_tile(axes, left, top, mistake.image, load)
+        _write_caption(axes, left, top + TILE, mistake)
+    return axes.figure
+
+
+def _blank_sheet(width: int, height: int) -> "Axes":
+    """Return axes that fill a figure and count its pixels from the top left."""
+    figure = new_figure(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return axes
+
+
+def _write_header(axes: "Axes", title: str, explained: bool) -> None:
+    axes.text(GAP, 38, title, fontsize=TITLE_SIZE)
+    if explained:
+        legend = "the picture's class → what it was taken for, and how probable that seemed"
+        axes.text(GAP, 64, legend, fontsize=CAPTION_SIZE, color="0.35")
+
+
+def _draw_tile(
+    axes: "Axes", left: int, top: int, image: Path, load: Callable[[Path], np.ndarray]
+) -> None:
+    """Draw a picture on its grey mount, or only the mount and its file's name."""
+    mount = np.full((TILE, TILE, 3), MOUNT_GREY, np.uint8)
+    try:
+        _paste(mount, load(image))
+    except (OSError, InputError):
+        _write_missing(axes, left, top, image)
+    # One pixel for each of the figure's: nothing is sampled a second time.
+    extent = (left, left + TILE, top + TILE, top)
+    axes.imshow(mount, extent=extent, aspect="auto", interpolation="nearest")
+
+
+def _paste(mount: np.ndarray, pixels: np.ndarray) -> None:
+    """Put a picture on the middle of a square, as large as fits, its aspect ratio kept."""
+    scale = len(mount) / max(pixels.shape[:2])
+    height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
+    image = Image.fromarray(pixels)
+    top, left = (len(mount) - height) // 2, (len(mount) - width) // 2
+    mount[top : top + height, left : left + width] = image.resize((width, height), LANCZOS)
+
+
+def _write_missing(axes: "Axes", left: int, top: int, image: Path) -> None:
+    """Say on an empty tile which picture could not be read."""
+    room = (TILE - GAP) * POINTS_PER_INCH / PIXELS_PER_INCH
+    name = elided(printable(image.name), CAPTION_SIZE, room)
+    middle = {"horizontalalignment": "center", "verticalalignment": "center"}
+    style = {"fontsize": CAPTION_SIZE, "color": "0.35", "parse_math": False, **middle}
+    axes.text(left + TILE / 2, top + TILE / 2 - 14, "cannot read", **style)
+    axes.text(left + TILE / 2, top + TILE / 2 + 14, name, **style)
+
+
+def _write_caption(axes: "Axes", left: int, top: int, mistake: Mistake) -> None:
+    """Write the true name, and beneath it the wrong one with its probability."""
+    room = TILE * POINTS_PER_INCH / PIXELS_PER_INCH
+    certainty = _percent(mistake.probability)
+    true_name = elided(printable(mistake.true_name), CAPTION_SIZE, room)
+    wrong_room = room - text_width(certainty, CAPTION_SIZE) - CAPTION_SIZE
+    wrong_name = elided(f"→ {printable(mistake.predicted_name)}", CAPTION_SIZE, wrong_room)
+    style = {"fontsize": CAPTION_SIZE, "parse_math": False}
+    axes.text(left, top + 20, true_name, **style)
+    axes.text(left, top + 41, wrong_name, color=WRONG_RED, **style)
+    axes.text(
+        left + TILE, top + 41, certainty, color=WRONG_RED, horizontalalignment="right", **style
+    )
+
+
+def _percent(probability: float) -> str:
+    """Write a probability without rounding it to nothing or to certainty."""
+    rounded = f"{probability:.0%}"
+    return {"0%": "<1%", "100%": ">99%"}.get(rounded, rounded)
