@@ -1,0 +1,311 @@
+import json
+import os
+import pty
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import CLASSES, N_IMAGES, start_fake
+from PIL import Image
+
+import extract_features
+from extract_features import build_parser, extract, main
+from pyimagesearch.utils import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run_main(monkeypatch, *arguments: str) -> int:
+    """Run the command line with the network of three lines."""
+    real = extract_features.extract
+
+    def with_fake_network(*args, **options):
+        return real(*args, **options, start_loading=start_fake)
+
+    monkeypatch.setattr(extract_features, "extract", with_fake_network)
+    return main(list(arguments))
+
+
+def run_script(*arguments: str, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "extract_features.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_both_spellings_of_the_long_flags_are_the_same():
+    chapter = ["-d", "a", "-o", "b", "--batch_size", "7", "--buffer_size", "9"]
+    hyphens = ["--dataset", "a", "--output", "b", "--batch-size", "7", "--buffer-size", "9"]
+    short = ["-d", "a", "-o", "b", "-b", "7", "-s", "9"]
+    parse = build_parser().parse_args
+    assert parse(chapter) == parse(hyphens) == parse(short)
+
+
+def test_the_defaults_are_those_of_the_chapter():
+    arguments = build_parser().parse_args(["-d", "a", "-o", "b"])
+    assert (arguments.batch_size, arguments.buffer_size) == (32, 1000)
+    assert (arguments.weights, arguments.engine, arguments.seed) == ("imagenet", "auto", 42)
+    assert arguments.jobs == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("concurrent", [True, False], ids=["in threads", "here"])
+@pytest.mark.parametrize("batch_size", [1, 4, 32])
+def test_each_row_has_the_features_and_the_label_of_its_picture(
+    image_folder, batch_size, concurrent
+):
+    def start(*_):
+        return start_fake(batch_size=batch_size, concurrent=concurrent)
+
+    done = extract(image_folder, "new/folder/f.hdf5", jobs=3, buffer_size=4, start_loading=start)
+    assert done.shape == (15, 24)
+    assert done.n_computed == 15
+    with h5py.File("new/folder/f.hdf5") as db:
+        assert list(db) == ["features", "label_names", "labels"]
+        assert db["features"].dtype == np.float32
+        names = list(db["label_names"].asstr()[:])
+        assert names == sorted(CLASSES)
+        paths = json.loads(db["features"].attrs["provenance"])["paths"]
+        for row, label, path in zip(db["features"], db["labels"], paths, strict=True):
+            assert names[label] == Path(path).parent.name
+            with Image.open(image_folder / path) as image:
+                pixels = np.asarray(image.resize((32, 32), Image.Resampling.NEAREST))
+            np.testing.assert_array_equal(row, pixels[0, :24, 0])
+
+
+def test_rows_are_shuffled_from_sorted_paths_by_the_seed(image_folder):
+    expected = sorted(f"{name}/{name}_{i:03}.jpg" for name in CLASSES for i in range(N_IMAGES))
+    random.Random(7).shuffle(expected)
+    extract(image_folder, "f.hdf5", seed=7, start_loading=start_fake)
+    with h5py.File("f.hdf5") as db:
+        assert json.loads(db["features"].attrs["provenance"])["paths"] == expected
+
+
+def test_the_file_says_where_its_rows_come_from(image_folder, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    extract(image_folder, "f.hdf5", start_loading=start_fake)
+    with h5py.File("f.hdf5") as db:
+        assert list(db["features"].attrs) == ["provenance"]
+        recorded = json.loads(db["features"].attrs["provenance"])
+    assert recorded["created"] == "1970-01-01T00:00:00+00:00"
+    assert recorded["dataset"] == str(image_folder)
+    assert recorded["weights"] == {"name": "none", "sha256": "0" * 64}
+    assert (recorded["network"], recorded["layer"], recorded["seed"]) == ("fake", "last", 42)
+    assert recorded["skipped"] == {}
+    sizes = [path.stat().st_size for path in image_folder.rglob("*.jpg")]
+    assert recorded["image_bytes"] == sum(sizes)
+    assert {"python", "h5py", "keras", "numpy", "pillow"} <= recorded["versions"].keys()
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(image_folder):
+    """Never more pictures are under way than the threads and the batch ask for."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from conftest import fake_network
+
+    from pyimagesearch.nn.streaming import stream_features
+
+    loaded = []
+
+    def load(row: int) -> np.ndarray:
+        loaded.append(row)
+        return np.full((32, 32, 3), row, np.uint8)
+
+    for concurrent, most in ((True, 2 * 2 * 3), (False, 3 + 2 * 2)):
+        network = fake_network(batch_size=2, concurrent=concurrent)
+        loaded.clear()
+        consumed = 0
+        with ThreadPoolExecutor(3) as pool:
+            for features in stream_features(network, load, range(100), pool, jobs=3):
+                consumed += len(features)
+                assert len(loaded) - consumed <= most
+        assert consumed == 100
+        assert sorted(loaded) == list(range(100))
+
+
+WRONG_INPUTS = [
+    pytest.param({"-d": "missing"}, "'missing' does not exist", id="missing folder"),
+    pytest.param({"-d": "empty"}, "no images under 'empty'", id="empty folder"),
+    pytest.param({"-d": "stray"}, "lies outside a class folder", id="picture outside a class"),
+    pytest.param({"-d": "corrupt"}, "1 of 2 pictures cannot be read", id="corrupt picture"),
+    pytest.param({"-o": "exists.hdf5"}, "already exists", id="existing output"),
+    pytest.param({"-o": "exists.hdf5/f.hdf5"}, "cannot create folder", id="output below a file"),
+    pytest.param({"-w": "gone.h5"}, "no weights file 'gone.h5'", id="missing weights"),
+]
+
+
+@pytest.mark.parametrize(("changed", "message"), WRONG_INPUTS)
+def test_a_wrong_input_gives_clear_lines_and_exit_code_1(
+    image_folder, monkeypatch, capsys, changed, message
+):
+    Path("empty").mkdir()
+    Path("stray").mkdir()
+    Image.new("RGB", (8, 8)).save("stray/0001.jpg")
+    Path("corrupt/cats").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save("corrupt/cats/1.jpg")
+    Path("corrupt/cats/2.jpg").write_bytes(b"\xff\xd8 no picture")
+    Path("exists.hdf5").write_text("precious")
+    arguments = {"-d": str(image_folder), "-o": "out.hdf5"} | changed
+    flags = [part for pair in arguments.items() for part in pair]
+    code = main(flags) if "-w" in changed else run_main(monkeypatch, *flags)
+    said = capsys.readouterr().err.splitlines()
+    assert code == 1
+    assert all(line.startswith("[ERROR] ") for line in said)
+    assert message in said[-1]
+    assert Path("exists.hdf5").read_text() == "precious"
+    assert not list(Path().glob("out.hdf5*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        pytest.param(["-b", "0"], "0 is too small: expected at least 1", id="batch size 0"),
+        pytest.param(["-s", "many"], "'many' is not a whole number", id="buffer size of words"),
+        pytest.param(["-j", "0"], "or -1 for all cores", id="no threads"),
+        pytest.param(["--engine", "tpu"], "invalid choice", id="unknown engine"),
+        pytest.param(["--batch", "3"], "unrecognized arguments", id="abbreviation"),
+    ],
+)
+def test_wrong_usage_gives_exit_code_2(flags, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["-d", "a", "-o", "b", *flags])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_unwritable_output_folder_is_named(image_folder, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(InputError, match="cannot write in folder"):
+        extract(image_folder, "f.hdf5", start_loading=start_fake)
+
+
+def test_an_output_that_another_run_writes_is_refused_before_any_work(image_folder):
+    from pyimagesearch.io import HDF5DatasetWriter
+
+    with HDF5DatasetWriter((1, 1), "f.hdf5") as other:
+        with pytest.raises(InputError, match="being written by another run"):
+            extract(image_folder, "f.hdf5", start_loading=lambda *_: 1 / 0)
+        other.add([[0]], [0])
+
+
+def test_every_bad_picture_is_named_with_its_reason(image_folder, monkeypatch, capsys):
+    (image_folder / "cats" / "cats_000.jpg").write_bytes(b"")
+    (image_folder / "dogs" / "dogs_001.jpg").write_text("<html>")
+    assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5") == 1
+    said = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\[ERROR\] cannot read 'cats/cats_000.jpg': it is empty", said[0])
+    assert said[1].startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': ")
+    assert "2 of 15 pictures" in said[2]
+    assert not list(Path().glob("f.hdf5*"))
+
+
+def test_bad_pictures_can_be_skipped_and_are_recorded(image_folder, monkeypatch, capsys):
+    (image_folder / "cats" / "cats_000.jpg").write_bytes(b"")
+    assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5", "--skip-bad") == 0
+    assert "[WARNING] left out 'cats/cats_000.jpg': it is empty" in capsys.readouterr().err
+    with h5py.File("f.hdf5") as db:
+        recorded = json.loads(db["features"].attrs["provenance"])
+        assert db["features"].shape == (14, 24)
+    assert recorded["skipped"] == {"cats/cats_000.jpg": "it is empty"}
+    assert "cats/cats_000.jpg" not in recorded["paths"]
+
+
+def test_the_story_is_told_on_stdout(image_folder, monkeypatch, capsys):
+    assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5", "-j", "1") == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    lines = said.out.splitlines()
+    assert lines[:3] == [
+        "[INFO] checking 15 images of 3 classes...",
+        "[INFO] loading network...",
+        "[INFO] engine: fake, 1 thread (a test)",
+    ]
+    assert re.fullmatch(r"\[INFO\] 15 images in .* s \(.* images/s\)", lines[3])
+    assert lines[4] == "[INFO] f.hdf5: 15 x 24 features"
+
+
+def test_on_a_terminal_the_bar_counts_pictures_up_to_100_percent(image_folder):
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:3]\n"
+        "from conftest import start_fake\n"
+        "from extract_features import extract\n"
+        "extract(sys.argv[3], 'f.hdf5', start_loading=start_fake)\n"
+    )
+    ours, theirs = pty.openpty()
+    paths = [str(ROOT), str(ROOT / "tests"), str(image_folder)]
+    child = subprocess.Popen([sys.executable, "-c", program, *paths], stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    try:
+        while piece := os.read(ours, 65536):
+            drawn += piece
+    except OSError:
+        pass  # Linux says so when the other side is closed
+    os.close(ours)
+    assert child.wait() == 0
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", drawn.decode())  # colours
+    last = plain.replace("\r", "\n").strip().splitlines()[-1]
+    assert "Extracting Features: 100%" in last
+    assert "15 of 15" in last
+
+
+@pytest.fixture(scope="module")
+def two_pictures(tmp_path_factory) -> Path:
+    from draw import draw_images
+
+    folder = tmp_path_factory.mktemp("two") / "images"
+    draw_images(folder, ("cats", "dogs"), 1)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+def test_the_real_network_gives_what_the_lines_of_the_chapter_give(two_pictures, engine):
+    done = run_script(
+        *("-d", str(two_pictures), "-o", "f.hdf5", "-w", "random", "--engine", engine)
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "[WARNING] random weights: the features are untrained\n"
+    assert f"[INFO] engine: {'keras' if engine == 'keras' else 'ncnn'}, " in done.stdout
+
+    import keras
+    from keras.applications.imagenet_utils import preprocess_input
+
+    from pyimagesearch.nn import vgg16
+    from pyimagesearch.nn.weights import load_into
+
+    model = vgg16.build()
+    load_into(model, "random")
+    with h5py.File("f.hdf5") as db:
+        assert db["features"].shape == (2, 25088)
+        paths = json.loads(db["features"].attrs["provenance"])["paths"]
+        rows = db["features"][:]
+    batch = []
+    for path in paths:
+        image = keras.utils.load_img(two_pictures / path, target_size=(224, 224))
+        image = np.expand_dims(keras.utils.img_to_array(image), axis=0)
+        batch.append(preprocess_input(image))
+    features = model.predict(np.vstack(batch), batch_size=2, verbose=0)
+    features = features.reshape((features.shape[0], 512 * 7 * 7))
+    assert np.abs(rows - features).max() < 1e-5 * np.abs(features).max()
+
+
+def test_weights_that_cannot_be_had_stop_the_script_with_one_line(two_pictures, tmp_path):
+    environment = os.environ | {
+        "KERAS_HOME": str(tmp_path / "nothing"),
+        "https_proxy": "http://127.0.0.1:9",  # where nobody listens
+    }
+    done = run_script("-d", str(two_pictures), "-o", "f.hdf5", env=environment)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("[ERROR] cannot download VGG16's ImageNet weights")
+    assert "--weights FILE" in last
+    assert not list(Path().glob("f.hdf5*"))

@@ -1,0 +1,80 @@
+"""The direction in which imports point, and where each library lives."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "pyimagesearch"
+ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
+HOMES = {
+    "h5py": {"io"},
+    "keras": {"nn"},
+    "ncnn": {"nn"},
+    "sklearn": {"linear"},
+    "scipy": {"linear"},
+    "matplotlib": {"plotting"},
+    "imutils": {"preprocessing"},
+    "PIL": {"preprocessing", "plotting"},
+    "progressbar": {"utils"},
+}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Return the full name of every module that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def modules() -> list:
+    return [
+        pytest.param(path, id=str(path.relative_to(ROOT))) for path in sorted(PACKAGE.rglob("*.py"))
+    ]
+
+
+@pytest.mark.parametrize("path", modules())
+def test_a_room_imports_itself_and_utils_only(path):
+    allowed = {path.relative_to(PACKAGE).parts[0], "utils"}
+    for name in imported_modules(path):
+        if name.startswith("pyimagesearch."):
+            assert name.split(".")[1] in allowed, name
+
+
+@pytest.mark.parametrize("path", modules())
+def test_each_library_has_one_home(path):
+    room = path.relative_to(PACKAGE).parts[0]
+    for name in imported_modules(path):
+        library = name.split(".")[0]
+        assert room in HOMES.get(library, {room}), f"{library} in {path}"
+        assert library not in ("tensorflow", "torch", "jax"), f"{library} is Keras's affair"
+
+
+def test_every_room_is_known_to_this_test():
+    assert ROOMS == ["io", "linear", "nn", "plotting", "preprocessing", "utils"]
+
+
+@pytest.mark.parametrize("script", ["extract_features.py", "train_model.py"])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [pytest.param(["--help"], 0, id="help"), pytest.param(["--unknown"], 2, id="usage error")],
+)
+def test_help_and_usage_errors_do_not_import_tensorflow(script, arguments, code):
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = [{script!r}, *{arguments!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({script!r}, run_name='__main__')\n"
+        "except SystemExit as stop:\n"
+        f"    assert stop.code == {code}, stop.code\n"
+        "assert not {'keras', 'tensorflow', 'matplotlib'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)

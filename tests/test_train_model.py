@@ -1,0 +1,258 @@
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import classification_report
+
+from pyimagesearch.io import HDF5DatasetWriter
+from train_model import build_parser, main
+
+ROOT = Path(__file__).parents[1]
+NAMES = ["cats", "dogs", "панда"]
+N_ROWS, N_FEATURES = 80, 120
+
+
+def draw_rows(n_classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw features of classes that overlap a little."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(N_ROWS) % n_classes)
+    centres = rng.standard_normal((n_classes, N_FEATURES))
+    rows = 0.25 * centres[labels] + rng.standard_normal((N_ROWS, N_FEATURES))
+    return rows.astype(np.float32), labels
+
+
+def write(path: Path, rows: np.ndarray, labels: np.ndarray, names=NAMES, **options) -> None:
+    with HDF5DatasetWriter(rows.shape, path, "features", **options) as writer:
+        writer.storeClassLabels(names)
+        writer.add(rows, labels)
+
+
+@pytest.fixture(autouse=True)
+def features(tmp_path, monkeypatch) -> tuple[np.ndarray, np.ndarray]:
+    """Leave a file of features in the folder where the test runs."""
+    monkeypatch.chdir(tmp_path)
+    rows, labels = draw_rows()
+    write(Path("f.hdf5"), rows, labels, provenance={"seed": 42, "paths": [], "skipped": {}})
+    return rows, labels
+
+
+def train(*arguments: str) -> int:
+    return main(["--db", "f.hdf5", "--model", "out/m.cpickle", *arguments])
+
+
+def test_the_flags_are_those_of_the_chapter():
+    arguments = build_parser().parse_args(["-d", "a", "-m", "b", "-j", "3"])
+    assert (arguments.db, arguments.model, arguments.jobs) == ("a", "b", 3)
+
+
+def test_the_model_is_a_plain_one_that_needs_scikit_learn_only(features, tmp_path):
+    rows, labels = features
+    assert train() == 0
+    program = (
+        "import pickle, sys\n"
+        "import numpy as np\n"
+        "model = pickle.load(open('out/m.cpickle', 'rb'))\n"
+        "assert 'pyimagesearch' not in sys.modules\n"
+        "rows = np.load('rows.npy')\n"
+        "np.save('predicted.npy', model.predict(rows))\n"
+        "print(type(model).__module__, model.label_names_, model.extraction_)\n"
+    )
+    np.save("rows.npy", rows)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[0] == "sklearn.linear_model._logistic"
+    assert str(NAMES) in done.stdout
+    assert "{'seed': 42}" in done.stdout
+    assert (np.load("predicted.npy")[60:] == labels[60:]).mean() > 0.5
+
+
+def test_the_first_three_quarters_train_and_the_rest_judge(features, capsys):
+    rows, labels = features
+    assert train() == 0
+    model = pickle.loads(Path("out/m.cpickle").read_bytes())
+    direct = LogisticRegression(C=model.C, solver="newton-cholesky", tol=1e-12)
+    direct.fit(rows[:60].astype(np.float64), labels[:60])
+    np.testing.assert_allclose(model.coef_, direct.coef_, atol=1e-3 * np.abs(direct.coef_).max())
+    expected = classification_report(
+        labels[60:], direct.predict(rows[60:]), target_names=NAMES, zero_division=0
+    )
+    assert expected in capsys.readouterr().out
+
+
+def test_the_story_is_that_of_the_chapter(capsys):
+    assert train() == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    lines = said.out.splitlines()
+    assert lines[0] == "[INFO] tuning hyperparameters..."
+    assert lines[1].startswith("[INFO] best hyperparameters: {'C': ")
+    assert lines[2] == "[INFO] evaluating..."
+    assert "[INFO] saving model..." in lines
+    assert lines[-1] == "[INFO] model: out/m.cpickle"
+    (accuracy,) = [line for line in lines if "largest class" in line]
+    assert accuracy.startswith("[INFO] accuracy 0.")
+
+
+def test_the_best_c_at_the_edge_of_the_grid_is_noted(capsys):
+    assert train("--report", "r.json") == 0
+    best = json.loads(Path("r.json").read_text())["best_params"]["C"]
+    said = capsys.readouterr().out
+    assert ("of the grid: a better one may lie beyond" in said) == (best in (0.1, 10000.0))
+    assert f"*{best:>9g}" in said
+
+
+def test_the_report_for_machines_says_what_the_screen_says(features, capsys):
+    _, labels = features
+    assert train("--report", "r.json") == 0
+    report = json.loads(Path("r.json").read_text("utf-8"))
+    assert report["rows"] == {"train": 60, "test": 20}
+    assert report["label_names"] == NAMES
+    assert [row["C"] for row in report["search"]] == [0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0]
+    assert all(row["converged"] == row["fits"] == 3 for row in report["search"])
+    assert report["all_converged"] is True
+    matrix = np.array(report["confusion_matrix"])
+    assert matrix.sum(axis=1).tolist() == np.bincount(labels[60:], minlength=3).tolist()
+    assert report["accuracy"] == pytest.approx(np.trace(matrix) / 20)
+    assert report["baseline"] == pytest.approx(matrix.sum(axis=1).max() / 20)
+    assert report["classes"]["dogs"]["support"] == matrix[1].sum()
+    assert report["seconds"].keys() == {"read", "search", "evaluate"}
+    assert f"accuracy {report['accuracy']:.4f}" in capsys.readouterr().out
+
+
+def test_a_class_that_is_missing_from_the_last_quarter_is_in_the_report(capsys):
+    rows, labels = draw_rows()
+    order = np.argsort(labels == 2, kind="stable")[::-1]  # all of class 2 come first
+    write(Path("g.hdf5"), rows[order], labels[order])
+    assert main(["-d", "g.hdf5", "-m", "m.cpickle"]) == 0
+    assert "панда       0.00      0.00      0.00         0" in capsys.readouterr().out
+
+
+def test_two_classes_are_one_column_of_coefficients():
+    rows, labels = draw_rows(n_classes=2)
+    write(Path("g.hdf5"), rows, labels, NAMES[:2])
+    assert main(["-d", "g.hdf5", "-m", "m.cpickle"]) == 0
+    assert pickle.loads(Path("m.cpickle").read_bytes()).coef_.shape == (1, N_FEATURES)
+
+
+def test_the_confusion_matrix_is_drawn():
+    assert train("--plot", "plots/cm.svg") == 0
+    assert "панда" in Path("plots/cm.svg").read_text("utf-8")
+
+
+def test_the_mistakes_are_drawn_from_where_the_file_says(image_folder):
+    rows, labels = draw_rows()
+    pictures = sorted(str(path.relative_to(image_folder)) for path in image_folder.rglob("*.jpg"))
+    paths = [pictures[i % len(pictures)] for i in range(N_ROWS)]
+    provenance = {"dataset": str(image_folder), "paths": paths}
+    write(Path("g.hdf5"), rows, labels, provenance=provenance)
+    assert main(["-d", "g.hdf5", "-m", "m.cpickle", "--mistakes", "mistakes.svg"]) == 0
+    drawn = Path("mistakes.svg").read_text("utf-8")
+    assert "of 20 test pictures" in drawn
+    assert "cannot read" not in drawn
+
+
+def test_an_older_model_is_replaced_only_by_a_whole_one(monkeypatch):
+    Path("out").mkdir()
+    Path("out/m.cpickle").write_text("older")
+    with monkeypatch.context() as patch:
+        patch.setattr(pickle, "dump", lambda model, file: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train()
+    assert Path("out/m.cpickle").read_text() == "older"
+    assert train() == 0
+    assert pickle.loads(Path("out/m.cpickle").read_bytes()).n_features_in_ == N_FEATURES
+    assert [path.name for path in Path("out").iterdir()] == ["m.cpickle"]
+
+
+def rewrite(key: str, **dataset) -> None:
+    with h5py.File("f.hdf5", "r+") as db:
+        del db[key]
+        if dataset:
+            db.create_dataset(key, **dataset)
+
+
+def one_class() -> None:
+    rows, _ = draw_rows()
+    Path("f.hdf5").unlink()
+    write(Path("f.hdf5"), rows, np.zeros(N_ROWS, int), ["cats"])
+
+
+def one_class_in_training() -> None:
+    rewrite("labels", data=np.repeat([0, 1], [60, 20]))
+
+
+def rare_class() -> None:
+    rewrite("labels", data=np.where(np.arange(N_ROWS) < 2, 2, np.arange(N_ROWS) % 2))
+
+
+def not_finite() -> None:
+    with h5py.File("f.hdf5", "r+") as db:
+        db["features"][3, 7] = np.nan
+
+
+WRONG_INPUTS = [
+    pytest.param(lambda: Path("f.hdf5").unlink(), [], "no file 'f.hdf5'", id="missing"),
+    pytest.param(lambda: Path("f.hdf5").write_text("text"), [], "not an HDF5 file", id="text"),
+    pytest.param(lambda: rewrite("labels"), [], "has no 'labels' dataset", id="no labels"),
+    pytest.param(
+        lambda: rewrite("features", data=np.zeros((N_ROWS, 2, 2))),
+        [],
+        "expected numbers, (rows, columns)",
+        id="wrong shape",
+    ),
+    pytest.param(one_class, [], "holds one class ('cats')", id="one class"),
+    pytest.param(one_class_in_training, [], "one class only ('cats')", id="one class to train on"),
+    pytest.param(rare_class, [], "class 'панда' has 2 of the 60 rows", id="rare class"),
+    pytest.param(not_finite, [], "1 of 60 rows hold features that are not", id="not finite"),
+    pytest.param(None, ["-m", "f.hdf5/m"], "cannot create folder", id="model below a file"),
+    pytest.param(None, ["-m", "f.hdf5"], "--model and --db are both", id="model onto features"),
+    pytest.param(None, ["-m", "."], "not a plain file", id="model is a folder"),
+    pytest.param(None, ["--plot", "cm.jpeg"], ".jpeg", id="plot of another kind"),
+    pytest.param(None, ["--report", "out/m.cpickle"], "--report and --model", id="same output"),
+    pytest.param(None, ["--mistakes", "m.png"], "does not record its pictures", id="no paths"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "arguments", "message"), WRONG_INPUTS)
+def test_a_wrong_input_gives_one_line_before_the_search(
+    monkeypatch, capsys, spoil, arguments, message
+):
+    if spoil is not None:
+        spoil()
+    assert train(*arguments) == 1
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith("[ERROR] ")
+    assert message in line
+    assert "best hyperparameters" not in said.out
+    assert not list(Path().glob("out/*"))
+
+
+def test_too_few_rows_are_counted(capsys):
+    rows, labels = draw_rows()
+    write(Path("g.hdf5"), rows[:6], labels[:6])
+    assert main(["-d", "g.hdf5", "-m", "m.cpickle"]) == 1
+    assert "has 6 rows, of which 4 would train" in capsys.readouterr().err
+
+
+def test_a_search_that_does_not_fit_in_memory_is_refused_with_the_numbers(monkeypatch, capsys):
+    monkeypatch.setattr("train_model.available_bytes", lambda: 50 * 10**6)
+    assert train() == 1
+    assert "GB of memory, and 0.1 GB are available" in capsys.readouterr().err
+
+
+def test_the_progress_callback_counts_every_fit(monkeypatch):
+    from pyimagesearch.linear import C_GRID, CountFits, RowSpaceGridSearchCV
+
+    counted = []
+    search = RowSpaceGridSearchCV({"C": C_GRID}, n_jobs=2)
+    search.set_callbacks(CountFits(lambda: counted.append(1)))
+    search.fit(*draw_rows())
+    assert len(counted) == len(C_GRID) * 3 + 1

@@ -1,0 +1,310 @@
+"""Train a linear classifier on a file of features, and judge it.
+
+    python train_model.py --db animals/hdf5/features.hdf5 --model animals.cpickle
+
+The first 75 % of the rows, which are shuffled already, choose C by a grid
+search with 3 folds and fit the classifier at the best C; the rest judge it.
+What is pickled is a plain scikit-learn LogisticRegression.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import pickle
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyimagesearch.io import FeaturesFile, open_features
+from pyimagesearch.linear import (
+    C_GRID,
+    N_FOLDS,
+    CountFits,
+    Evaluation,
+    RowSpaceGridSearchCV,
+    as_records,
+    available_bytes,
+    check_trainable,
+    evaluate,
+    format_table,
+    notes,
+    required_bytes,
+    search_table,
+)
+from pyimagesearch.plotting import (
+    Mistake,
+    check_plot_suffix,
+    draw_confusion_matrix,
+    draw_contact_sheet,
+)
+from pyimagesearch.preprocessing import load_image
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.arguments import jobs
+from pyimagesearch.utils.files import check_writable, replacing
+from pyimagesearch.utils.progress import progress_bar
+from pyimagesearch.utils.stopping import run
+
+TRAIN_FRACTION = 0.75
+OUTPUTS = ("model", "report", "plot", "mistakes")
+PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "-d", "--db", required=True, metavar="FILE", help="HDF5 file made by extract_features.py"
+    )
+    parser.add_argument(
+        "-m", "--model", required=True, metavar="FILE", help="pickle of the classifier to write"
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=jobs,
+        default="-1",
+        metavar="JOBS",
+        help="fits that run at once; -1 for all cores this process may use (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--report", metavar="FILE", help="write the search and the judgement as JSON"
+    )
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw the confusion matrix: .png, .svg or .pdf"
+    )
+    parser.add_argument(
+        "--mistakes",
+        metavar="FILE",
+        help="draw the test pictures that were judged worst: .png, .svg or .pdf",
+    )
+    return parser
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training.
+
+    Attributes
+    ----------
+    search : RowSpaceGridSearchCV
+        The fitted grid search; ``search.best_estimator_`` is the classifier.
+    evaluation : Evaluation
+        Its judgement of the rows set aside.
+    seconds : dict of str to float
+        Wall time of reading, of the search with the last fit, and of judging.
+    """
+
+    search: RowSpaceGridSearchCV
+    evaluation: Evaluation
+    seconds: dict[str, float]
+
+
+def train(
+    features: FeaturesFile, jobs: int = 1, say: Callable[[str], None] = lambda line: None
+) -> Training:
+    """Search C on the first 75 % of the rows, and judge the best on the rest.
+
+    Parameters
+    ----------
+    features : FeaturesFile
+        An open file of features.
+    jobs : int
+        How many fits run at once.
+    say : callable
+        Called with each line of the story.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    InputError
+        If the rows or their classes are too few, or the memory is.
+    """
+    n_rows, n_features = features.shape
+    n_train = int(n_rows * TRAIN_FRACTION)
+    check_rows(features, n_train)
+    check_memory(n_train, n_features, len(features.label_names), jobs)
+
+    started = time.perf_counter()
+    X, y = features.read(0, n_train), features.labels[:n_train]
+    read = time.perf_counter()
+
+    say("tuning hyperparameters...")
+    model = RowSpaceGridSearchCV({"C": C_GRID}, cv=N_FOLDS, n_jobs=jobs)
+    with progress_bar("Training", len(C_GRID) * N_FOLDS + 1) as bar:
+        model.set_callbacks(CountFits(bar.increment))
+        model.fit(X, y)
+    del X  # what is judged is read in blocks, in its place
+    searched = time.perf_counter()
+    say(f"best hyperparameters: {model.best_params_}")
+
+    say("evaluating...")
+    blocks, labels = features.blocks(n_train, n_rows), features.labels[n_train:]
+    evaluation = evaluate(model.best_estimator_, blocks, labels, features.label_names)
+    judged = time.perf_counter()
+    seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
+    return Training(model, evaluation, seconds)
+
+
+def check_rows(features: FeaturesFile, n_train: int) -> None:
+    """Refuse a file that has too little to train on and to judge with."""
+    n_rows, names = features.shape[0], features.label_names
+    if len(names) == 1:
+        raise InputError(
+            f"'{features.path}' holds one class ('{names[0]}'): a classifier needs at least two"
+        )
+    if n_train < 2 * N_FOLDS:
+        raise InputError(
+            f"'{features.path}' has {n_rows} rows, of which {n_train} would train: "
+            f"expected at least {2 * N_FOLDS} for {N_FOLDS} folds; add pictures"
+        )
+    check_trainable(features.labels[:n_train], N_FOLDS, names)
+
+
+def check_memory(n_train: int, n_features: int, n_classes: int, jobs: int) -> None:
+    """Refuse a search that would not fit in the memory there is."""
+    needed, there = required_bytes(n_train, n_features, n_classes, jobs), available_bytes()
+    if there is not None and needed > there:
+        raise InputError(
+            f"the search needs {needed / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are "
+            "available: close other programs, use a larger machine, or extract fewer pictures"
+        )
+
+
+def check_outputs(arguments: dict[str, str | None]) -> None:
+    """Refuse what cannot be written or drawn, before the search takes its time."""
+    taken = {Path(arguments["db"]).resolve(): "db"}
+    for option in OUTPUTS:
+        if arguments[option] is None:
+            continue
+        path = Path(arguments[option])
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise InputError(f"--{option} and --{other} are both '{path}': give another file")
+        if option in ("plot", "mistakes"):
+            check_plot_suffix(path)
+        check_writable(path)
+
+
+def write_model(path: str, training: Training, features: FeaturesFile) -> None:
+    """Pickle the classifier, with the names of its classes and where they come from."""
+    model = training.search.best_estimator_
+    model.label_names_ = features.label_names
+    recorded = features.provenance or {}
+    model.extraction_ = {key: recorded[key] for key in recorded if key not in ("paths", "skipped")}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        pickle.dump(model, file)
+
+
+def write_report(path: str, training: Training, features: FeaturesFile) -> None:
+    """Write all that was found out as JSON."""
+    search, evaluation = training.search, training.evaluation
+    n_test = len(evaluation.labels)
+    report = {
+        "db": str(features.path),
+        "rows": {"train": features.shape[0] - n_test, "test": n_test},
+        "n_features": features.shape[1],
+        "label_names": features.label_names,
+        "search": as_records(search_table(search)),
+        "best_params": search.best_params_,
+        "all_converged": all(fit.converged for fit in search.fits_.values()),
+        "notes": notes(search),
+        "accuracy": evaluation.accuracy,
+        "baseline": evaluation.baseline,
+        "classes": evaluation.report(as_dict=True),
+        "confusion_matrix": evaluation.confusion_matrix().tolist(),
+        "seconds": training.seconds,
+        "versions": {
+            "python": platform.python_version(),
+            **{package: importlib.metadata.version(package) for package in PACKAGES},
+        },
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def draw_mistakes(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
+    """Draw the pictures that were judged worst, from where they were extracted."""
+    recorded, names = features.provenance, features.label_names
+    folder, paths = Path(recorded["dataset"]), recorded["paths"]
+    n_train = features.shape[0] - len(evaluation.labels)
+    mistakes = [
+        Mistake(
+            image=folder / paths[n_train + i],
+            true_name=names[evaluation.labels[i]],
+            predicted_name=names[evaluation.predicted[i]],
+            probability=float(evaluation.predicted_probability[i]),
+        )
+        for i in evaluation.worst_mistakes()
+    ]
+    draw_contact_sheet(
+        mistakes,
+        Path(path),
+        load=lambda picture: load_image(picture, size=None),
+        n_test_pictures=len(evaluation.labels),
+    )
+
+
+def check_pictures(features: FeaturesFile) -> None:
+    """Refuse to draw mistakes where the file does not say what its pictures are."""
+    recorded = features.provenance or {}
+    if len(recorded.get("paths", ())) != features.shape[0] or "dataset" not in recorded:
+        raise InputError(
+            f"'{features.path}' does not record its pictures: "
+            "leave out --mistakes, or extract the features again"
+        )
+    if not Path(recorded["dataset"]).is_dir():
+        raise InputError(
+            f"the pictures of '{features.path}' are no longer in '{recorded['dataset']}': "
+            "put them back, or leave out --mistakes"
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    arguments = vars(build_parser().parse_args(argv))
+
+    def say(line: str) -> None:
+        print(f"[INFO] {line}", flush=True)
+
+    def story() -> None:
+        check_outputs(arguments)
+        with open_features(arguments["db"]) as features:
+            if arguments["mistakes"]:
+                check_pictures(features)
+            training = train(features, arguments["jobs"], say)
+            evaluation = training.evaluation
+            print(format_table(search_table(training.search), training.search.best_params_["C"]))
+            for note in notes(training.search):
+                say(f"note: {note}")
+            print(evaluation.report())
+            say(
+                f"accuracy {evaluation.accuracy:.4f}; "
+                f"always choosing the largest class gives {evaluation.baseline:.4f}"
+            )
+            say("saving model...")
+            write_model(arguments["model"], training, features)
+            if arguments["report"]:
+                write_report(arguments["report"], training, features)
+            if arguments["plot"]:
+                matrix = evaluation.confusion_matrix()
+                draw_confusion_matrix(matrix, features.label_names, Path(arguments["plot"]))
+            if arguments["mistakes"]:
+                draw_mistakes(arguments["mistakes"], evaluation, features)
+        for option in OUTPUTS:
+            if arguments[option]:
+                say(f"{option}: {arguments[option]}")
+
+    return run(story)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
