@@ -1,0 +1,353 @@
+"""Measure the grid search over C beside scikit-learn's own, on data made here.
+
+    python benchmarks/train.py --shape animals
+    python benchmarks/train.py --shape caltech101 --without-converged
+
+Each way runs in a process of its own, from float32 files to a pickled model:
+the import of the libraries, the reading and the last fit are in its seconds.
+Its memory is the largest sum of what the process and its children hold, with
+what they share counted once. The models are judged afterwards.
+"""
+
+import argparse
+import json
+import os
+import pickle
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+C_GRID = (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
+TRAIN_FRACTION = 0.75
+BLOCK_ROWS = 256
+SAMPLE_EVERY_S = 0.25
+COLUMNS = (
+    "way",
+    "seconds",
+    "ratio",
+    "CPU seconds",
+    "peak MB",
+    "converged",
+    "best C",
+    "held-out",
+    "objective",
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size and the character of a set of features.
+
+    Attributes
+    ----------
+    n_rows, n_features, n_classes : int
+        Its size.
+    make : callable
+        Returns float32 features (n_rows, n_features) and int64 labels.
+    """
+
+    n_rows: int
+    n_features: int
+    n_classes: int
+    make: Callable[["Shape", np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+def like_random_network(shape: Shape, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Make features that are hard: nearly the same for all pictures.
+
+    Pictures differ in few directions, by a power law, around a common mean
+    that is larger than all differences; a rectifier cuts off what is negative.
+    Spectrum, share of zeros and mean were fitted to a VGG16 with He's random
+    weights on real pictures.
+    """
+    labels = random.integers(shape.n_classes, size=shape.n_rows)
+    n_factors = min(shape.n_rows, 2000)
+    class_shifts = random.standard_normal((shape.n_classes, n_factors)).astype(np.float32)
+    factors = random.standard_normal((shape.n_rows, n_factors), dtype=np.float32)
+    factors += CLASS_SIGNAL * class_shifts[labels]
+    ranks = np.arange(1, n_factors + 1)
+    factors *= np.sqrt(ranks**-1.7 + 3e-3 * ranks**-0.4).astype(np.float32)
+    loadings = random.standard_normal((n_factors, shape.n_features), dtype=np.float32)
+    means = random.normal(1.1, 3.4, shape.n_features).astype(np.float32)
+    scales = random.lognormal(3.6, 0.5, shape.n_features).astype(np.float32)
+    features = np.empty((shape.n_rows, shape.n_features), np.float32)
+    for rows in blocks(shape.n_rows):
+        features[rows] = np.maximum(factors[rows] @ loadings + means, 0) * scales
+    return features, labels
+
+
+def nearly_separable(shape: Shape, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Make features that are easy: a mean for each class, of unequal sizes, and noise."""
+    sizes = 1 / np.arange(2, shape.n_classes + 2)
+    sizes = np.maximum(sizes / sizes.sum(), 0.0035)
+    labels = random.choice(shape.n_classes, shape.n_rows, p=sizes / sizes.sum())
+    means = random.standard_normal((shape.n_classes, shape.n_features), dtype=np.float32)
+    means *= CLASS_DISTANCE
+    features = random.standard_normal((shape.n_rows, shape.n_features), dtype=np.float32)
+    for rows in blocks(shape.n_rows):
+        features[rows] += means[labels[rows]]
+    return features, labels
+
+
+CLASS_SIGNAL = 0.048
+CLASS_DISTANCE = 0.12
+SHAPES = {
+    "animals": Shape(3000, 25088, 3, like_random_network),
+    "caltech101": Shape(8677, 25088, 101, nearly_separable),
+    "small": Shape(300, 2000, 3, like_random_network),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--shape",
+        choices=SHAPES,
+        default="animals",
+        help="the size and kind of the data (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--without-default",
+        action="store_true",
+        help="leave out the direct way that stops at 100 iterations",
+    )
+    parser.add_argument(
+        "--without-converged",
+        action="store_true",
+        help="leave out the direct way that runs until it says converged: minutes",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="keep data and models there (default: a temporary folder)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=42, metavar="N", help="seed of the data (default: %(default)s)"
+    )
+    parser.add_argument("--run", choices=WAYS, help=argparse.SUPPRESS)  # a child's way
+    return parser
+
+
+def blocks(n_rows: int, start: int = 0) -> list[slice]:
+    """Return slices of consecutive rows that cover `start` to `n_rows`."""
+    return [
+        slice(first, min(first + BLOCK_ROWS, n_rows)) for first in range(start, n_rows, BLOCK_ROWS)
+    ]
+
+
+def read_training_part(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the first three quarters of the rows, in blocks."""
+    labels = np.load(folder / "labels.npy")
+    n_train = int(TRAIN_FRACTION * len(labels))
+    with (folder / "features.npy").open("rb") as file:
+        np.lib.format.read_magic(file)
+        (_, n_features), _, _ = np.lib.format.read_array_header_1_0(file)
+        features = np.empty((n_train, n_features), np.float32)
+        for rows in blocks(n_train):
+            file.readinto(features[rows])
+    return features, labels[:n_train]
+
+
+def search_directly(features: np.ndarray, labels: np.ndarray, max_iter: int):
+    """Search with scikit-learn on the features as they are."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+
+    search = GridSearchCV(
+        LogisticRegression(max_iter=max_iter),
+        {"C": C_GRID},
+        cv=3,
+        n_jobs=-1,
+        scoring=_score_and_converged,
+        refit="score",
+    )
+    search.fit(features, labels)
+    folds = [search.cv_results_[f"split{fold}_test_converged"].sum() for fold in range(3)]
+    n_converged = int(sum(folds)) + int(search.best_estimator_.n_iter_[0] < max_iter)
+    return search, n_converged
+
+
+def _score_and_converged(estimator, features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    converged = estimator.n_iter_[0] < estimator.max_iter
+    return {"score": estimator.score(features, labels), "converged": float(converged)}
+
+
+def search_row_space(features: np.ndarray, labels: np.ndarray):
+    """Search with this project's way."""
+    from pyimagesearch.linear import RowSpaceGridSearchCV
+
+    search = RowSpaceGridSearchCV({"C": C_GRID}, cv=3, n_jobs=-1).fit(features, labels)
+    return search, sum(solution.converged for solution in search.fits_.values())
+
+
+WAYS = {
+    "row space": search_row_space,
+    "direct, 100 iterations": lambda X, y: search_directly(X, y, 100),
+    "direct, converged": lambda X, y: search_directly(X, y, 20000),
+}
+
+
+def run_child(way: str, folder: Path) -> None:
+    """Train in one way, and leave the model and what was found in the folder."""
+    features, labels = read_training_part(folder)
+    search, n_converged = WAYS[way](features, labels)
+    with (folder / f"{way}.pickle").open("wb") as file:
+        pickle.dump(search.best_estimator_, file)
+    found = {"best C": search.best_params_["C"], "n_converged": n_converged}
+    (folder / f"{way}.json").write_text(json.dumps(found))
+
+
+def measure(way: str, folder: Path) -> dict[str, float]:
+    """Run a way in a process of its own; return its seconds and peak bytes.
+
+    The processor's seconds tell more than the clock's on a machine that others
+    use too.
+    """
+    command = [sys.executable, __file__, "--run", way, "--folder", str(folder)]
+    # The direct way's workers would print a warning for every fit that stops early.
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
+    started, cpu_before_s = time.perf_counter(), _children_cpu_s()
+    child = subprocess.Popen(command, env=environment)
+    peak = 0
+    while child.poll() is None:
+        peak = max(peak, tree_bytes(child.pid))
+        time.sleep(SAMPLE_EVERY_S)
+    elapsed_s = time.perf_counter() - started
+    if child.returncode:
+        raise SystemExit(f"'{way}' ended with {child.returncode}")
+    cpu_s = _children_cpu_s() - cpu_before_s
+    return {"elapsed_s": elapsed_s, "cpu_s": cpu_s, "peak_bytes": peak}
+
+
+def _children_cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def tree_bytes(pid: int) -> int:
+    """Return the proportional set size of a process and all below it."""
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name, in parentheses, may hold spaces: count from behind it.
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue  # it has ended
+        children.setdefault(parent, []).append(int(status.parent.name))
+    waiting, total = [pid], 0
+    while waiting:
+        process = waiting.pop()
+        waiting += children.get(process, [])
+        total += _proportional_bytes(process)
+    return total
+
+
+def _proportional_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def judge(way: str, folder: Path) -> dict[str, float]:
+    """Return a model's held-out accuracy and its objective on the training part."""
+    with (folder / f"{way}.pickle").open("rb") as file:
+        model = pickle.load(file)
+    features = np.load(folder / "features.npy", mmap_mode="r")
+    labels = np.load(folder / "labels.npy")
+    n_train = int(TRAIN_FRACTION * len(labels))
+    loss = sum(log_loss(model, features[rows], labels[rows]) for rows in blocks(n_train))
+    right = sum(
+        np.count_nonzero(model.predict(features[rows]) == labels[rows])
+        for rows in blocks(len(labels), n_train)
+    )
+    squared = np.square(model.coef_, dtype=np.float64).sum()
+    return {
+        "held-out": right / (len(labels) - n_train),
+        "objective": loss / n_train + squared / (2 * model.C * n_train),
+    }
+
+
+def log_loss(model, features: np.ndarray, labels: np.ndarray) -> float:
+    """Return the sum of the log losses of some rows, in double precision."""
+    scores = features.astype(np.float64) @ model.coef_.T.astype(np.float64) + model.intercept_
+    if scores.shape[1] == 1:
+        scores = np.hstack([np.zeros_like(scores), scores])
+    truth = np.arange(len(labels)), np.searchsorted(model.classes_, labels)
+    odds = scores - scores[truth][:, None]
+    odds[truth] = -np.inf  # the truth's own 1 apart, which would drown what is small
+    return float(np.logaddexp(0, np.logaddexp.reduce(odds, axis=1)).sum())
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    """Return the figures of all ways, one a line."""
+    ours = results["row space"]["elapsed_s"]
+    lines = ["| " + " | ".join(COLUMNS) + " |", "| --- " * len(COLUMNS) + "|"]
+    for way, figures in results.items():
+        cells = [
+            way,
+            f"{figures['elapsed_s']:.1f}",
+            f"{figures['elapsed_s'] / ours:.1f}",
+            f"{figures['cpu_s']:.1f}",
+            f"{figures['peak_bytes'] / 1e6:,.0f}",
+            f"{figures['n_converged']} of {3 * len(C_GRID) + 1}",
+            f"{figures['best C']:g}",
+            f"{figures['held-out']:.3f}",
+            f"{figures['objective']:.7g}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def compare(shape: Shape, ways: list[str], folder: Path, seed: int) -> str:
+    """Make the data, run each way, and return the table."""
+    features, labels = shape.make(shape, np.random.default_rng(seed))
+    np.save(folder / "features.npy", features)
+    np.save(folder / "labels.npy", labels.astype(np.int64))
+    del features
+    results = {}
+    for way in ways:
+        figures = measure(way, folder)
+        found = json.loads((folder / f"{way}.json").read_text())
+        results[way] = {**figures, **found, **judge(way, folder)}
+    return table(results)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark; return the exit status."""
+    arguments = build_parser().parse_args(argv)
+    if arguments.run:
+        run_child(arguments.run, arguments.folder)
+        return 0
+    ways = [
+        way
+        for way in WAYS
+        if not (arguments.without_default and "100" in way)
+        and not (arguments.without_converged and way == "direct, converged")
+    ]
+    shape = SHAPES[arguments.shape]
+    print(f"{shape.n_rows:,} x {shape.n_features:,}, {shape.n_classes} classes, C in {C_GRID}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        print(compare(shape, ways, folder, arguments.seed))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
