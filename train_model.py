@@ -10,6 +10,7 @@ What is pickled is a plain scikit-learn LogisticRegression.
 import argparse
 import importlib.metadata
 import json
+import os
 import pickle
 import platform
 import time
@@ -106,7 +107,7 @@ class Training:
 
 
 def train(
-    features: FeaturesFile, jobs: int = 1, say: Callable[[str], None] = lambda line: None
+    features: FeaturesFile, jobs: int = 1, say: Callable[[str], None] = lambda text: None
 ) -> Training:
     """Search C on the first 75 % of the rows, and judge the best on the rest.
 
@@ -117,7 +118,7 @@ def train(
     jobs : int
         How many fits run at once.
     say : callable
-        Called with each line of the story.
+        Called with each piece of the story.
 
     Returns
     -------
@@ -126,7 +127,8 @@ def train(
     Raises
     ------
     InputError
-        If the rows or their classes are too few, or the memory is.
+        If the rows or their classes are too few, or the memory is, or a
+        feature is not finite.
     """
     n_rows, n_features = features.shape
     n_train = int(n_rows * TRAIN_FRACTION)
@@ -139,12 +141,12 @@ def train(
 
     say("tuning hyperparameters...")
     model = RowSpaceGridSearchCV({"C": C_GRID}, cv=N_FOLDS, n_jobs=jobs)
-    with progress_bar("Training", len(C_GRID) * N_FOLDS + 1) as bar:
+    with progress_bar("Training", len(C_GRID) * N_FOLDS + 1).start() as bar:
         model.set_callbacks(CountFits(bar.increment))
         model.fit(X, y)
     del X  # what is judged is read in blocks, in its place
     searched = time.perf_counter()
-    say(f"best hyperparameters: {model.best_params_}")
+    describe(model, say)
 
     say("evaluating...")
     blocks, labels = features.blocks(n_train, n_rows), features.labels[n_train:]
@@ -152,6 +154,14 @@ def train(
     judged = time.perf_counter()
     seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
     return Training(model, evaluation, seconds)
+
+
+def describe(search: RowSpaceGridSearchCV, say: Callable[[str], None]) -> None:
+    """Tell which C is the best, and show the table that it was chosen from."""
+    best = search.best_params_
+    say(f"best hyperparameters: {best}\n{format_table(search_table(search), best['C'])}")
+    for note in notes(search):
+        say(f"note: {note}")
 
 
 def check_rows(features: FeaturesFile, n_train: int) -> None:
@@ -254,16 +264,17 @@ def draw_mistakes(path: str, evaluation: Evaluation, features: FeaturesFile) -> 
 
 
 def check_pictures(features: FeaturesFile) -> None:
-    """Refuse to draw mistakes where the file does not say what its pictures are."""
+    """Refuse to draw mistakes of which there are no pictures."""
     recorded = features.provenance or {}
     if len(recorded.get("paths", ())) != features.shape[0] or "dataset" not in recorded:
         raise InputError(
             f"'{features.path}' does not record its pictures: "
             "leave out --mistakes, or extract the features again"
         )
-    if not Path(recorded["dataset"]).is_dir():
+    folder = Path(recorded["dataset"])
+    if not any(os.access(folder / path, os.R_OK) for path in recorded["paths"]):
         raise InputError(
-            f"the pictures of '{features.path}' are no longer in '{recorded['dataset']}': "
+            f"none of the pictures of '{features.path}' can be read in '{folder}': "
             "put them back, or leave out --mistakes"
         )
 
@@ -272,8 +283,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
 
-    def say(line: str) -> None:
-        print(f"[INFO] {line}", flush=True)
+    def say(text: str) -> None:
+        print(f"[INFO] {text}", flush=True)
 
     def story() -> None:
         check_outputs(arguments)
@@ -282,9 +293,6 @@ def main(argv: list[str] | None = None) -> int:
                 check_pictures(features)
             training = train(features, arguments["jobs"], say)
             evaluation = training.evaluation
-            print(format_table(search_table(training.search), training.search.best_params_["C"]))
-            for note in notes(training.search):
-                say(f"note: {note}")
             print(evaluation.report())
             say(
                 f"accuracy {evaluation.accuracy:.4f}; "

@@ -1,7 +1,12 @@
 import json
+import os
 import pickle
+import pty
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -11,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report
 
 from pyimagesearch.io import HDF5DatasetWriter
+from pyimagesearch.linear import C_GRID, N_FOLDS, CountFits, RowSpaceGridSearchCV
 from train_model import build_parser, main
 
 ROOT = Path(__file__).parents[1]
@@ -93,8 +99,10 @@ def test_the_story_is_that_of_the_chapter(capsys):
     lines = said.out.splitlines()
     assert lines[0] == "[INFO] tuning hyperparameters..."
     assert lines[1].startswith("[INFO] best hyperparameters: {'C': ")
-    assert lines[2] == "[INFO] evaluating..."
-    assert "[INFO] saving model..." in lines
+    assert lines[2].split()[:3] == ["C", "accuracy", "std"]
+    report = next(i for i, line in enumerate(lines) if "precision" in line)
+    assert lines[report - 1] == "[INFO] evaluating..."
+    assert "[INFO] saving model..." in lines[report:]
     assert lines[-1] == "[INFO] model: out/m.cpickle"
     (accuracy,) = [line for line in lines if "largest class" in line]
     assert accuracy.startswith("[INFO] accuracy 0.")
@@ -192,9 +200,15 @@ def rare_class() -> None:
     rewrite("labels", data=np.where(np.arange(N_ROWS) < 2, 2, np.arange(N_ROWS) % 2))
 
 
-def not_finite() -> None:
+def not_finite(row: int = 3) -> None:
     with h5py.File("f.hdf5", "r+") as db:
-        db["features"][3, 7] = np.nan
+        db["features"][row, 7] = np.nan
+
+
+def no_pictures() -> None:
+    recorded = {"dataset": ".", "paths": [f"cats/{row}.jpg" for row in range(N_ROWS)]}
+    with h5py.File("f.hdf5", "r+") as db:
+        db["features"].attrs["provenance"] = json.dumps(recorded)
 
 
 WRONG_INPUTS = [
@@ -217,6 +231,7 @@ WRONG_INPUTS = [
     pytest.param(None, ["--plot", "cm.jpeg"], ".jpeg", id="plot of another kind"),
     pytest.param(None, ["--report", "out/m.cpickle"], "--report and --model", id="same output"),
     pytest.param(None, ["--mistakes", "m.png"], "does not record its pictures", id="no paths"),
+    pytest.param(no_pictures, ["--mistakes", "m.png"], "none of the pictures", id="no pictures"),
 ]
 
 
@@ -248,11 +263,65 @@ def test_a_search_that_does_not_fit_in_memory_is_refused_with_the_numbers(monkey
     assert "GB of memory, and 0.1 GB are available" in capsys.readouterr().err
 
 
-def test_the_progress_callback_counts_every_fit(monkeypatch):
-    from pyimagesearch.linear import C_GRID, CountFits, RowSpaceGridSearchCV
+def test_a_row_to_judge_that_is_not_finite_is_refused(capsys):
+    not_finite(row=70)
+    assert train() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "[ERROR] 1 of 20 rows hold features that are not finite: extract them again"
+    assert not list(Path("out").iterdir())
 
-    counted = []
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_search_without_a_trace(monkeypatch, capsys, number):
+    signals = [number]
+
+    def stop():
+        if signals:  # the other threads go on for a while
+            os.kill(os.getpid(), signals.pop())
+
+    monkeypatch.setattr("train_model.CountFits", lambda advance: CountFits(stop))
+    assert train() == 128 + number
+    said = capsys.readouterr()
+    assert said.err == f"[INFO] stopped by {number.name}\n"
+    assert said.out == "[INFO] tuning hyperparameters...\n"
+    assert not list(Path("out").iterdir())
+
+
+def test_each_fit_is_counted_though_several_end_at_once():
+    counted = 0
+
+    def advance():
+        nonlocal counted
+        before = counted
+        time.sleep(0.01)  # as a bar does while it is drawn
+        counted = before + 1
+
     search = RowSpaceGridSearchCV({"C": C_GRID}, n_jobs=2)
-    search.set_callbacks(CountFits(lambda: counted.append(1)))
+    search.set_callbacks(CountFits(advance))
     search.fit(*draw_rows())
-    assert len(counted) == len(C_GRID) * 3 + 1
+    assert counted == len(C_GRID) * N_FOLDS + 1
+
+
+def train_on_a_terminal() -> tuple[str, str]:
+    """Return what the script says on stdout, and what it draws on a terminal as stderr."""
+    terminal, stderr = pty.openpty()
+    command = [sys.executable, ROOT / "train_model.py", "--db", "f.hdf5", "--model", "m.cpickle"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=False)
+    drawn = os.read(terminal, 2**16).decode()
+    os.close(terminal)
+    os.close(stderr)
+    return done.stdout, drawn
+
+
+def test_a_bar_on_a_terminal_counts_the_fits_and_leaves_the_story_alone():
+    said, drawn = train_on_a_terminal()
+    assert re.findall(r"(\d+) of 19", drawn)[-1] == "19"
+    assert said.startswith("[INFO] tuning hyperparameters...\n[INFO] best hyperparameters: ")
+    assert "Training" not in said
+
+
+def test_the_bar_is_there_before_the_first_fit_and_an_error_has_a_line_of_its_own():
+    not_finite()
+    _, drawn = train_on_a_terminal()
+    assert re.findall(r"(\d+) of 19", drawn)[-1] == "0"
+    assert drawn.splitlines()[-1].startswith("[ERROR] 1 of 60 rows")

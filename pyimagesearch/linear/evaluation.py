@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix
 
+from pyimagesearch.linear.gridsearch import check_finite
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -73,7 +75,7 @@ def evaluate(
     Parameters
     ----------
     model : LogisticRegression
-        Fitted to class indices.
+        Fitted to the indices of all classes.
     blocks : iterable of (slice, ndarray of float32, shape (rows, d))
         Which rows they are, and their features.
     labels : ndarray of int, shape (n,)
@@ -84,13 +86,18 @@ def evaluate(
     Returns
     -------
     Evaluation
+
+    Raises
+    ------
+    InputError
+        If a feature is not finite.
     """
-    probabilities = np.concatenate([model.predict_proba(block) for _, block in blocks])
+    probabilities = np.concatenate([_judge(model, block) for _, block in blocks])
     rows, predicted = np.arange(len(labels)), probabilities.argmax(axis=1)
-    # A class that was not trained on has no column.
-    columns = np.full(len(label_names), -1)
-    columns[model.classes_] = np.arange(len(model.classes_))
-    true = np.where(columns[labels] < 0, 0.0, probabilities[rows, columns[labels]])
-    return Evaluation(
-        labels, model.classes_[predicted], true, probabilities[rows, predicted], label_names
-    )
+    true_probability = probabilities[rows, labels]
+    return Evaluation(labels, predicted, true_probability, probabilities.max(axis=1), label_names)
+
+
+def _judge(model: LogisticRegression, block: np.ndarray) -> np.ndarray:
+    check_finite(block)
+    return model.predict_proba(block)

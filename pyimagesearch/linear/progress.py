@@ -1,5 +1,6 @@
 """scikit-learn's callback protocol, for a bar that counts fits."""
 
+import threading
 from collections.abc import Callable
 
 
@@ -7,7 +8,7 @@ class CountFits:
     """Call a function after each fit of a grid search.
 
     To be given to ``GridSearchCV.set_callbacks`` (scikit-learn 1.9). The fits
-    may run in threads of this process.
+    may run in threads of this process; the calls follow one another.
 
     Parameters
     ----------
@@ -17,6 +18,7 @@ class CountFits:
 
     def __init__(self, advance: Callable[[], object]):
         self._advance = advance
+        self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict) -> "CountFits":
         """Stay one object, which has one bar to advance."""
@@ -34,4 +36,5 @@ class CountFits:
     def on_fit_task_end(self, estimator, context) -> None:
         """Finish a task; those without tasks below them are fits."""
         if context.max_subtasks == 0:
-            self._advance()
+            with self._lock:
+                self._advance()
