@@ -143,7 +143,10 @@ def _blank_sheet(width: int, height: int) -> "Axes":
 def _write_header(axes: "Axes", title: str, explained: bool) -> None:
     axes.text(GAP, 38, title, fontsize=TITLE_SIZE)
     if explained:
-        legend = "the picture's class → what it was taken for, and how probable that seemed"
+        legend = (
+            "the picture's class → what it was taken for, and how probable that seemed "
+            "(worst: its own class seemed least so)"
+        )
         axes.text(GAP, 64, legend, fontsize=CAPTION_SIZE, color="0.35")
 
 
