@@ -144,8 +144,8 @@ def _write_header(axes: "Axes", title: str, explained: bool) -> None:
     axes.text(GAP, 38, title, fontsize=TITLE_SIZE)
     if explained:
         legend = (
-            "the picture's class → what it was taken for, and how probable that seemed "
-            "(worst: its own class seemed least so)"
+            "true class → what it was taken for, and how probable that seemed "
+            "(worst: the true class seemed least so)"
         )
         axes.text(GAP, 64, legend, fontsize=CAPTION_SIZE, color="0.35")
 
