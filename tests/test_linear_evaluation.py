@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from pyimagesearch.linear import evaluate
+from pyimagesearch.utils import InputError
+
+NAMES = ["cats", "dogs", "panda"]
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(rows) -> LogisticRegression:
+    return LogisticRegression().fit(rows, np.arange(60) % 3)
+
+
+def blocks(rows, step=7):
+    for start in range(0, len(rows), step):
+        yield slice(start, start + step), rows[start : start + step]
+
+
+def test_rows_are_judged_in_blocks_as_they_are_at_once(rows, model):
+    labels = np.arange(60) % 3
+    judged = evaluate(model, blocks(rows), labels, NAMES)
+    probabilities = model.predict_proba(rows)
+    np.testing.assert_array_equal(judged.predicted, model.predict(rows))
+    np.testing.assert_allclose(judged.predicted_probability, probabilities.max(axis=1))
+    np.testing.assert_allclose(judged.true_probability, probabilities[np.arange(60), labels])
+    assert judged.accuracy == model.score(rows, labels)
+
+
+def test_mistakes_come_in_the_order_of_the_true_class_being_least_probable(rows, model):
+    judged = evaluate(model, blocks(rows), np.arange(60) % 3, NAMES)
+    worst = judged.worst_mistakes()
+    wrong = np.flatnonzero(judged.predicted != judged.labels)
+    np.testing.assert_array_equal(np.sort(worst), wrong)
+    assert (np.diff(judged.true_probability[worst]) >= 0).all()
+
+
+def test_the_baseline_is_the_share_of_the_largest_class(rows, model):
+    labels = np.array([2] * 30 + [0] * 20 + [1] * 10)
+    assert evaluate(model, blocks(rows), labels, NAMES).baseline == 0.5
+
+
+def test_a_class_without_a_row_is_in_matrix_and_report(rows, model):
+    judged = evaluate(model, blocks(rows), np.zeros(60, int), NAMES)
+    assert judged.confusion_matrix().sum(axis=1).tolist() == [60, 0, 0]
+    assert judged.report(as_dict=True)["panda"]["support"] == 0
+
+
+def test_a_row_that_is_not_finite_is_refused(rows, model):
+    spoilt = rows.copy()
+    spoilt[20, 1] = np.inf
+    with pytest.raises(InputError, match="not finite"):
+        evaluate(model, blocks(spoilt), np.arange(60) % 3, NAMES)
