@@ -177,6 +177,25 @@ def test_an_error_in_the_loading_process_is_raised_here(tmp_path):
         start_loading(str(path), "ncnn")()
 
 
+def test_the_loading_process_ends_once_it_has_sent_the_network():
+    program = (
+        "import atexit, multiprocessing\n"
+        "from pyimagesearch.nn import loading\n"
+        "loading._load_chain = lambda *arguments: ('chain', 'weights')\n"
+        "atexit.register(print, 'a long goodbye')\n"
+        "receiver, sender = multiprocessing.Pipe(duplex=False)\n"
+        "loading._send_chain(sender, 'random', 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""
+
+
 def test_a_loading_process_that_is_killed_is_reported_at_once():
     finish = start_loading("random", "ncnn")
     (process,) = multiprocessing.active_children()
