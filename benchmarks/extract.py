@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 BATCH = 32
 SAMPLE_EVERY_S = 0.05
+SAMPLE_PAUSES = 20  # a look at 2 GB takes 18 ms of a core, and holds up who allocates meanwhile
 
 
 def run_chapter(dataset: str, output: str) -> dict[str, float]:
@@ -242,8 +243,10 @@ def measure(*arguments: str) -> dict[str, float]:
 def watch(process: subprocess.Popen, peaks: list[int]) -> None:
     """Keep the largest memory of a process and its children."""
     while process.poll() is None:
+        started = time.perf_counter()
         peaks[0] = max(peaks[0], sum(map(held_bytes, family(process.pid))))
-        time.sleep(SAMPLE_EVERY_S)
+        took_s = time.perf_counter() - started
+        time.sleep(max(SAMPLE_EVERY_S, SAMPLE_PAUSES * took_s))
 
 
 def family(pid: int) -> list[int]:
