@@ -10,8 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
-from pyimagesearch.linear.solutionpath import MAX_ITER, Solution, SolutionPath
-from pyimagesearch.linear.spaces import FeatureSpace, RowSpace, gram_matrix
+from pyimagesearch.linear.newton import is_small
+from pyimagesearch.linear.products import RowProducts
+from pyimagesearch.linear.solutionpath import MAX_ITER, Solution, SolutionPath, is_large
+from pyimagesearch.linear.spaces import FeatureSpace, Rotation, RowSpace
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import available_cores
 
@@ -65,7 +67,9 @@ class RowSpaceGridSearchCV(GridSearchCV):
         tolerance: float | None = None,
         max_iter: int = MAX_ITER,
     ):
-        super().__init__(LogisticRegression(), param_grid, cv=cv, n_jobs=n_jobs)
+        super().__init__(
+            LogisticRegression(), param_grid, cv=cv, n_jobs=n_jobs, error_score="raise"
+        )
         self.tolerance = tolerance
         self.max_iter = max_iter
 
@@ -95,7 +99,7 @@ class RowSpaceGridSearchCV(GridSearchCV):
         check_finite(X)
         jobs = available_cores() if self.n_jobs == -1 else self.n_jobs
         with threadpool_limits(jobs):
-            rows = TrainingRows(X, y, self.param_grid["C"], self.tolerance, self.max_iter)
+            rows = TrainingRows(X, y, self.param_grid["C"], self.tolerance, self.max_iter, jobs)
         estimator, n_jobs = self.estimator, self.n_jobs
         # The fits of one fold follow each other, each beginning where the last one ended.
         # Several fits on a core each beat one fit on several: BLAS threads that wait for
@@ -189,11 +193,17 @@ class TrainingRows:
         grid: Sequence[float],
         tolerance: float | None,
         max_iter: int,
+        jobs: int,
     ):
-        self._X, self._grid = X, tuple(grid)
+        self._X, self._grid, self._jobs = X, tuple(grid), jobs
         self._options = {"tolerance": tolerance, "max_iter": max_iter}
         self.classes, self._labels = np.unique(y, return_inverse=True)
-        self._gram = gram_matrix(X) if len(X) < X.shape[1] else None
+        self._rotation = self._products = None
+        n_columns = 1 if len(self.classes) == 2 else len(self.classes)
+        if is_small(len(X), min(X.shape) * n_columns):
+            self._rotation = Rotation(X)
+        elif len(X) < X.shape[1]:
+            self._products = RowProducts(X, single=is_large(len(X), len(self.classes)))
         self._paths: dict[bytes, tuple[np.ndarray, SolutionPath]] = {}
         self._lock = threading.Lock()
         self.fits: dict[tuple[float, int | None], Solution] = {}
@@ -220,8 +230,9 @@ class TrainingRows:
         start = self._mean_of_parts(C)
         self._record_parts()
         self._paths.clear()  # makes room for one that is larger
-        path = self._path(np.arange(len(self)), (C,), start)
-        solution = self.fits[C, None] = path.solve(C)
+        with threadpool_limits(self._jobs):  # the only fit at this time
+            path = self._path(np.arange(len(self)), (C,), start)
+            solution = self.fits[C, None] = path.solve(C)
         return path, solution
 
     def plain_model(self, fitted: tuple[SolutionPath, Solution]) -> LogisticRegression:
@@ -229,16 +240,19 @@ class TrainingRows:
         path, solution = fitted
         model = LogisticRegression(C=solution.C)
         model.coef_, model.intercept_ = path.model(solution)
+        if self._rotation:
+            model.coef_, shift = self._rotation.model(model.coef_)
+            model.intercept_ += shift
         model.classes_ = self.classes
         model.n_features_in_ = self._X.shape[1]
         model.n_iter_ = np.array([solution.n_iter], np.int32)
         return model
 
     def _path(self, rows: np.ndarray, grid, start=None) -> SolutionPath:
-        if self._gram is None:
-            space = FeatureSpace(self._X, rows)
+        if self._products is not None:
+            space = RowSpace(self._X, self._products, rows)
         else:
-            space = RowSpace(self._X, self._gram, rows)
+            space = FeatureSpace(self._rotation.rows if self._rotation else self._X, rows)
         labels = self._labels[rows]
         return SolutionPath(space, labels, len(self.classes), grid, start=start, **self._options)
 
@@ -256,7 +270,7 @@ class TrainingRows:
         if not parts:
             return None
         intercepts = np.mean([part.intercepts for _, part in parts], axis=0)
-        if self._gram is None:
+        if self._products is None:
             return np.mean([part.coordinates for _, part in parts], axis=0), intercepts
         mean = np.zeros((len(self), len(intercepts)))
         for rows, part in parts:

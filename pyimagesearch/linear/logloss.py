@@ -62,20 +62,59 @@ class LogLoss:
         return self._columns(bent)
 
     def mean_weights(self) -> np.ndarray:
-        """Return each row's second derivative, a mean over the classes: (n,)."""
-        wrong = (self._wrong * (1 - self._wrong)).sum(axis=1)
-        true = self._true * self._wrong.sum(axis=1)
-        return (wrong + true) / (2 if self._binary else self.n_columns)
+        """Return each row's second derivative, a mean over the columns: (n,)."""
+        return self._spread().mean(axis=1)
 
-    def intercept_curvature(self) -> np.ndarray:
-        """Return the second derivative by the intercepts: (n_columns, n_columns)."""
+    def curvature(self, factors: np.ndarray) -> np.ndarray:
+        """Return the second derivative by what multiplies some factors of the columns.
+
+        Parameters
+        ----------
+        factors : ndarray, shape (n, m, n_columns) or (n, m, 1)
+            To each column c of the scores a multiple of ``factors[:, i, c]``
+            is added, for each i; ones stand for an intercept.
+
+        Returns
+        -------
+        ndarray, shape (m * n_columns, m * n_columns)
+            All multiples of the first factor, then those of the next.
+        """
+        n_rows, m, _ = factors.shape
+        k = self.n_columns
+        weighted = (factors * self.probabilities()[:, None]).reshape(n_rows, m * k)
+        curvature = -(weighted.T @ weighted)
+        # A column with itself: p - p^2 would cancel, where p is near 1.
+        by_column = np.ascontiguousarray(factors.transpose(2, 1, 0))  # (k or 1, m, n)
+        own = (by_column * self._spread().T[:, None]) @ by_column.transpose(0, 2, 1)
+        columns = np.arange(k)
+        curvature.reshape(m, k, m, k)[:, columns, :, columns] = own
+        return curvature
+
+    def probabilities(self) -> np.ndarray:
+        """Return the probability of each column's class: (n, n_columns)."""
         probabilities = self._wrong.copy()
         probabilities[self._rows, self._labels] = self._true
-        curvature = -(probabilities.T @ probabilities)
-        # Its rows sum to 0, which spares the diagonal the cancellation.
-        np.fill_diagonal(curvature, 0)
-        np.fill_diagonal(curvature, -curvature.sum(axis=1))
-        return curvature[-self.n_columns :, -self.n_columns :]
+        return self._columns(probabilities)
+
+    def _spread(self) -> np.ndarray:
+        """Return p (1 - p), exactly where p is near 1: (n, n_columns)."""
+        spread = self._wrong * (1 - self._wrong)
+        spread[self._rows, self._labels] = self._true * self._wrong.sum(axis=1)
+        return self._columns(spread)
+
+    def inverse_blocks(self, shifts: np.ndarray, dtype: type) -> "InverseBlocks":
+        """Prepare to multiply each row by (B^-1 + shift)^-1, for what `bend` multiplies by, B.
+
+        Parameters
+        ----------
+        shifts : ndarray, shape (n,)
+            A positive number a row.
+        dtype : type
+            The precision to compute in.
+        """
+        labels = None if self._binary else self._labels
+        weights = self._spread() if self._binary else self.probabilities()
+        return InverseBlocks(weights, labels, shifts[:, None], dtype)
 
     def _odds(self, scores: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return exp(score - largest score), 0 for the true class, and its parts."""
@@ -91,3 +130,50 @@ class LogLoss:
 
     def _columns(self, classes: np.ndarray) -> np.ndarray:
         return classes[:, 1:] if self._binary else classes
+
+
+class InverseBlocks:
+    """Multiplication of each row by (B^-1 + shift)^-1, B being how its loss bends.
+
+    For ``B = diag(p) - p p^T`` that is ``diag(h) - h h^T / sum(h)``, with
+    ``h = p / (1 + shift p)``: the inverse of B is diag(1 / p), on what sums
+    to 0 in a row.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n, k)
+        p; for a single column, B itself.
+    labels : ndarray of int, shape (n,), or None
+        The true classes; None for a single column.
+    shifts : ndarray, shape (n, 1)
+        A positive number a row.
+    dtype : type
+        The precision to compute in.
+    """
+
+    def __init__(
+        self, weights: np.ndarray, labels: np.ndarray | None, shifts: np.ndarray, dtype: type
+    ):
+        damping = 1 / (1 + shifts * weights)
+        self._damping = damping.astype(dtype)
+        self._damped = (weights * damping).astype(dtype)
+        self._truth = None if labels is None else (np.arange(len(labels)), labels)
+        self._totals = self._damped.sum(axis=1, keepdims=True)
+
+    def apply(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the product with some rows (n, k), and B^-1 times it.
+
+        What B^-1 gives is determined but for a constant in each row.
+        """
+        if self._truth is not None:
+            # Relative to the true class, whose own weight may drown the others.
+            rows = rows - rows[self._truth][:, None]
+            rows -= np.einsum("ij,ij->i", self._damped, rows)[:, None] / self._totals
+        return self._damped * rows, self._damping * rows
+
+    def sum(self) -> np.ndarray:
+        """Return the sum of the blocks of all rows: (k, k), float64."""
+        total = np.diag(self._damped.sum(axis=0, dtype=np.float64))
+        if self._truth is not None:
+            total -= (self._damped / self._totals).T @ self._damped
+        return total

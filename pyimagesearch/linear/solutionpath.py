@@ -1,16 +1,17 @@
 """The optimum of logistic regression for one C after another, certified.
 
-A truncated Newton method (Nash, "A survey of truncated-Newton methods", 2000)
-minimises ``f(w) = C * sum of log losses + |w|^2 / 2``. Three things make it
-fast and safe here:
+Newton's method minimises ``f(w) = C * sum of log losses + |w|^2 / 2``. Three
+things make it fast and safe here:
 
-- Each optimum is found from that of the next smaller C. Before each step the
-  length of w and the intercepts are optimised by themselves, which needs no
-  product with the data: between two C's of separable classes, hardly more
-  than the length of w changes.
-- The inner system is solved by conjugate gradients, as exactly as the step
-  deserves. Where the data are so ill-conditioned that this takes many
-  products, it is preconditioned with a Cholesky factor.
+- It follows a path. Each optimum is found from that of a smaller C, and where
+  that is far off, by way of C's in between, tenfold apart, down to where f is
+  nearly quadratic. Before each step the length of each column of w and the
+  intercepts are optimised by themselves, which needs no product with the
+  data: between two C's of separable classes, hardly more than these lengths
+  changes, and a small class needs another one than a large class.
+- The system of a step is solved as exactly as the step deserves, and each
+  step's twice as exactly as the one's before (Dembo, Eisenstat and Steihaug,
+  "Inexact Newton methods", 1982): see `pyimagesearch.linear.newton`.
 - f bends by at least |w|^2 / 2 in every direction, so that ``f(w)`` is at
   most ``|gradient|^2 / 2`` above its minimum. A fit has converged when this
   bound is a given small part of f: that depends neither on the scale of the
@@ -23,22 +24,25 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from pyimagesearch.linear.logloss import LogLoss
-from pyimagesearch.linear.spaces import FeatureSpace, RowSpace
+from pyimagesearch.linear.newton import NewtonSolver, make_definite, solve_definite, squared
+from pyimagesearch.linear.spaces import FeatureSpace, Pair, RowSpace
 
 TOLERANCE = 1e-6  # of f, by the bound; what is left is mostly far smaller
-FINE_TOLERANCE = 1e-9  # where it costs little
+FINE_TOLERANCE = 1e-9  # where it costs nothing
 FEW_SCORES = 100_000  # rows times columns
 MAX_ITER = 200  # Newton steps
-PATIENCE = 12  # products of conjugate gradients before they are preconditioned anew
-MAX_PRODUCTS = 100  # products in all before conjugate gradients are given up
-COARSE = 0.5  # relative accuracy of a Newton step far from the minimum
-MAX_UNKNOWNS = 3000  # what is small enough to be solved directly then
+COARSE = 0.2  # accuracy of the first of them at a C
+NEAR = 1.0  # a gap from which a few steps lead to the minimum
+MAX_SMALL_STEPS = 50  # for lengths and intercepts: a handful, but from a place that is far
+SETTLED = 1e-3  # of the tolerance: what the last of these steps may have brought
 LEAST_STEP = 1e-10
 ROUNDING = 1e-14  # relative, of an objective
+LEAST_SQUARE = 1e-300
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,27 @@ class Solution:
     elapsed_s: float
 
 
+class Place(NamedTuple):
+    """What is known of the objective where a fit stands.
+
+    Attributes
+    ----------
+    f : float
+        The objective.
+    gap : float
+        How far above its minimum it is at most, as a part of it.
+    gradient : pair of ndarray
+        Coordinates of the gradient, and its scores.
+    """
+
+    f: float
+    gap: float
+    gradient: Pair | None = None
+
+
+NOWHERE = Place(np.inf, np.inf)
+
+
 class SolutionPath:
     """Solutions for growing C, each found from the one before.
 
@@ -92,9 +117,9 @@ class SolutionPath:
         asked for first.
     tolerance : float, optional
         The gap that counts as converged: 1e-6 by default, and 1e-9 for fits
-        of up to 100,000 scores.
+        so small that Newton's system is solved by elimination.
     max_iter : int
-        The most Newton steps for one C.
+        The most Newton steps for one C, those on the way to it included.
     start : tuple of ndarray, optional
         Coordinates and intercepts to begin with, in place of 0.
     """
@@ -110,16 +135,17 @@ class SolutionPath:
         start: tuple[np.ndarray, np.ndarray] | None = None,
     ):
         self._space, self._loss = space, LogLoss(labels, n_classes)
-        k = self._loss.n_columns
-        self._large = len(labels) * k > FEW_SCORES
-        usual = TOLERANCE if self._large else FINE_TOLERANCE
+        self._loss.settle(np.zeros((len(labels), self._loss.n_columns)))
+        self._solver = NewtonSolver(space, self._loss)
+        self._by_rows = isinstance(space, RowSpace) and is_large(len(labels), self._loss.n_columns)
+        usual = FINE_TOLERANCE if self._solver.direct else TOLERANCE
         self._tolerance = usual if tolerance is None else tolerance
         self._grid, self._max_iter = sorted(grid), max_iter
-        self._n_rows, self._lock = len(labels), threading.Lock()
+        self._least_C = 1 / max(space.squared_rows().sum(dtype=np.float64), LEAST_SQUARE)
+        self._lock = threading.Lock()
         self._solutions: dict[float, Solution] = {}
-        self._precondition = lambda V, scores: (V, scores)
-        self._V, self._b = start or (np.zeros((space.n_coordinates, k)), np.zeros(k))
-        self._S = space.scores(self._V)
+        k = self._loss.n_columns
+        self._move_to(*(start or (np.zeros((space.n_coordinates, k)), np.zeros(k))))
 
     def solve(self, C: float) -> Solution:
         """Return the solution at one C of the grid."""
@@ -141,187 +167,131 @@ class SolutionPath:
     def _next(self, C: float) -> Solution:
         """Minimise at `C`, from where the path stands."""
         started = time.perf_counter()
-        least_gap = least_f = np.inf
-        for n_iter in range(self._max_iter + 1):
-            f = self._optimise_length_and_intercepts(C)
-            residuals = self._space.combine(C * self._loss.residuals)
-            gradient = self._V - residuals, self._S - self._space.scores(residuals)
-            bound = self._squared(*gradient) / 2
-            gap = bound / f if f > 0 else 0.0
-            stuck = gap > 0.9 * least_gap and f > (1 - ROUNDING) * least_f
-            if stuck:
-                gap = min(gap, self._promised / f)
-            converged = bool(gap <= self._tolerance)
-            if converged or stuck or n_iter == self._max_iter:
-                break
-            least_gap, least_f = min(gap, least_gap), min(f, least_f)
-            self._newton_step(C, f, gradient, gap)
+        self._n_iter = 0
+        place = self._minimise(C, self._tolerance)
         elapsed_s = time.perf_counter() - started
-        return Solution(C, self._V, self._b, f, gap, n_iter, converged, elapsed_s)
+        converged = bool(place.gap <= self._tolerance)
+        return Solution(C, self._V, self._b, place.f, place.gap, self._n_iter, converged, elapsed_s)
 
-    def _objective(self, C: float, S: np.ndarray, squared: float) -> float:
-        return C * self._loss.value(S) + squared / 2
+    def _minimise(self, C: float, tolerance: float) -> Place:
+        """Take Newton steps at C until the gap is within the tolerance, or as small as it gets."""
+        place, least, self._coarse = self._approach(C), NOWHERE, COARSE
+        while self._n_iter < self._max_iter:
+            stuck = place.gap > 0.9 * least.gap and place.f > (1 - ROUNDING) * least.f
+            if stuck:
+                place = place._replace(gap=min(place.gap, self._promised / place.f))
+            if not stuck and place.gap > tolerance:
+                least = Place(min(place.f, least.f), min(place.gap, least.gap))
+                self._newton_step(C, place)
+                self._n_iter += 1
+                self._coarse /= 2
+            elif self._space.sharpen(self._V, self._S):
+                self._S, least = self._space.scores(self._V), NOWHERE
+            else:
+                break
+            place = self._measure(C)
+        return place
 
-    def _squared(self, V: np.ndarray, scores: np.ndarray) -> float:
-        return max(0.0, self._space.dot(V, V, scores))
+    def _approach(self, C: float) -> Place:
+        """Come near the minimum at C, by way of smaller C's where it is far."""
+        place = self._measure(C)
+        if place.gap > NEAR and self._least_C < C:
+            if not self._solutions:
+                self._move_to(0 * self._V, self._b)  # a start that is far is worse than none
+            self._minimise(C / 10, NEAR)
+            place = self._measure(C)
+        return place
 
-    def _optimise_length_and_intercepts(self, C: float) -> float:
-        """Minimise f over the factor of w and the intercepts; return it.
+    def _move_to(self, V: np.ndarray, b: np.ndarray) -> None:
+        # Scores anew, as sums of sums in single precision would drift.
+        self._V, self._b, self._S = V, b, self._space.scores(V).astype(np.float64)
 
-        That has one dimension more than there are columns, and is a Newton
-        method without products of the size of the data.
+    def _measure(self, C: float) -> Place:
+        """Optimise lengths and intercepts, and see how far the minimum can be."""
+        f, settled = self._optimise_lengths_and_intercepts(C)
+        rest = self._V - self._space.combine(C * self._loss.residuals)
+        gradient = rest, self._space.scores(rest)
+        # The bound holds at the best intercepts.
+        bound = squared(self._space, *gradient) / 2 if settled else np.inf
+        return Place(f, bound / f if f > 0 else 0.0, gradient)
+
+    def _objective(self, C: float, S: np.ndarray, squared_length: float) -> float:
+        return C * self._loss.value(S) + squared_length / 2
+
+    def _optimise_lengths_and_intercepts(self, C: float) -> tuple[float, bool]:
+        """Minimise f over a factor of each column of w and the intercepts.
+
+        That has two dimensions a column, and is a Newton method without
+        products of the size of the data. Return f, and whether it is done.
         """
-        squared = self._squared(self._V, self._S)
-        length, b = 1.0, self._b
-        f = self._objective(C, self._S + b, squared)
-        for _ in range(self._max_iter):
-            self._loss.settle(length * self._S + b)
-            gradient, step = self._small_step(C, length, squared)
-            if step is None:
-                break
+        k = self._loss.n_columns
+        squares = np.maximum(self._space.dots(self._V, self._V, self._S), 0)
+        lengths, b = np.ones(k), self._b
+        f = self._objective(C, self._S + b, squares.sum())
+        for _ in range(MAX_SMALL_STEPS):
+            self._loss.settle(lengths * self._S + b)
+            gradient, step = self._small_step(C, lengths, squares)
+            slope = gradient @ step
 
-            def moved(t: float, length=length, b=b, step=step) -> float:
-                scores = (length + t * step[-1]) * self._S + (b + t * step[:-1])
-                return self._objective(C, scores, (length + t * step[-1]) ** 2 * squared)
+            def moved(t: float, lengths=lengths, b=b, step=step) -> float:
+                longer = lengths + t * step[k:]
+                return self._objective(
+                    C, longer * self._S + (b + t * step[:k]), longer**2 @ squares
+                )
 
-            t, f_moved = _backtrack(moved, f, gradient @ step)
-            if t == 0:
+            t, f = _backtrack(moved, f, slope)
+            b, lengths = b + t * step[:k], lengths + t * step[k:]
+            settled = t == 0 or -slope <= SETTLED * self._tolerance * f
+            if settled:
                 break
-            length, b, f = length + t * step[-1], b + t * step[:-1], f_moved
-        self._V, self._S = length * self._V, length * self._S
-        self._b = b - b.mean() if len(b) > 1 else b  # softmax knows differences only
-        return f
+        self._loss.settle(lengths * self._S + b)
+        self._V, self._S, self._b = lengths * self._V, lengths * self._S, b
+        if k > 1:
+            f = self._take_off_what_columns_share(C)
+        return f, settled
+
+    def _take_off_what_columns_share(self, C: float) -> float:
+        """Lower f by what changes no probability; return it."""
+        self._V = self._V - self._V.mean(axis=1, keepdims=True)
+        self._S = self._S - self._S.mean(axis=1, keepdims=True)
+        self._b = self._b - self._b.mean()
+        squares = squared(self._space, self._V, self._S)
+        return self._objective(C, self._S + self._b, squares)
 
     def _small_step(
-        self, C: float, length: float, squared: float
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return gradient and Newton step by the intercepts and the length."""
-        residuals, S = self._loss.residuals, self._S
-        pull = C * np.vdot(residuals, S)
-        gradient = np.append(-C * residuals.sum(axis=0), length * squared - pull)
-        scale = np.append(C * np.abs(residuals).sum(axis=0), length * squared + abs(pull))
-        if (np.abs(gradient) <= 1e-10 * scale).all():
-            return gradient, None
-        bent = self._loss.bend(S)
-        k = len(gradient) - 1
-        curvature = np.empty((k + 1, k + 1))
-        curvature[:k, :k] = C * self._loss.intercept_curvature()
-        curvature[:k, k] = curvature[k, :k] = C * bent.sum(axis=0)
-        curvature[k, k] = C * np.vdot(S, bent) + squared + (squared == 0)
-        _make_definite(curvature[:k, :k], C * self._n_rows)
-        scaling = np.sqrt(np.diag(curvature))
-        values, vectors = np.linalg.eigh(curvature / scaling / scaling[:, None])
-        values = np.maximum(values, 1e-13)
-        return gradient, -(vectors @ ((vectors.T @ (gradient / scaling)) / values)) / scaling
+        self, C: float, lengths: np.ndarray, squares: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return gradient and Newton step by the intercepts and the lengths."""
+        residuals, S, k = self._loss.residuals, self._S, self._loss.n_columns
+        pull = C * np.einsum("ij,ij->j", residuals, S)
+        gradient = np.append(-C * residuals.sum(axis=0), lengths * squares - pull)
+        curvature = C * self._loss.curvature(np.stack([np.ones_like(S), S], axis=1))
+        curvature.flat[:: 2 * k + 1] += np.append(np.zeros(k), squares + (squares == 0))
+        make_definite(curvature[:k, :k])
+        return gradient, -solve_definite(curvature, gradient)
 
-    def _newton_step(
-        self, C: float, f: float, gradient: tuple[np.ndarray, np.ndarray], gap: float
-    ) -> None:
+    def _newton_step(self, C: float, place: Place) -> None:
         """Move to a lower f, and keep what the step promised to bring."""
-        curvature = self._loss.intercept_curvature()
-        _make_definite(curvature, self._n_rows)
-        inverse = np.linalg.inv(curvature)
-
-        def intercepts(bent: np.ndarray) -> np.ndarray:
-            """Return the change of the intercepts that answers a change of scores."""
-            return -(inverse @ bent.sum(axis=0))
-
-        def bend(scores: np.ndarray) -> np.ndarray:
-            bent = self._loss.bend(scores)
-            answer = np.broadcast_to(intercepts(bent), bent.shape)
-            return self._space.combine(C * (bent + self._loss.bend(answer)))
-
-        # As exact as the step can use, and no more than the tolerance asks for.
-        accuracy = max(0.5 * np.sqrt(self._tolerance / gap), min(COARSE, np.sqrt(gap)))
-        V, reached = None, False
-        if self._large:
-            # Single precision is half the work, and mostly exact enough for this.
-            rough = self._space.rough_scores
-            V, reached = self._conjugate_gradients(C, bend, gradient, accuracy, rough, PATIENCE)
-        if not reached:
-            V, reached = self._conjugate_gradients(C, bend, gradient, accuracy, self._space.scores)
-        if not reached and V.size <= MAX_UNKNOWNS:
-            V = self._solve_directly(bend, gradient[0])
-        S = self._space.scores(V)
-        b = intercepts(self._loss.bend(S))
+        # No more exact than the tolerance asks for.
+        least = 0.5 * np.sqrt(self._tolerance / place.gap)
+        accuracy = max(least, min(self._coarse, np.sqrt(place.gap)))
+        by_rows = self._by_rows and place.gap < NEAR
+        V, S, b = self._solver.step(C, place.gradient, accuracy, by_rows)
 
         def moved(t: float) -> float:
             scores = self._S + t * S
-            squared = self._squared(self._V + t * V, scores)
-            return self._objective(C, scores + (self._b + t * b), squared)
+            squares = squared(self._space, self._V + t * V, scores)
+            return self._objective(C, scores + (self._b + t * b), squares)
 
-        slope = self._space.dot(V, *gradient)
+        slope = self._space.dots(V, *place.gradient).sum()
         self._promised = abs(slope) / 2
-        t, _ = _backtrack(moved, f, slope)
-        self._V, self._S, self._b = self._V + t * V, self._S + t * S, self._b + t * b
-
-    def _conjugate_gradients(
-        self,
-        C: float,
-        bend: Callable[[np.ndarray], np.ndarray],
-        gradient: tuple[np.ndarray, np.ndarray],
-        accuracy: float,
-        scores: Callable[[np.ndarray], np.ndarray],
-        max_products: int = MAX_PRODUCTS,
-    ) -> tuple[np.ndarray, bool]:
-        """Solve for the Newton step: (identity + bend) step = -gradient.
-
-        Return the best step there was, and whether it is as exact as asked.
-        """
-        space = self._space
-        rest = -gradient[0], -gradient[1]
-        step, fitness = np.zeros_like(rest[0]), 1.0
-        least = self._squared(*rest)
-        best, goal = step, accuracy**2 * least
-        for n_products in range(max_products):
-            if n_products == PATIENCE:
-                self._precondition = space.preconditioner(C * self._loss.mean_weights())
-            better = self._precondition(*rest)
-            fitness_before, fitness = fitness, space.dot(rest[0], *better)
-            if n_products in (0, PATIENCE):
-                direction = better
-            else:
-                ratio = fitness / fitness_before
-                direction = tuple(x + ratio * y for x, y in zip(better, direction, strict=True))
-            image = direction[0] + bend(direction[1])
-            bending = space.dot(image, *direction)
-            if not bending > 0:  # rounding has the better of it
-                break
-            length = fitness / bending
-            step = step + length * direction[0]
-            rest = rest[0] - length * image, rest[1] - length * scores(image)
-            left = self._squared(*rest)
-            if left <= least:
-                best, least = step, left
-            if left <= goal:
-                return best, True
-        return best, False
-
-    def _solve_directly(
-        self, bend: Callable[[np.ndarray], np.ndarray], gradient: np.ndarray
-    ) -> np.ndarray:
-        """Solve for the Newton step by elimination: exact, but for few unknowns only.
-
-        Pictures that are there twice, in different classes, can make the
-        system too ill-conditioned for conjugate gradients.
-        """
-        system = np.empty((gradient.size, gradient.size))
-        for column, unit in zip(system.T, np.eye(gradient.size), strict=True):
-            V = unit.reshape(gradient.shape)
-            column[:] = (V + bend(self._space.scores(V))).ravel()
-        return -np.linalg.solve(system, gradient.ravel()).reshape(gradient.shape)
+        t, _ = _backtrack(moved, place.f, slope)
+        self._move_to(self._V + t * V, self._b + t * b)
 
 
-def _make_definite(curvature: np.ndarray, scale: float) -> None:
-    """Bend a curvature upwards where it is flat, in place.
-
-    It is flat where all intercepts grow alike, and where every row is judged
-    surely. The step changes by that, its goal does not.
-    """
-    k = len(curvature)
-    if k > 1:
-        curvature += np.trace(curvature) / k**2
-    curvature.flat[:: k + 1] += 1e-12 * scale
+def is_large(n_rows: int, n_columns: int) -> bool:
+    """Tell whether a fit is large enough for its speed to be worth the last digits."""
+    return n_rows * n_columns > FEW_SCORES
 
 
 def _backtrack(moved: Callable[[float], float], f: float, slope: float) -> tuple[float, float]:

@@ -8,51 +8,23 @@ better coordinates: all that is needed of X then are the products of its rows
 with each other, ``G = X X^T`` (n, n), and nothing is approximated. Otherwise
 the coordinates are w itself.
 
-Both classes give the solver the same five things. V stands for coordinates,
-a column per column of scores.
+Both classes give the solver the same things. V stands for coordinates, a
+column per column of scores.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
 
 import numpy as np
-from scipy.linalg import blas, cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, svd
 
-BLOCK_BYTES = 64 * 2**20  # float64 copies of the features are made in such pieces
-ROUNDING = 1e-15  # of the sum of a matrix's eigenvalues
+from pyimagesearch.linear.products import BLOCK_BYTES, RowProducts
+
+ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-15}  # of a sum of eigenvalues
+# Scores are log odds. An error of 1e-4 in one changes the gradient by a part
+# of 1e-4, and the objective by the square of that.
+EXACT_SCORES = 1e-4
 
 Pair = tuple[np.ndarray, np.ndarray]
-
-
-def gram_matrix(features: np.ndarray) -> np.ndarray:
-    """Return the products of all rows with each other, in double precision.
-
-    The product of two float32 numbers is exact in float64. Sums in float32
-    would not do: G squares the condition of X, and at a large C the small
-    directions count.
-
-    Parameters
-    ----------
-    features : ndarray of float32 or float64, shape (n, d)
-        The rows.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, n), symmetric
-    """
-    n_rows, n_features = features.shape
-    gram = np.zeros((n_rows, n_rows), order="F")
-    step = max(1, BLOCK_BYTES // (8 * n_rows))
-    for start in range(0, n_features, step):
-        slab = np.asarray(features[:, start : start + step].T, np.float64, order="F")
-        # Only the lower triangle: half the work of a general product.
-        gram = blas.dsyrk(1.0, slab, beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
-    for start in range(0, n_rows, 1024):  # the upper triangle is the lower one's mirror
-        stop = min(start + 1024, n_rows)
-        gram[start:stop, stop:] = gram[stop:, start:stop].T
-        square = gram[start:stop, start:stop]
-        square[:] = np.tril(square) + np.tril(square, -1).T
-    return gram
 
 
 class RowSpace:
@@ -62,34 +34,44 @@ class RowSpace:
     ----------
     features : ndarray, shape (m, d)
         All rows there are.
-    gram : ndarray of float64, shape (m, m)
+    products : RowProducts
         Their products.
     rows : ndarray of int, shape (n,)
         Those that the model is fitted to.
     """
 
-    def __init__(self, features: np.ndarray, gram: np.ndarray, rows: np.ndarray):
-        self._features, self._gram, self._rows = features, gram, rows
+    def __init__(self, features: np.ndarray, products: RowProducts, rows: np.ndarray):
+        self._features, self._products, self._rows = features, products, rows
         self.n_coordinates = len(rows)
-        centred = gram[np.ix_(rows, rows)]
-        self._row_means = centred.mean(axis=0)
-        centred -= self._row_means
-        centred -= self._row_means[:, None]
-        centred += self._row_means.mean()
+        self._centre()
+
+    def _centre(self) -> None:
+        centred = self._products.matrix[np.ix_(self._rows, self._rows)]
+        self._row_means = centred.mean(axis=0, dtype=np.float64)
+        shift = (self._row_means - self._row_means.mean() / 2).astype(centred.dtype)
+        centred -= shift
+        centred -= shift[:, None]
         self._centred = centred
 
     def scores(self, V: np.ndarray) -> np.ndarray:
-        """Return X w: (n, k)."""
-        return np.ascontiguousarray((V.T @ self._centred).T)  # symmetric; faster for few columns
+        """Return X w, in the precision of the products: (n, k)."""
+        # Symmetric, and faster this way for few columns.
+        return np.ascontiguousarray((V.T.astype(self._centred.dtype) @ self._centred).T)
 
-    def rough_scores(self, V: np.ndarray) -> np.ndarray:
-        """Return X w in single precision: (n, k), float64."""
-        rough = V.T.astype(np.float32) @ self._rough
-        return np.ascontiguousarray(rough.T, np.float64)
+    def squared_rows(self) -> np.ndarray:
+        """Return the squared lengths of the rows of X: (n,)."""
+        return np.diag(self._centred)
 
-    @cached_property
-    def _rough(self) -> np.ndarray:
-        return self._centred.astype(np.float32)
+    def sharpen(self, V: np.ndarray, scores: np.ndarray) -> bool:
+        """Go over to double precision if single has falsified scores; tell if it did."""
+        if self._centred.dtype == np.float64:
+            return False
+        if self._products.deviation(self._rows, V, scores) <= EXACT_SCORES:
+            return False
+        del self._centred
+        self._products.make_double()
+        self._centre()
+        return True
 
     def combine(self, residuals: np.ndarray) -> np.ndarray:
         """Return the coordinates of X^T residuals.
@@ -99,9 +81,9 @@ class RowSpace:
         """
         return residuals - residuals.mean(axis=0)
 
-    def dot(self, U: np.ndarray, V: np.ndarray, scores_of_V: np.ndarray) -> float:
-        """Return the inner product of two w's."""
-        return float(np.vdot(U, scores_of_V))
+    def dots(self, U: np.ndarray, V: np.ndarray, scores_of_V: np.ndarray) -> np.ndarray:
+        """Return the inner products of two w's, column by column: (k,)."""
+        return np.einsum("ij,ij->j", U, scores_of_V)
 
     def preconditioner(self, weights: np.ndarray) -> Callable[[np.ndarray, np.ndarray], Pair]:
         """Prepare to multiply by (I + X^T diag(weights) X)^-1, and its scores.
@@ -110,12 +92,13 @@ class RowSpace:
         (Rasmussen and Williams, "Gaussian Processes for Machine Learning",
         2006, section 3.4.3).
         """
-        least = max(1e-10 * weights.max(), np.finfo(np.float64).tiny)  # all may be 0
-        root = np.sqrt(np.maximum(weights, least))[:, None]
+        dtype = self._centred.dtype
+        least = max(1e-10 * weights.max(), np.finfo(dtype).tiny)  # all may be 0
+        root = np.sqrt(np.maximum(weights, least)).astype(dtype)[:, None]
         matrix = self._centred * root
         matrix *= root.T
         # What is rounded off must not make it indefinite.
-        matrix.flat[:: len(matrix) + 1] += 1 + ROUNDING * np.trace(matrix)
+        matrix.flat[:: len(matrix) + 1] += 1 + ROUNDING[dtype] * np.trace(matrix)
         factor = _factor(matrix)
 
         def apply(V: np.ndarray, scores_of_V: np.ndarray) -> Pair:
@@ -127,18 +110,22 @@ class RowSpace:
 
     def decide(self, rows: np.ndarray, V: np.ndarray) -> np.ndarray:
         """Return the scores of other rows of the same features: (len(rows), k)."""
-        V = V - V.mean(axis=0)  # what centring the fitted rows does to w
-        return self._gram[np.ix_(rows, self._rows)] @ V - self._row_means @ V
+        matrix = self._products.matrix
+        spread = np.zeros((len(matrix), V.shape[1]), matrix.dtype)  # copying whole rows is faster
+        spread[self._rows] = V - V.mean(axis=0)  # what centring the fitted rows does to w
+        blocks = _blocks(len(rows), matrix.itemsize * len(matrix))
+        scores = np.concatenate([matrix[rows[block]] @ spread for block in blocks])
+        return scores - self._row_means @ spread[self._rows]
 
     def model(self, V: np.ndarray) -> Pair:
         """Return w (k, d) and what centring adds to the intercept (k,)."""
         V = V - V.mean(axis=0)
-        step = max(1, BLOCK_BYTES // (8 * self._features.shape[1]))
+        dtype, centre = self._centred.dtype, self._products.centre
         w = np.zeros((V.shape[1], self._features.shape[1]))
-        for start in range(0, len(V), step):
-            block = self._features[self._rows[start : start + step]].astype(np.float64, copy=False)
-            w += V[start : start + step].T @ block
-        return w, -(self._row_means @ V)
+        for block in _blocks(len(V), dtype.itemsize * w.shape[1]):
+            X = self._features[self._rows[block]].astype(dtype, copy=False) - centre.astype(dtype)
+            w += V[block].T.astype(dtype) @ X
+        return w, -(self._row_means @ V + w @ centre)
 
 
 class FeatureSpace:
@@ -160,21 +147,29 @@ class FeatureSpace:
         centred -= self._mean
         self._centred = centred
 
+    def rows(self) -> np.ndarray:
+        """Return X, the centred rows: (n, n_coordinates)."""
+        return self._centred
+
     def scores(self, V: np.ndarray) -> np.ndarray:
         """Return X w: (n, k)."""
         return self._centred @ V
 
-    def rough_scores(self, V: np.ndarray) -> np.ndarray:
-        """Return X w: (n, k); a copy in single precision is not worth its memory."""
-        return self.scores(V)
+    def squared_rows(self) -> np.ndarray:
+        """Return the squared lengths of the rows of X: (n,)."""
+        return np.einsum("ij,ij->i", self._centred, self._centred)
+
+    def sharpen(self, V: np.ndarray, scores: np.ndarray) -> bool:
+        """Return False: the precision is double anyway."""
+        return False
 
     def combine(self, residuals: np.ndarray) -> np.ndarray:
         """Return the coordinates of X^T residuals."""
         return self._centred.T @ residuals
 
-    def dot(self, U: np.ndarray, V: np.ndarray, scores_of_V: np.ndarray) -> float:
-        """Return the inner product of two w's."""
-        return float(np.vdot(U, V))
+    def dots(self, U: np.ndarray, V: np.ndarray, scores_of_V: np.ndarray) -> np.ndarray:
+        """Return the inner products of two w's, column by column: (k,)."""
+        return np.einsum("ij,ij->j", U, V)
 
     def preconditioner(self, weights: np.ndarray) -> Callable[[np.ndarray, np.ndarray], Pair]:
         """Prepare to multiply by (I + X^T diag(weights) X)^-1, and its scores."""
@@ -197,6 +192,34 @@ class FeatureSpace:
     def model(self, V: np.ndarray) -> Pair:
         """Return w (k, d) and what centring adds to the intercept (k,)."""
         return V.T.copy(), -(self._mean @ V)
+
+
+class Rotation:
+    """Rows along the principal axes of what they span, as many as these are.
+
+    Nothing is lost: axes in which no row differs from another need no weight.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+        The rows.
+
+    Attributes
+    ----------
+    rows : ndarray of float64, shape (n, r)
+        The rows along the r <= min(n, d) axes, from their mean.
+    """
+
+    def __init__(self, features: np.ndarray):
+        self._mean = features.mean(axis=0, dtype=np.float64)
+        left, lengths, axes = svd(features - self._mean, full_matrices=False)
+        rank = max(1, np.count_nonzero(lengths > ROUNDING[lengths.dtype] * lengths[0]))
+        self.rows, self._axes = left[:, :rank] * lengths[:rank], axes[:rank]
+
+    def model(self, w: np.ndarray) -> Pair:
+        """Return weights (k, d) for the features, and what is added to the intercept (k,)."""
+        w = w @ self._axes
+        return w, -(w @ self._mean)
 
 
 def _factor(symmetric: np.ndarray) -> tuple[np.ndarray, bool]:
