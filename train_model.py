@@ -43,6 +43,7 @@ from pyimagesearch.plotting import (
 from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs
+from pyimagesearch.utils.errors import naming
 from pyimagesearch.utils.files import check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.stopping import run
@@ -143,7 +144,8 @@ def train(
     model = RowSpaceGridSearchCV({"C": C_GRID}, cv=N_FOLDS, n_jobs=jobs)
     with progress_bar("Training", len(C_GRID) * N_FOLDS + 1).start() as bar:
         model.set_callbacks(CountFits(bar.increment))
-        model.fit(X, y)
+        with naming(features.path):
+            model.fit(X, y)
     del X  # what is judged is read in blocks, in its place
     searched = time.perf_counter()
     describe(model, say)
@@ -176,7 +178,8 @@ def check_rows(features: FeaturesFile, n_train: int) -> None:
             f"'{features.path}' has {n_rows} rows, of which {n_train} would train: "
             f"expected at least {2 * N_FOLDS} for {N_FOLDS} folds; add pictures"
         )
-    check_trainable(features.labels[:n_train], N_FOLDS, names)
+    with naming(features.path):
+        check_trainable(features.labels[:n_train], N_FOLDS, names)
 
 
 def check_memory(n_train: int, n_features: int, n_classes: int, jobs: int) -> None:

@@ -120,5 +120,40 @@ def test_a_file_cut_short_is_told_from_another_kind(path):
 def test_provenance_that_is_not_json_is_refused(path):
     with h5py.File(path, "r+") as db:
         db["features"].attrs["provenance"] = "{"
-    with pytest.raises(InputError, match="not JSON"), open_features(path):
+    with pytest.raises(InputError, match="not a JSON object"), open_features(path):
+        pass
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "7"])
+def test_provenance_that_is_no_object_is_refused(path, text):
+    with h5py.File(path, "r+") as db:
+        db["features"].attrs["provenance"] = text
+    with pytest.raises(InputError, match="not a JSON object"), open_features(path):
+        pass
+
+
+def test_an_unfinished_file_given_by_its_own_name_is_not_finished(path):
+    partial = path.rename(path.with_name(path.name + ".partial"))
+    with pytest.raises(InputError, match=r"partial' is not finished"), open_features(partial):
+        pass
+
+
+def test_names_of_a_fixed_length_are_utf_8(path):
+    replace(path, "label_names", data=np.array([name.encode() for name in NAMES]))
+    with open_features(path) as file:
+        assert file.label_names == NAMES
+
+
+def test_names_that_are_not_utf_8_are_refused(path):
+    replace(path, "label_names", data=np.array([b"cats", b"dogs", "féline".encode("latin-1")]))
+    with pytest.raises(InputError, match="not UTF-8"), open_features(path):
+        pass
+
+
+def test_values_that_no_label_and_no_float32_can_be_warn_of_nothing(path):
+    replace(path, "features", data=np.full((10, 4), 1e300))
+    with open_features(path) as file:
+        assert np.isinf(file.read(0, 10)).all()
+    replace(path, "labels", data=np.full(10, np.nan))
+    with pytest.raises(InputError, match="10 labels such as nan"), open_features(path):
         pass

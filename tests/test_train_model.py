@@ -324,4 +324,4 @@ def test_the_bar_is_there_before_the_first_fit_and_an_error_has_a_line_of_its_ow
     not_finite()
     _, drawn = train_on_a_terminal()
     assert re.findall(r"(\d+) of 19", drawn)[-1] == "0"
-    assert drawn.splitlines()[-1].startswith("[ERROR] 1 of 60 rows")
+    assert drawn.splitlines()[-1].startswith("[ERROR] 'f.hdf5': 1 of 60 rows")

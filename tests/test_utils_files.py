@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.files import replacing
+from pyimagesearch.utils.files import check_writable, replacing
 
 
 @pytest.fixture
@@ -174,3 +174,15 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_the_old_file(tmp_path):
 
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_file_of_another_user_in_a_shared_folder_is_refused_before_the_work(
+    tmp_path, monkeypatch
+):
+    tmp_path.chmod(0o1777)
+    path = tmp_path / "model.pickle"
+    path.write_text("theirs")
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(InputError, match="belongs to another user"):
+        check_writable(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.pickle"]

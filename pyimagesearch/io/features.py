@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pyimagesearch.io.partialfile import partial_path, reason
+from pyimagesearch.io.partialfile import PARTIAL, partial_path, reason
 from pyimagesearch.utils import InputError
 
 BLOCK_BYTES = 32 * 2**20  # what is read at a time
@@ -48,7 +48,7 @@ class FeaturesFile:
         self._features = _dataset(db, path, "features", dimensions=2, kinds="fiu")
         self.shape = self._features.shape
         names = _dataset(db, path, "label_names", dimensions=1, kinds="OS")
-        self.label_names = list(names.asstr()[:])
+        self.label_names = _decoded(names, path)
         self.labels = self._checked_labels(_dataset(db, path, "labels", 1, kinds="iuf"))
         self.provenance = _provenance(self._features, path)
 
@@ -73,17 +73,20 @@ class FeaturesFile:
         for first in range(start, stop, step):
             block = slice(first, min(first + step, stop))
             try:
-                yield block, self._features[block].astype(np.float32, copy=False)
+                with np.errstate(over="ignore"):  # what becomes infinite is refused by name
+                    values = self._features[block].astype(np.float32, copy=False)
             except OSError as error:
                 raise InputError(
                     f"cannot read rows {block.start} to {block.stop} of '{self.path}': "
                     f"{reason(error)}"
                 ) from error
+            yield block, values
 
     def _checked_labels(self, dataset: h5py.Dataset) -> np.ndarray:
         n_rows, n_classes = self.shape[0], len(self.label_names)
         given = dataset[:]
-        labels = given.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+            labels = given.astype(np.int64)
         if len(labels) != n_rows:
             raise InputError(
                 f"'{self.path}' has {n_rows} rows of features but {len(labels)} labels: "
@@ -131,8 +134,12 @@ def open_features(path: str | os.PathLike[str]) -> Iterator[FeaturesFile]:
 def _check_readable(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"'{path}' is a folder: expected a file made by extract_features.py")
-    if path.exists():
+    if path.exists() and path.suffix != PARTIAL:
         return
+    if path.exists():
+        raise InputError(
+            f"'{path}' is not finished: run the extract_features.py command again to complete it"
+        )
     if partial_path(path).exists():
         raise InputError(
             f"'{path}' is not finished, only '{partial_path(path)}' is there: "
@@ -170,6 +177,13 @@ def _provenance(features: h5py.Dataset, path: Path) -> dict | None:
     if recorded is None:
         return None
     try:
-        return json.loads(recorded)
+        return dict(json.loads(recorded))
     except (TypeError, ValueError) as error:
-        raise InputError(f"'{path}' has a 'provenance' that is not JSON") from error
+        raise InputError(f"'{path}' has a 'provenance' that is not a JSON object") from error
+
+
+def _decoded(names: h5py.Dataset, path: Path) -> list[str]:
+    try:
+        return list(names.asstr("utf-8")[:])
+    except UnicodeDecodeError as error:
+        raise InputError(f"'{path}' has 'label_names' that are not UTF-8") from error

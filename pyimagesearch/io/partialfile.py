@@ -19,10 +19,12 @@ import numpy as np
 
 from pyimagesearch.utils import InputError
 
+PARTIAL = ".partial"  # the end of the name of a file that is not complete
+
 
 def partial_path(output: Path) -> Path:
     """Return where work on `output` is kept until it is complete."""
-    return output.with_name(output.name + ".partial")
+    return output.with_name(output.name + PARTIAL)
 
 
 def check_new_output(output: Path) -> None:

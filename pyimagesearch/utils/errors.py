@@ -1,5 +1,8 @@
 """The one exception that means the user can put it right."""
 
+import contextlib
+from collections.abc import Iterator
+
 
 class InputError(ValueError):
     """Say in one line what is wrong with an input and what to do about it.
@@ -8,3 +11,20 @@ class InputError(ValueError):
     a traceback. Every other exception is a defect of ours and keeps its
     traceback.
     """
+
+
+@contextlib.contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Put the name of a file before what is wrong with its contents.
+
+    Examples
+    --------
+    >>> with naming("features.hdf5"):
+    ...     raise InputError("there is one class only")
+    Traceback (most recent call last):
+    pyimagesearch.utils.errors.InputError: 'features.hdf5': there is one class only
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"'{path}': {error}") from error

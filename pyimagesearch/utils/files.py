@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,12 +108,21 @@ def _create_beside(target: Path, named: Path) -> Path:
             raise InputError(f"'{named.parent}' is not a folder: create it, or give another output")
         if target.exists() and not target.is_file():
             raise InputError(f"'{named}' is not a plain file: give the name of a file to write")
+        if target.exists() and _is_kept_by_its_owner(target):
+            raise InputError(f"'{named}' belongs to another user: give another output")
         return _create(target)
     except OSError as error:
         raise InputError(
             f"cannot write in folder '{named.parent}': {error.strerror}; "
             "change its permissions, or give another output"
         ) from error
+
+
+def _is_kept_by_its_owner(target: Path) -> bool:
+    """Tell whether its folder is one, like /tmp, where only owners may replace a file."""
+    folder = target.parent.stat()
+    owners = (0, folder.st_uid, target.stat().st_uid)
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in owners
 
 
 def _create(target: Path) -> Path:

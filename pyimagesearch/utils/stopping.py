@@ -1,6 +1,8 @@
 """End a script as its user expects: on a mistake, on Ctrl-C, on SIGTERM."""
 
 import contextlib
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -35,17 +37,26 @@ def run(story: Callable[[], None]) -> int:
     -------
     int
         The exit code: 0 done, 1 the input is wrong (one line on stderr says
-        how), 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
+        how), 130 stopped by Ctrl-C, 141 nobody reads stdout any more, 143
+        stopped by SIGTERM.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # The name of a class must not end the run where the terminal knows ASCII only.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _handled((signal.SIGINT, signal.SIGTERM), _raise_stopped):
             story()
+            sys.stdout.flush()
     except InputError as error:
         _tell("ERROR", error)
         return 1
     except Stopped as stop:
         _tell("INFO", stop)
         return 128 + stop.signal_number  # the shell's convention
+    except BrokenPipeError:
+        # What is still buffered for ``| head``, say, would raise again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
 
 
