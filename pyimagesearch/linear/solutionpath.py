@@ -121,7 +121,8 @@ class SolutionPath:
     max_iter : int
         The most Newton steps for one C, those on the way to it included.
     start : tuple of ndarray, optional
-        Coordinates and intercepts to begin with, in place of 0.
+        Coordinates and intercepts to begin with, in place of the means of
+        the classes.
     """
 
     def __init__(
@@ -144,8 +145,7 @@ class SolutionPath:
         self._least_C = 1 / max(space.squared_rows().sum(dtype=np.float64), LEAST_SQUARE)
         self._lock = threading.Lock()
         self._solutions: dict[float, Solution] = {}
-        k = self._loss.n_columns
-        self._move_to(*(start or (np.zeros((space.n_coordinates, k)), np.zeros(k))))
+        self._move_to(*(start or self._class_means()))
 
     def solve(self, C: float) -> Solution:
         """Return the solution at one C of the grid."""
@@ -196,11 +196,17 @@ class SolutionPath:
         """Come near the minimum at C, by way of smaller C's where it is far."""
         place = self._measure(C)
         if place.gap > NEAR and self._least_C < C:
-            if not self._solutions:
-                self._move_to(0 * self._V, self._b)  # a start that is far is worse than none
+            if not self._solutions and self._V.any():
+                self._move_to(0 * self._V, 0 * self._b)  # a far start is worse than none
             self._minimise(C / 10, NEAR)
             place = self._measure(C)
         return place
+
+    def _class_means(self) -> Pair:
+        """Return weights towards the means of the classes, with scores of up to 1."""
+        V = self._space.combine(self._loss.residuals)
+        largest = np.abs(self._space.scores(V)).max()
+        return V / largest if largest > 0 else 0 * V, np.zeros(self._loss.n_columns)
 
     def _move_to(self, V: np.ndarray, b: np.ndarray) -> None:
         # Scores anew, as sums of sums in single precision would drift.
