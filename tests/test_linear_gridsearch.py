@@ -296,3 +296,19 @@ def test_rows_with_features_that_are_not_finite_are_counted(bad):
     X[3, 7] = X[3, 9] = X[5, 1] = bad
     with pytest.raises(InputError, match=r"^2 of 30 rows .*not finite"):
         search(X, y)
+
+
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+def test_one_feature_may_be_much_larger_than_the_others(n_rows, n_features):
+    X, y = make_rows(n_rows, n_features, 3, separation=0.5)
+    X[:, 0] *= 1e6
+    found = search(X, y, C_GRID, tolerance=1e-6)
+    assert all(solution.converged for solution in found.fits_.values())
+
+
+def test_rows_that_are_there_twice_in_different_classes_are_fitted():
+    X, y = make_rows(40, 200, 4, separation=0.5)
+    X, y = 100 * np.repeat(X, 2, axis=0), np.repeat(y, 2)
+    y[1::2] = (y[1::2] + 1) % 4
+    found = search(X, y, C_GRID, tolerance=1e-6)
+    assert all(solution.converged for solution in found.fits_.values())

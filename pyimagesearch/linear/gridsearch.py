@@ -44,7 +44,7 @@ class RowSpaceGridSearchCV(GridSearchCV):
         How far above its minimum the objective of a fit may be, as a part of
         it: see `pyimagesearch.linear.solutionpath.SolutionPath`.
     max_iter : int
-        The most Newton steps of one fit.
+        The most Newton steps of one fit, those on the way to its C included.
 
     Attributes
     ----------
@@ -179,6 +179,8 @@ class TrainingRows:
         All C's that will be asked for.
     tolerance, max_iter
         See `RowSpaceGridSearchCV`.
+    jobs : int
+        How many cores the last fit may use.
 
     Attributes
     ----------
@@ -230,7 +232,9 @@ class TrainingRows:
         start = self._mean_of_parts(C)
         self._record_parts()
         self._paths.clear()  # makes room for one that is larger
-        with threadpool_limits(self._jobs):  # the only fit at this time
+        # The only fit at this time has all cores, if it is large enough to gain by them.
+        large = is_large(len(self), len(self.classes))
+        with threadpool_limits(self._jobs if large else 1):
             path = self._path(np.arange(len(self)), (C,), start)
             solution = self.fits[C, None] = path.solve(C)
         return path, solution

@@ -8,7 +8,11 @@ better coordinates: all that is needed of X then are the products of its rows
 with each other, ``G = X X^T`` (n, n), and nothing is approximated. Otherwise
 the coordinates are w itself.
 
-Both classes give the solver the same things. V stands for coordinates, a
+Small problems are rotated first, to the principal axes of their rows: these
+are at most as many as there are rows or features, scale by themselves, and
+make a problem that elimination solves to the last digits.
+
+Both spaces give the solver the same things. V stands for coordinates, a
 column per column of scores.
 """
 
