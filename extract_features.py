@@ -223,8 +223,6 @@ def check(images, pool: Executor, jobs: int, skip_bad: bool) -> CheckedImages:
 
 def provenance(checked: CheckedImages, network: Network, seed: int) -> dict[str, object]:
     """Say where the rows come from; a run resumes only if it is the same."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    created = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
     description = asdict(network.description)
     return {
         "dataset": str(checked.images.root),
@@ -233,12 +231,23 @@ def provenance(checked: CheckedImages, network: Network, seed: int) -> dict[str,
         "engine": network.engine,
         "batch_size": network.batch_size,
         "seed": seed,
-        "created": created.isoformat(timespec="seconds"),
+        "created": creation_date().isoformat(timespec="seconds"),
         "versions": versions(),
         "image_bytes": sum(stamp.n_bytes for stamp in checked.stamps.values()),
         "skipped": checked.bad,
         "paths": checked.images.paths,
     }
+
+
+def creation_date() -> datetime:
+    """Return now, or the date that the environment asks for, so that files repeat byte by byte."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(
+            f"SOURCE_DATE_EPOCH is '{epoch}': expected seconds since 1970; correct or unset it"
+        ) from error
 
 
 def versions() -> dict[str, str]:

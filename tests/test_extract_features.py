@@ -104,6 +104,13 @@ def test_the_file_says_where_its_rows_come_from(image_folder, monkeypatch):
     assert {"python", "h5py", "keras", "numpy", "pillow"} <= recorded["versions"].keys()
 
 
+@pytest.mark.parametrize("epoch", ["yesterday", "1.5", "9" * 30])
+def test_a_date_that_is_none_is_named(image_folder, monkeypatch, epoch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    with pytest.raises(InputError, match=f"SOURCE_DATE_EPOCH is '{epoch}'"):
+        extract(image_folder, "f.hdf5", start_loading=start_fake)
+
+
 def test_memory_does_not_grow_with_the_number_of_pictures(image_folder):
     """Never more pictures are under way than the threads and the batch ask for."""
     from concurrent.futures import ThreadPoolExecutor
