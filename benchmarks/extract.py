@@ -25,13 +25,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from memorywatch import watch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 BATCH = 32
-SAMPLE_EVERY_S = 0.05
-SAMPLE_PAUSES = 20  # a look at 2 GB takes 18 ms of a core, and holds up who allocates meanwhile
 
 
 def run_chapter(dataset: str, output: str) -> dict[str, float]:
@@ -238,33 +237,6 @@ def measure(*arguments: str) -> dict[str, float]:
     if process.returncode:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{complaints}")
     return json.loads(said.splitlines()[-1]) | {"peak_mb": peaks[0] / 1e6}
-
-
-def watch(process: subprocess.Popen, peaks: list[int]) -> None:
-    """Keep the largest memory of a process and its children."""
-    while process.poll() is None:
-        started = time.perf_counter()
-        peaks[0] = max(peaks[0], sum(map(held_bytes, family(process.pid))))
-        took_s = time.perf_counter() - started
-        time.sleep(max(SAMPLE_EVERY_S, SAMPLE_PAUSES * took_s))
-
-
-def family(pid: int) -> list[int]:
-    """Return a process and all below it."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [pid, *(member for child in children for member in family(int(child)))]
-
-
-def held_bytes(pid: int) -> int:
-    """Return a process's memory, with its part of what it shares."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def print_ways(results: dict[str, dict[str, float]]) -> None:

@@ -17,18 +17,19 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from memorywatch import watch
 
 ROOT = Path(__file__).resolve().parent.parent
 C_GRID = (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
 TRAIN_FRACTION = 0.75
 BLOCK_ROWS = 256
-SAMPLE_EVERY_S = 0.25
 COLUMNS = (
     "way",
     "seconds",
@@ -222,46 +223,21 @@ def measure(way: str, folder: Path) -> dict[str, float]:
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
     started, cpu_before_s = time.perf_counter(), _children_cpu_s()
     child = subprocess.Popen(command, env=environment)
-    peak = 0
-    while child.poll() is None:
-        peak = max(peak, tree_bytes(child.pid))
-        time.sleep(SAMPLE_EVERY_S)
+    peaks = [0]
+    watcher = threading.Thread(target=watch, args=(child, peaks))
+    watcher.start()
+    child.wait()
     elapsed_s = time.perf_counter() - started
+    watcher.join()
     if child.returncode:
         raise SystemExit(f"'{way}' ended with {child.returncode}")
     cpu_s = _children_cpu_s() - cpu_before_s
-    return {"elapsed_s": elapsed_s, "cpu_s": cpu_s, "peak_bytes": peak}
+    return {"elapsed_s": elapsed_s, "cpu_s": cpu_s, "peak_bytes": peaks[0]}
 
 
 def _children_cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-def tree_bytes(pid: int) -> int:
-    """Return the proportional set size of a process and all below it."""
-    children: dict[int, list[int]] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The name, in parentheses, may hold spaces: count from behind it.
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue  # it has ended
-        children.setdefault(parent, []).append(int(status.parent.name))
-    waiting, total = [pid], 0
-    while waiting:
-        process = waiting.pop()
-        waiting += children.get(process, [])
-        total += _proportional_bytes(process)
-    return total
-
-
-def _proportional_bytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def judge(way: str, folder: Path) -> dict[str, float]:

@@ -134,12 +134,12 @@ def open_features(path: str | os.PathLike[str]) -> Iterator[FeaturesFile]:
 def _check_readable(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"'{path}' is a folder: expected a file made by extract_features.py")
-    if path.exists() and path.suffix != PARTIAL:
-        return
-    if path.exists():
+    if path.exists() and path.suffix == PARTIAL:
         raise InputError(
             f"'{path}' is not finished: run the extract_features.py command again to complete it"
         )
+    if path.exists():
+        return
     if partial_path(path).exists():
         raise InputError(
             f"'{path}' is not finished, only '{partial_path(path)}' is there: "

@@ -202,10 +202,11 @@ class TrainingRows:
         self.classes, self._labels = np.unique(y, return_inverse=True)
         self._rotation = self._products = None
         n_columns = 1 if len(self.classes) == 2 else len(self.classes)
+        self._large = is_large(len(X), n_columns)
         if is_small(len(X), min(X.shape) * n_columns):
             self._rotation = Rotation(X)
         elif len(X) < X.shape[1]:
-            self._products = RowProducts(X, single=is_large(len(X), len(self.classes)))
+            self._products = RowProducts(X, single=self._large)
         self._paths: dict[bytes, tuple[np.ndarray, SolutionPath]] = {}
         self._lock = threading.Lock()
         self.fits: dict[tuple[float, int | None], Solution] = {}
@@ -233,8 +234,7 @@ class TrainingRows:
         self._record_parts()
         self._paths.clear()  # makes room for one that is larger
         # The only fit at this time has all cores, if it is large enough to gain by them.
-        large = is_large(len(self), len(self.classes))
-        with threadpool_limits(self._jobs if large else 1):
+        with threadpool_limits(self._jobs if self._large else 1):
             path = self._path(np.arange(len(self)), (C,), start)
             solution = self.fits[C, None] = path.solve(C)
         return path, solution

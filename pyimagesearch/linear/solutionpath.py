@@ -186,7 +186,8 @@ class SolutionPath:
                 self._n_iter += 1
                 self._coarse /= 2
             elif self._space.sharpen(self._V, self._S):
-                self._S, least = self._space.scores(self._V), NOWHERE
+                self._move_to(self._V, self._b)
+                least = NOWHERE
             else:
                 break
             place = self._measure(C)
@@ -232,11 +233,12 @@ class SolutionPath:
         """
         k = self._loss.n_columns
         squares = np.maximum(self._space.dots(self._V, self._V, self._S), 0)
+        factors = np.stack([np.ones_like(self._S), self._S], axis=1)  # (n, 2, k)
         lengths, b = np.ones(k), self._b
         f = self._objective(C, self._S + b, squares.sum())
         for _ in range(MAX_SMALL_STEPS):
             self._loss.settle(lengths * self._S + b)
-            gradient, step = self._small_step(C, lengths, squares)
+            gradient, step = self._small_step(C, factors, lengths, squares)
             slope = gradient @ step
 
             def moved(t: float, lengths=lengths, b=b, step=step) -> float:
@@ -265,13 +267,13 @@ class SolutionPath:
         return self._objective(C, self._S + self._b, squares)
 
     def _small_step(
-        self, C: float, lengths: np.ndarray, squares: np.ndarray
+        self, C: float, factors: np.ndarray, lengths: np.ndarray, squares: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return gradient and Newton step by the intercepts and the lengths."""
         residuals, S, k = self._loss.residuals, self._S, self._loss.n_columns
         pull = C * np.einsum("ij,ij->j", residuals, S)
         gradient = np.append(-C * residuals.sum(axis=0), lengths * squares - pull)
-        curvature = C * self._loss.curvature(np.stack([np.ones_like(S), S], axis=1))
+        curvature = C * self._loss.curvature(factors)
         curvature.flat[:: 2 * k + 1] += np.append(np.zeros(k), squares + (squares == 0))
         make_definite(curvature[:k, :k])
         return gradient, -solve_definite(curvature, gradient)

@@ -1,0 +1,35 @@
+"""Watch the memory of a process and its children, without slowing them."""
+
+import subprocess
+import time
+from pathlib import Path
+
+SAMPLE_EVERY_S = 0.05
+SAMPLE_PAUSES = 20  # a look at 2 GB takes 18 ms of a core, and holds up who allocates meanwhile
+
+
+def watch(process: subprocess.Popen, peaks: list[int]) -> None:
+    """Keep the largest memory of a process and its children."""
+    while process.poll() is None:
+        started = time.perf_counter()
+        peaks[0] = max(peaks[0], sum(map(held_bytes, family(process.pid))))
+        took_s = time.perf_counter() - started
+        time.sleep(max(SAMPLE_EVERY_S, SAMPLE_PAUSES * took_s))
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all below it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
+def held_bytes(pid: int) -> int:
+    """Return a process's memory, with its part of what it shares."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
