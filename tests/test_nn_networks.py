@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_sample_images
 
 from pyimagesearch.nn import start_loading, vgg16
 from pyimagesearch.nn.chain import plain_chain
@@ -21,8 +22,11 @@ from pyimagesearch.utils import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SMOOTH = np.random.default_rng(0).integers(0, 256, (7, 28, 28, 3), np.uint8)
-PICTURES = SMOOTH.repeat(8, axis=1).repeat(8, axis=2)  # (7, 224, 224, 3)
+CORNERS = [(0, 0), (0, 208), (0, 416), (203, 0), (203, 208), (203, 416), (100, 300)]
+PHOTOGRAPHS = load_sample_images().images  # a temple and a flower, (427, 640, 3)
+PICTURES = np.stack(
+    [PHOTOGRAPHS[i % 2][y : y + 224, x : x + 224] for i, (y, x) in enumerate(CORNERS)]
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,21 +103,30 @@ def test_ncnn_features_agree_with_keras_for_any_batch_and_threads(model, expecte
     assert relative_difference(rows, expected) < 1e-5
 
 
-def test_ncnn_computes_kernels_of_other_sizes_and_linear_layers_too():
+def test_ncnn_features_of_a_picture_are_the_same_bits_whatever_its_neighbours(model):
+    network = NcnnNetwork(plain_chain(model), description(), why="a test")
+    prepared = network.preprocess(PICTURES)
+    alone = np.concatenate([network(prepared[i : i + 1]) for i in range(7)])
+    np.testing.assert_array_equal(network(prepared), alone)
+
+
+@pytest.mark.parametrize("size", [(30, 30), (61, 47)])
+def test_ncnn_computes_kernels_of_other_sizes_and_linear_layers_too(size):
     import keras
 
     keras.utils.set_random_seed(0)
     layers = keras.layers
-    start = keras.Input((30, 30, 3))
+    start = keras.Input((*size, 3))
     x = layers.Conv2D(8, 5, padding="valid", bias_initializer="normal")(start)
     x = layers.MaxPooling2D(3)(x)
+    x = layers.Conv2D(20, 5, padding="same", bias_initializer="normal")(x)
     x = layers.Conv2D(4, 1, activation="relu", bias_initializer="normal")(x)
     model = keras.Model(start, x)
-    features = replace(description(), feature_shape=model.output.shape[1:])
+    features = replace(description(), input_size=size, feature_shape=model.output.shape[1:])
     network = NcnnNetwork(plain_chain(model), features, why="a test")
-    picture = np.random.default_rng(0).standard_normal((2, 30, 30, 3), np.float32)
-    expected = model.predict(picture, verbose=0).reshape(2, -1)
-    assert relative_difference(network(picture), expected) < 1e-5
+    pictures = np.random.default_rng(0).standard_normal((3, *size, 3), np.float32)
+    expected = model.predict(pictures, verbose=0).reshape(3, -1)
+    assert relative_difference(network(pictures), expected) < 1e-5
 
 
 def test_only_plain_chains_are_taken_apart():
@@ -177,23 +190,32 @@ def test_an_error_in_the_loading_process_is_raised_here(tmp_path):
         start_loading(str(path), "ncnn")()
 
 
-def test_the_loading_process_ends_once_it_has_sent_the_network():
+def send_chain_in_a_process(before: str) -> subprocess.CompletedProcess:
+    """Run what the loading process runs, with an empty network and `before` ahead of it."""
     program = (
         "import atexit, multiprocessing\n"
         "from pyimagesearch.nn import loading\n"
-        "loading._load_chain = lambda *arguments: ('chain', 'weights')\n"
-        "atexit.register(print, 'a long goodbye')\n"
+        "loading._load_chain = lambda *arguments: ([], 'weights')\n"
         "receiver, sender = multiprocessing.Pipe(duplex=False)\n"
+        f"{before}\n"
         "loading._send_chain(sender, 'random', 1)\n"
     )
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
-        check=True,
     )
-    assert done.stdout == ""
+
+
+def test_the_loading_process_ends_once_it_has_sent_the_network():
+    done = send_chain_in_a_process("atexit.register(print, 'a long goodbye')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_loading_process_ends_quietly_if_its_caller_is_gone():
+    done = send_chain_in_a_process("receiver.close()")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_loading_process_that_is_killed_is_reported_at_once():

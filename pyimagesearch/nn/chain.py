@@ -24,6 +24,11 @@ class Convolution:
     padding: int
     relu: bool
 
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        """Return the rows and columns that it gives for those of its input."""
+        grows = 2 * self.padding - self.kernel.shape[0] + 1
+        return height + grows, width + grows
+
 
 @dataclass(frozen=True)
 class MaxPooling:
@@ -31,8 +36,15 @@ class MaxPooling:
 
     size: int
 
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        """Return the rows and columns that it gives for those of its input."""
+        return height // self.size, width // self.size
 
-def plain_chain(model) -> list[Convolution | MaxPooling] | None:
+
+Layer = Convolution | MaxPooling
+
+
+def plain_chain(model) -> list[Layer] | None:
     """Take a Keras network apart, if it is a chain of simple layers.
 
     Parameters
@@ -61,7 +73,7 @@ def plain_chain(model) -> list[Convolution | MaxPooling] | None:
     return chain
 
 
-def _link(layer) -> Convolution | MaxPooling | None:
+def _link(layer) -> Layer | None:
     import keras
 
     if type(layer) is keras.layers.Conv2D:

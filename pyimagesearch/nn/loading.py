@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pyimagesearch.nn import vgg16
-from pyimagesearch.nn.chain import plain_chain
+from pyimagesearch.nn.chain import Layer, plain_chain
 from pyimagesearch.nn.network import Description, Network
 from pyimagesearch.nn.weights import Weights, check_weights, load_into
 from pyimagesearch.utils import InputError
@@ -174,7 +174,8 @@ def _start_process(weights: str, jobs: int) -> Callable[[], tuple]:
 
     def receive():
         try:
-            outcome = receiver.recv()
+            error, n_layers, loaded = receiver.recv()
+            chain = [receiver.recv() for _ in range(n_layers)]
         except EOFError as error:
             process.join()
             raise InputError(
@@ -182,28 +183,40 @@ def _start_process(weights: str, jobs: int) -> Callable[[], tuple]:
                 "-9 means killed, mostly for want of memory; free some, or use --engine keras"
             ) from error
         process.join()
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+        if error is not None:
+            raise error
+        return chain or None, loaded
 
     return receive
 
 
-def _load_chain(weights: str, jobs: int) -> tuple:
+def _load_chain(weights: str, jobs: int) -> tuple[list[Layer] | None, Weights]:
     model, loaded = _load_keras(weights, jobs)
-    return plain_chain(model), loaded  # the model's own copy of the weights goes here
+    return plain_chain(model), loaded
 
 
 def _send_chain(sender, weights: str, jobs: int) -> None:
     """Load the network and send its arrays: what the other process runs."""
-    try:
-        outcome = _load_chain(weights, jobs)
-    except InputError as error:
-        outcome = error
-    except Exception as error:
-        error.add_note(traceback.format_exc())  # where it happened, for the caller's traceback
-        outcome = error
-    sender.send(outcome)
+    with contextlib.suppress(BrokenPipeError):  # the caller was killed: nobody is left to tell
+        for message in _messages(weights, jobs):
+            sender.send(message)
     sender.close()
     # TensorFlow takes 0.7 s to put its things away, and the caller waits for the memory.
     os._exit(0)
+
+
+def _messages(weights: str, jobs: int) -> Iterator[tuple | Layer]:
+    """Yield the error, the count of layers and the weights' name; then the layers.
+
+    One by one, since the pickle of all would be as large as they are.
+    """
+    try:
+        chain, loaded = _load_chain(weights, jobs)
+    except InputError as error:
+        yield error, 0, None
+    except Exception as error:
+        error.add_note(traceback.format_exc())  # where it happened, for the caller's traceback
+        yield error, 0, None
+    else:
+        yield None, len(chain or ()), loaded
+        yield from chain or ()

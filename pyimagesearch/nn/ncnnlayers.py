@@ -1,0 +1,127 @@
+"""Layers of a plain chain as ncnn computes them, one picture or several at once."""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pyimagesearch.nn.chain import Convolution, Layer, MaxPooling
+
+# ncnn computes 16 channels at a time, and the transforms of fewer do not pay.
+WINOGRAD_CHANNELS = 16
+TILE = 4  # rows and columns that Winograd's F(4x4, 3x3) computes at a time
+
+
+class OneByOne:
+    """Layers that are computed for one picture after the other.
+
+    Parameters
+    ----------
+    layers : sequence of Convolution or MaxPooling
+        Consecutive layers of a chain.
+    """
+
+    def __init__(self, layers: Sequence[Layer]):
+        self._net = _load(layers)
+        self._output = f"blob{len(layers)}"
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """Turn float32 (b, c, h, w) into what the last layer gives, likewise."""
+        return np.stack([_extract(self._net, picture, self._output) for picture in pictures])
+
+
+class Sheet:
+    """A convolution that is computed for several pictures at once.
+
+    They stand one below the other, with zeros between them that serve both as
+    padding. So each weight is read from memory once for all of them.
+
+    Parameters
+    ----------
+    layer : Convolution
+        A convolution that gives as many rows and columns as it takes.
+    """
+
+    def __init__(self, layer: Convolution):
+        self._net = _load([layer])
+        self._padding = layer.padding
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """Turn float32 (b, c, h, w) into what the layer gives, likewise."""
+        n_images, n_in, height, width = pictures.shape
+        # In whole tiles, none of which holds parts of two pictures: the features
+        # of a picture are the same to the last bit, whatever its neighbours.
+        pitch = _whole_tiles(height + self._padding)
+        sheet = np.zeros((n_in, n_images, pitch, width), np.float32)
+        sheet[:, :, :height] = pictures.transpose(1, 0, 2, 3)
+        outputs = _extract(self._net, sheet.reshape(n_in, n_images * pitch, width), "blob1")
+        outputs = outputs.reshape(len(outputs), n_images, pitch, width)[:, :, :height]
+        return outputs.transpose(1, 0, 2, 3)
+
+
+def _whole_tiles(n_pixels: int) -> int:
+    return math.ceil(n_pixels / TILE) * TILE
+
+
+def _extract(net, planes: np.ndarray, output: str) -> np.ndarray:
+    """Compute one blob from float32 (c, h, w) on this thread, Python's global lock released."""
+    import ncnn
+
+    planes = np.ascontiguousarray(planes)
+    extractor = net.create_extractor()
+    extractor.input("blob0", ncnn.Mat(planes))  # borrows the memory of planes
+    status, outputs = extractor.extract(output)
+    if status != 0:
+        raise MemoryError(f"ncnn could not compute the features (status {status})")
+    return np.array(outputs)
+
+
+def _load(layers: Sequence[Layer]):
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    net.opt.use_vulkan_compute = False
+    # Half precision would be faster, and wrong in the third digit.
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_storage = False
+    with tempfile.TemporaryDirectory() as folder:
+        structure, weights = Path(folder, "chain.param"), Path(folder, "chain.bin")
+        structure.write_text(_structure(layers))
+        with weights.open("wb") as file:
+            for layer in layers:
+                file.write(_weights(layer))
+        if net.load_param(str(structure)) or net.load_model(str(weights)):
+            raise RuntimeError("ncnn does not take the network that Keras built")
+    return net
+
+
+def _structure(layers: Sequence[Layer]) -> str:
+    """Describe the layers in ncnn's text format: a line each, after the counts."""
+    lines = ["Input input 0 1 blob0"]
+    for i, layer in enumerate(layers, start=1):
+        kind, options = _options(layer)
+        lines.append(f"{kind} layer{i} 1 1 blob{i - 1} blob{i} {options}")
+    return "\n".join(["7767517", f"{len(lines)} {len(lines)}", *lines, ""])
+
+
+def _options(layer: Layer) -> tuple[str, str]:
+    if isinstance(layer, MaxPooling):
+        # 0: the maximum; 1, 2: size and stride; 5: only whole squares
+        return "Pooling", f"0=0 1={layer.size} 2={layer.size} 5=1"
+    # 0: filters; 1: kernel size; 4: padding; 5: has a bias; 6: count of weights; 9: ReLU
+    size, _, n_in, n_out = layer.kernel.shape
+    options = f"0={n_out} 1={size} 4={layer.padding} 5=1 6={layer.kernel.size} 9={int(layer.relu)}"
+    if n_in < WINOGRAD_CHANNELS:
+        options += f" 31={1 << 6}"  # what this layer goes without: Winograd
+    return "Convolution", options
+
+
+def _weights(layer: Layer) -> bytes:
+    if isinstance(layer, MaxPooling):
+        return b""
+    kernel = layer.kernel.transpose(3, 2, 0, 1)  # (h, w, in, out) -> (out, in, h, w)
+    # Four zero bytes say that float32 follows.
+    return bytes(4) + kernel.astype("<f4").tobytes() + layer.bias.astype("<f4").tobytes()
