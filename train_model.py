@@ -152,7 +152,8 @@ def train(
 
     say("evaluating...")
     blocks, labels = features.blocks(n_train, n_rows), features.labels[n_train:]
-    evaluation = evaluate(model.best_estimator_, blocks, labels, features.label_names)
+    with naming(features.path):
+        evaluation = evaluate(model.best_estimator_, blocks, labels, features.label_names)
     judged = time.perf_counter()
     seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
     return Training(model, evaluation, seconds)

@@ -267,7 +267,8 @@ def test_a_row_to_judge_that_is_not_finite_is_refused(capsys):
     not_finite(row=70)
     assert train() == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "[ERROR] 1 of 20 rows hold features that are not finite: extract them again"
+    complaint = "1 of 20 rows hold features that are not finite: extract them again"
+    assert line == f"[ERROR] 'f.hdf5': {complaint}"
     assert not list(Path("out").iterdir())
 
 
