@@ -1,3 +1,4 @@
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,11 +10,11 @@ from pyimagesearch.preprocessing import check_images, list_labelled_images, load
 from pyimagesearch.utils import InputError
 
 
-def checked(folder):
+def checked(folder, **known):
     calls = []
     with ThreadPoolExecutor(2) as pool:
         images = list_labelled_images(folder)
-        found = check_images(images, pool, 4, lambda: calls.append(1))
+        found = check_images(images, pool, 4, lambda: calls.append(1), **known)
     assert len(calls) == len(images)
     return found
 
@@ -62,3 +63,53 @@ def test_a_size_of_none_keeps_that_of_the_picture(image_folder):
     path = next(image_folder.rglob("*.jpg"))
     with Image.open(path) as image:
         np.testing.assert_array_equal(load_image(path, size=None), np.asarray(image))
+
+
+def test_the_contents_are_digested(image_folder):
+    found = checked(image_folder)
+    path = found.images.paths[3]
+    contents = (image_folder / path).read_bytes()
+    assert found.digests[path] == hashlib.blake2b(contents, digest_size=8).hexdigest()
+    assert len(set(found.digests.values())) == len(found.images)
+    joined = "".join(found.digests[path] for path in found.images.paths)
+    assert found.contents_sha256 == hashlib.sha256(joined.encode()).hexdigest()
+
+
+def test_a_broken_link_is_named_like_a_bad_picture(image_folder):
+    (image_folder / "birds").symlink_to("gone")
+    found = checked(image_folder)
+    assert found.bad == {"birds": "it is a link to 'gone', which does not exist"}
+    assert len(found.images) == 15
+
+
+def test_copies_are_put_side_by_side(image_folder):
+    names = list_labelled_images(image_folder).paths
+    (image_folder / names[9]).write_bytes((image_folder / names[2]).read_bytes())
+    rest = [name for name in names[3:] if name != names[9]]
+    assert checked(image_folder).images.paths == (*names[:3], names[9], *rest)
+
+
+def test_a_picture_that_is_known_is_not_read_again(image_folder):
+    whole = checked(image_folder)
+    path = whole.images.paths[4]
+    (image_folder / path).write_bytes(b"no picture any more")
+    found = checked(image_folder, known={path: whole.digests[path]})
+    assert not found.bad
+    assert found.digests == whole.digests
+    assert found.stamps[path].n_bytes == 19
+    (image_folder / path).unlink()
+    (image_folder / path).symlink_to("gone")
+    assert "does not exist" in checked(image_folder, known={path: "0"}).bad[path]
+
+
+def test_pictures_that_were_swapped_are_refused(image_folder):
+    before = checked(image_folder)
+    one, other = (before.images.absolute_path(row) for row in (3, 7))
+    contents = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(contents)
+    now = checked(image_folder)
+    before.require_same(before.digests)
+    before.require_same({})
+    with pytest.raises(InputError, match=rf"^2 pictures are .* '{now.images.paths[3]}'"):
+        now.require_same(before.digests)

@@ -1,14 +1,24 @@
 import os
 import random
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from pyimagesearch.preprocessing import LabelledImages, imagepaths, list_labelled_images
+from pyimagesearch.preprocessing import (
+    LabelledImages,
+    LeftAside,
+    list_labelled_images,
+    load_image,
+)
 from pyimagesearch.utils import InputError
 
+ROOT = Path(__file__).parents[1]
 PATHS = [
     "cats/1.jpg",
     "cats/10.JPG",
@@ -66,12 +76,15 @@ def test_another_seed_gives_another_order(animals):
 
 def test_the_order_does_not_depend_on_the_file_system(animals, monkeypatch):
     expected = list_labelled_images(animals).paths
-    as_found = list(imagepaths.imutils_paths.list_images(str(animals)))
+    walk = os.walk
+
+    def in_another_order(rng, *arguments, **options):
+        for parent, folders, files in walk(*arguments, **options):
+            rng.shuffle(folders)
+            yield parent, folders, rng.sample(files, len(files))
+
     for seed in range(5):
-        shuffled = random.Random(seed).sample(as_found, len(as_found))
-        monkeypatch.setattr(
-            imagepaths.imutils_paths, "list_images", lambda _, found=shuffled: iter(found)
-        )
+        monkeypatch.setattr(os, "walk", partial(in_another_order, random.Random(seed)))
         assert list_labelled_images(animals).paths == expected
 
 
@@ -113,8 +126,72 @@ def test_a_dataset_inside_a_hidden_folder_is_listed(tmp_path):
 
 
 def test_other_files_are_left_out(animals):
-    put(animals, "cats/notes.txt", "cats/1.jpg.part", "README", "birds/1.webp")
+    put(animals, "cats/notes.txt", "cats/1.jpg.part", "README", "birds/1.psd")
     assert sorted(list_labelled_images(animals).paths) == sorted(PATHS)
+
+
+def test_what_is_left_out_is_counted_by_kind(animals):
+    put(animals, "cats/notes.TXT", "cats/b.txt", "README", "birds/1.psd", "cats/._1.jpg")
+    put(animals, ".ipynb_checkpoints/1.jpg")
+    aside = list_labelled_images(animals).left_aside
+    assert str(aside) == "2 .txt, 2 hidden, 1 .psd, 1 without a suffix"
+
+
+def test_a_folder_of_which_nothing_is_taken_is_known_by_its_topmost_name(animals):
+    put(animals, "birds/1.psd", "panda/red/young/1.txt", "docs/a/1.txt", "docs/b/1.txt")
+    (animals / "empty").mkdir()
+    aside = list_labelled_images(animals).left_aside
+    assert aside.folders == ("birds", "docs", "empty", "panda/red")
+
+
+def test_nothing_is_said_of_a_folder_of_pictures_only(animals):
+    assert list_labelled_images(animals).left_aside == LeftAside()
+
+
+def test_a_line_names_the_ten_most_frequent_kinds():
+    kinds = {f".{i}": 100 - i for i in range(20)}
+    assert str(LeftAside(kinds)).startswith("100 .0, 99 .1, ")
+    assert str(LeftAside(kinds)).endswith(", 91 .9, 855 of other kinds")
+
+
+KINDS = [
+    *[(suffix, "JPEG") for suffix in (".jpg", ".jpeg", ".jpe", ".jfif", ".JPG", "")],
+    *[(".png", "PNG"), (".bmp", "BMP"), (".tif", "TIFF"), (".tiff", "TIFF"), (".gif", "GIF")],
+    *[(".webp", "WEBP"), (".avif", "AVIF"), (".jp2", "JPEG2000"), (".j2k", "JPEG2000")],
+    *[(".mpo", "MPO"), ("", "PNG"), ("", "WEBP")],
+]
+
+
+@pytest.mark.parametrize(("suffix", "kind"), KINDS)
+def test_every_kind_that_is_read_is_listed(animals, suffix, kind):
+    Image.new("RGB", (8, 8)).save(animals / "cats" / f"new{suffix}", format=kind)
+    assert f"cats/new{suffix}" in list_labelled_images(animals).paths
+    assert load_image(animals / "cats" / f"new{suffix}").shape == (224, 224, 3)
+
+
+def test_heic_is_listed_and_read_where_pillow_heif_is_installed(animals):
+    pytest.importorskip("pillow_heif")
+    Image.new("RGB", (64, 64), "red").save(animals / "cats" / "new.HEIC", format="HEIF")
+    assert "cats/new.HEIC" in list_labelled_images(animals).paths
+    assert load_image(animals / "cats" / "new.HEIC").mean(axis=(0, 1))[0] > 200
+
+
+def test_without_pillow_heif_the_line_tells_how_to_read_heic(animals):
+    program = (
+        "import sys; sys.modules['pillow_heif'] = None\n"
+        "from pyimagesearch.preprocessing import list_labelled_images\n"
+        "print(list_labelled_images(sys.argv[1]).left_aside)\n"
+    )
+    put(animals, "cats/1.heic", "cats/2.HEIC", "cats/3.txt")
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(animals)], cwd=ROOT, capture_output=True, check=True
+    ).stdout
+    assert said == b"2 .heic (pip install pillow-heif reads them), 1 .txt\n"
+
+
+def test_a_fifo_without_a_suffix_is_not_waited_for(animals):
+    os.mkfifo(animals / "cats" / "pipe")
+    assert str(list_labelled_images(animals).left_aside) == "1 without a suffix"
 
 
 @pytest.mark.parametrize("dataset", ["animals", "./animals/", "../here/animals", "."])
@@ -142,10 +219,9 @@ def test_a_picture_outside_a_class_folder_is_refused(tmp_path, monkeypatch):
 def test_a_folder_without_pictures_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put(Path("animals"), "cats/notes.txt", "cats/._1.jpg")
-    assert complaint("animals") == (
-        "no images under 'animals': looked for .jpg .jpeg .png .bmp .tif .tiff, "
-        "one folder per class"
-    )
+    said = complaint("animals")
+    assert said.startswith("no images under 'animals': looked for .apng .avif .avifs .bmp .gif ")
+    assert said.endswith(" .webp, one folder per class; passed over: 1 .txt, 1 hidden")
 
 
 def test_a_missing_folder_is_refused(tmp_path):
@@ -186,10 +262,52 @@ def test_a_hidden_folder_that_cannot_be_listed_is_left_out(animals, monkeypatch)
     assert sorted(list_labelled_images(animals).paths) == sorted(PATHS)
 
 
-def test_a_linked_class_folder_is_refused_for_it_would_be_passed_over(animals, tmp_path):
-    put(tmp_path / "elsewhere", "1.jpg")
-    (animals / "birds").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    assert complaint(animals).startswith(f"'{animals / 'birds'}' is a link to a folder, ")
+def link(path, target):
+    path.symlink_to(target, target_is_directory=True)
+
+
+def test_a_linked_class_folder_is_followed_and_named_after_the_link(animals, tmp_path):
+    put(tmp_path / "elsewhere", "1.jpg", "young/2.jpg")
+    link(animals / "birds", tmp_path / "elsewhere")
+    images = list_labelled_images(animals)
+    assert sorted(images.paths) == sorted([*PATHS, "birds/1.jpg", "birds/young/2.jpg"])
+    assert images.label_names == ("birds", "cats", "dogs", "panda", "young")
+    assert images.left_aside == LeftAside()
+
+
+def test_links_within_links_are_followed(animals, tmp_path):
+    put(tmp_path / "one", "1.jpg")
+    put(tmp_path / "two", "2.jpg")
+    link(tmp_path / "one" / "more", tmp_path / "two")
+    link(animals / "birds", tmp_path / "one")
+    paths = list_labelled_images(animals).paths
+    assert sorted(paths) == sorted([*PATHS, "birds/1.jpg", "birds/more/2.jpg"])
+
+
+def test_a_folder_is_listed_once_under_its_own_path(animals, tmp_path):
+    link(animals / "a", animals / "cats")
+    link(animals / "cats" / "circle", animals)
+    link(animals / "cats" / "up", tmp_path)
+    put(tmp_path, "beside/1.jpg")
+    images = list_labelled_images(animals)
+    assert sorted(images.paths) == sorted(PATHS)
+    assert str(images.left_aside) == "3 linked a second time"
+
+
+def test_what_a_link_leads_to_is_listed_without_the_part_that_is_listed_already(tmp_path):
+    put(tmp_path, "all/cats/1.jpg", "all/dogs/2.jpg", "set/birds/3.jpg")
+    link(tmp_path / "set" / "cats", tmp_path / "all" / "cats")
+    link(tmp_path / "set" / "rest", tmp_path / "all")
+    paths = list_labelled_images(tmp_path / "set").paths
+    assert sorted(paths) == ["birds/3.jpg", "cats/1.jpg", "rest/dogs/2.jpg"]
+
+
+def test_a_broken_link_is_known(animals, tmp_path):
+    link(animals / "birds", tmp_path / "gone")
+    (animals / "cats" / "3.jpg").symlink_to(tmp_path / "gone.jpg")
+    images = list_labelled_images(animals)
+    assert sorted(images.paths) == sorted(PATHS)
+    assert images.left_aside.broken_links == ("birds", "cats/3.jpg")
 
 
 def test_a_hidden_link_is_left_out_and_a_linked_picture_is_listed(animals, tmp_path):

@@ -1,14 +1,32 @@
 """From a folder of labelled pictures to rows of paths, and from a path to pixels."""
 
 from pyimagesearch.preprocessing.checkedimages import CheckedImages, check_images
+from pyimagesearch.preprocessing.classes import (
+    class_table,
+    class_warnings,
+    left_aside_warnings,
+    require_two_classes,
+    small_classes,
+)
+from pyimagesearch.preprocessing.copies import contradictions, keep_copies_together, n_copies
+from pyimagesearch.preprocessing.folderwalk import LeftAside
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
 
 __all__ = [
     "CheckedImages",
     "LabelledImages",
+    "LeftAside",
     "check_image",
     "check_images",
+    "class_table",
+    "class_warnings",
+    "contradictions",
+    "keep_copies_together",
+    "left_aside_warnings",
     "list_labelled_images",
     "load_image",
+    "n_copies",
+    "require_two_classes",
+    "small_classes",
 ]

@@ -1,16 +1,22 @@
 """Pictures that were found readable, and must not change until their turn."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
+from pyimagesearch.preprocessing.copies import keep_copies_together
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.orderedmap import ordered_map
+
+DIGEST_BYTES = 8  # of a million pictures, two agree by chance in one folder of 37 million
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,53 @@ class CheckedImages:
     Attributes
     ----------
     images : LabelledImages
-        The pictures that can be read.
+        The pictures that can be read, copies of one another side by side.
     bad : dict of str to str
         The paths of those that cannot, relative to the folder, and why.
     stamps : dict of str to Stamp
         The state in which each readable picture was checked.
+    digests : dict of str to str
+        The BLAKE2b digest of each one's contents: 16 hexadecimal digits.
     """
 
     images: LabelledImages
     bad: dict[str, str]
     stamps: dict[str, Stamp]
+    digests: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def row_digests(self) -> list[str]:
+        """The digests in the order of the rows."""
+        return [self.digests[path] for path in self.images.paths]
+
+    @property
+    def contents_sha256(self) -> str:
+        """One digest over all contents, in the order of the rows."""
+        return hashlib.sha256("".join(self.row_digests).encode()).hexdigest()
+
+    def require_same(self, recorded: Mapping[str, str]) -> None:
+        """Refuse pictures that are others than an earlier run has recorded.
+
+        Parameters
+        ----------
+        recorded : mapping of str to str
+            Digests by path; paths that are missing are new and taken as they are.
+
+        Raises
+        ------
+        InputError
+            If one differs.
+        """
+        changed = [
+            path
+            for path in self.images.paths
+            if recorded.get(path) not in (None, self.digests[path])
+        ]
+        if changed:
+            raise InputError(
+                f"{len(changed):,} pictures are others than in the run to go on with, such as "
+                f"'{changed[0]}': put them back, or delete the .partial to start again"
+            )
 
     def load(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """Return the pixels of a row's picture: uint8, shape (*size, 3).
@@ -61,7 +104,11 @@ class CheckedImages:
 
 
 def check_images(
-    images: LabelledImages, executor: Executor, ahead: int, advance: Callable[[], object]
+    images: LabelledImages,
+    executor: Executor,
+    ahead: int,
+    advance: Callable[[], object],
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> CheckedImages:
     """Decode every picture once, so that a bad one is known at the start.
 
@@ -75,6 +122,9 @@ def check_images(
         How many pictures may be under way.
     advance : callable
         Called without arguments after each picture.
+    known : mapping of str to str
+        Digests of pictures whose features are there already: these are not
+        read again.
 
     Returns
     -------
@@ -82,17 +132,30 @@ def check_images(
         The pictures that can be read, and the others.
     """
 
-    def check(path: str) -> Stamp | str:
-        stamp = _stamp(images.root / path)  # before it is read: a change during that counts
-        return check_image(images.root / path) or stamp
+    def check(path: str) -> tuple[Stamp | None, str, str | None]:
+        file = images.root / path
+        stamp = _stamp(file)  # before it is read: a change during that counts
+        if stamp and path in known:
+            return stamp, known[path], None
+        if wrong := check_image(file):
+            return stamp, "", wrong
+        try:
+            return stamp, _digest(file), None
+        except OSError as error:
+            return stamp, "", error.strerror.lower()
 
-    stamps, bad = {}, {}
-    for path, found in zip(
+    bad = {path: check_image(images.root / path) for path in images.left_aside.broken_links}
+    stamps, digests = {}, {}
+    for path, (stamp, digest, wrong) in zip(
         images.paths, ordered_map(check, images.paths, executor, ahead), strict=True
     ):
-        (bad if isinstance(found, str) else stamps)[path] = found
+        if wrong:
+            bad[path] = wrong
+        else:
+            stamps[path], digests[path] = stamp, digest
         advance()
-    return CheckedImages(images.without(bad), bad, stamps)
+    readable = images.without(path for path in bad if path not in images.left_aside.broken_links)
+    return CheckedImages(keep_copies_together(readable, digests), bad, stamps, digests)
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -100,3 +163,13 @@ def _stamp(path: Path) -> Stamp | None:
         return Stamp.of(path)
     except OSError:
         return None  # the check itself will say why
+
+
+def _digest(path: Path) -> str:
+    """Return the digest of a file's contents, which the check has just read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, _new_hash).hexdigest()
+
+
+def _new_hash():
+    return hashlib.blake2b(digest_size=DIGEST_BYTES)

@@ -21,11 +21,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
 
+from pyimagesearch.preprocessing.imagekinds import FORMATS
 from pyimagesearch.utils import InputError
-
-# Kinds with a signature of their own. Pillow also opens kinds without one, TGA
-# and IPTC, as which a damaged JPEG may pass, and hands EPS to Ghostscript.
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP", "AVIF", "JPEG2000")
 
 # Ranges in which float and 32-bit grey pictures are commonly written.
 COMMON_RANGES = ((0, 1), (0, 255), (0, 65535))
@@ -36,7 +33,6 @@ UNSIGNED = 1  # of TIFF's SampleFormat
 IGNORE_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 FILTER_LOCK = threading.Lock()
 
-Image.init()  # now, while there is one thread: plugins register without a lock
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it logs to stderr
 
 
@@ -60,7 +56,8 @@ def load_image(path: str | Path, size: tuple[int, int] | None = (224, 224)) -> n
       those ranges, becomes black.
 
     The contents decide on the format, not the name: JPEG, PNG, BMP, TIFF, GIF,
-    WebP, AVIF or JPEG 2000, up to Pillow's limit of 179 million pixels.
+    WebP, AVIF or JPEG 2000, and HEIF where pillow-heif is installed, up to
+    Pillow's limit of 179 million pixels.
 
     Parameters
     ----------

@@ -1,14 +1,14 @@
 """List a folder of labelled pictures in an order that every machine repeats."""
 
-import os
 import random
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from imutils import paths as imutils_paths
 
+from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
+from pyimagesearch.preprocessing.imagekinds import picture_suffixes
 from pyimagesearch.utils import InputError
 
 
@@ -26,12 +26,15 @@ class LabelledImages:
         Index into `label_names` of each picture's class.
     label_names : tuple of str
         Class names in code point order, as ``LabelEncoder.classes_`` has them.
+    left_aside : LeftAside
+        What the folder holds beside them.
     """
 
     root: Path
     paths: tuple[str, ...]
     labels: np.ndarray
     label_names: tuple[str, ...]
+    left_aside: LeftAside = field(default_factory=LeftAside)
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -65,18 +68,23 @@ class LabelledImages:
         bad = set(bad)
         if unknown := bad.difference(self.paths):
             raise ValueError(f"not among the {len(self)} pictures: {sorted(unknown)}")
-        return _labelled(self.root, (path for path in self.paths if path not in bad))
+        return self.reordered(path for path in self.paths if path not in bad)
+
+    def reordered(self, paths: Iterable[str]) -> "LabelledImages":
+        """Return some or all of the pictures in another order."""
+        return _labelled(self.root, paths, self.left_aside)
 
 
 def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
     """List a folder's pictures, label them by folder name, and shuffle.
 
-    A picture is a file that ``imutils.paths.list_images`` finds, unless its
-    name or that of a folder between `dataset` and it starts with a dot
-    (``._0001.jpg``, ``.ipynb_checkpoints/``). Its label is the name of the
-    folder it lies in, at whatever depth; folders of the same name are one
-    class. The order depends only on the relative paths and on `seed`: the
-    paths are sorted by code point before they are shuffled.
+    A picture is a file with the suffix of a kind that `load_image` reads, in
+    capitals or not, or one without a suffix whose contents are of such a kind.
+    Names with a dot in front (``._0001.jpg``, ``.ipynb_checkpoints/``) are
+    passed over; links are followed. The label is the name of the folder, or
+    of the link to it, that a picture lies in, at whatever depth; folders of
+    the same name are one class. The order depends only on the relative paths
+    and on `seed`: the paths are sorted by code point before they are shuffled.
 
     Parameters
     ----------
@@ -94,26 +102,28 @@ def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
     ------
     InputError
         If `dataset` is missing, not a folder or without pictures; if a folder
-        below it cannot be listed or is a link, since its pictures would be
-        lost without a word; if a picture lies in no class folder, or in one
-        whose name is not valid UTF-8.
+        below it cannot be listed, since its pictures would be lost without a
+        word; if a picture lies in no class folder, or in one whose name is
+        not valid UTF-8.
     """
     dataset = Path(dataset)
-    _require_every_folder(dataset)
-    paths = _visible_images(dataset)
+    _require_folder(dataset)
+    paths, left_aside = find_pictures(dataset)
     if not paths:
-        kinds = " ".join(imutils_paths.image_types)
+        kinds = " ".join(sorted(picture_suffixes()))
+        passed_over = f"; passed over: {left_aside}" if left_aside.kinds else ""
         raise InputError(
-            f"no images under {str(dataset)!r}: looked for {kinds}, one folder per class"
+            f"no images under {str(dataset)!r}: looked for {kinds}, "
+            f"one folder per class{passed_over}"
         )
     for path in paths:
         _require_class_folder(dataset, path)
     paths.sort()
     random.Random(seed).shuffle(paths)
-    return _labelled(dataset.absolute(), paths)
+    return _labelled(dataset.absolute(), paths, left_aside)
 
 
-def _labelled(root: Path, paths: Iterable[str]) -> LabelledImages:
+def _labelled(root: Path, paths: Iterable[str], left_aside: LeftAside) -> LabelledImages:
     """Label each path with the name of its own folder."""
     paths = tuple(paths)
     names = [PurePosixPath(path).parent.name for path in paths]
@@ -121,40 +131,14 @@ def _labelled(root: Path, paths: Iterable[str]) -> LabelledImages:
     index = {name: label for label, name in enumerate(label_names)}
     labels = np.array([index[name] for name in names], dtype=np.int64)
     labels.flags.writeable = False
-    return LabelledImages(root, paths, labels, label_names)
+    return LabelledImages(root, paths, labels, label_names, left_aside)
 
 
-def _visible_images(dataset: Path) -> list[str]:
-    """List pictures relative to `dataset`, dot-files and dot-folders left out."""
-    found = (Path(path).relative_to(dataset) for path in imutils_paths.list_images(str(dataset)))
-    return [path.as_posix() for path in found if not _is_hidden(path)]
-
-
-def _is_hidden(relative: Path) -> bool:
-    return any(part.startswith(".") for part in relative.parts)
-
-
-def _require_every_folder(dataset: Path) -> None:
-    """Refuse a folder of which ``os.walk`` would pass over a part in silence."""
+def _require_folder(dataset: Path) -> None:
     if not dataset.exists():
         raise InputError(f"{str(dataset)!r} does not exist: expected a folder of class folders")
     if not dataset.is_dir():
         raise InputError(f"{str(dataset)!r} is not a folder: expected a folder of class folders")
-
-    def refuse(error: OSError) -> None:
-        if not _is_hidden(Path(error.filename).relative_to(dataset)):
-            raise InputError(
-                f"folder {error.filename!r} cannot be listed: {error.strerror}; "
-                "its pictures would be missing"
-            ) from error
-
-    for parent, folders, _ in os.walk(dataset, onerror=refuse):
-        for folder in (Path(parent, name) for name in folders):
-            if folder.is_symlink() and not _is_hidden(folder.relative_to(dataset)):
-                raise InputError(
-                    f"{str(folder)!r} is a link to a folder, and links are not followed: "
-                    "put the folder itself there"
-                )
 
 
 def _require_class_folder(dataset: Path, path: str) -> None:

@@ -1,0 +1,137 @@
+"""Walk a folder once: what is a picture, and what is passed over."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pyimagesearch.preprocessing.imagekinds import HEIF_SUFFIXES, is_picture
+from pyimagesearch.utils import InputError
+
+MOST_KINDS = 10  # that are named in a line
+
+
+@dataclass(frozen=True)
+class LeftAside:
+    """What a folder holds beside the pictures that were taken.
+
+    Attributes
+    ----------
+    kinds : mapping of str to int
+        How many files of which kind were passed over: a suffix, or a word.
+    folders : tuple of str
+        Folders without a picture in or below them, relative to the one walked.
+    broken_links : tuple of str
+        Links to nothing, which may have been a class or a picture.
+    """
+
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    broken_links: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Count the kinds in one line, the most frequent first; empty if there are none.
+
+        Examples
+        --------
+        >>> print(LeftAside({".txt": 3, "hidden": 12}))
+        12 hidden, 3 .txt
+        """
+        ordered = sorted(self.kinds.items(), key=lambda item: (-item[1], item[0]))
+        counts = [f"{n:,} {kind}{_advice(kind)}" for kind, n in ordered[:MOST_KINDS]]
+        if rest := sum(n for _, n in ordered[MOST_KINDS:]):
+            counts.append(f"{rest:,} of other kinds")
+        return ", ".join(counts)
+
+
+def find_pictures(dataset: Path) -> tuple[list[str], LeftAside]:
+    """List the pictures in and below a folder, links to folders followed.
+
+    Each real folder is listed once, under its own path where that lies below
+    `dataset`. What is named with a dot in front (``._0001.jpg``,
+    ``.ipynb_checkpoints/``) is passed over.
+
+    Parameters
+    ----------
+    dataset : Path
+        An existing folder.
+
+    Returns
+    -------
+    list of str
+        Paths relative to `dataset`, with ``/`` between their parts.
+    LeftAside
+        All else.
+
+    Raises
+    ------
+    InputError
+        If a folder cannot be listed: its pictures would be missing.
+    """
+    pictures, broken, folders, kinds = [], [], [], Counter()
+    for folder, names in _folders(dataset, kinds):
+        relative = folder.relative_to(dataset).as_posix()
+        folders.append(relative)
+        for name in names:
+            path = folder / name
+            relative = path.relative_to(dataset).as_posix()
+            if name.startswith("."):
+                kinds["hidden"] += 1
+            elif path.is_symlink() and not path.exists():
+                broken.append(relative)
+            elif is_picture(path):
+                pictures.append(relative)
+            else:
+                kinds[path.suffix.lower() or "without a suffix"] += 1
+    return pictures, LeftAside(kinds, _without(pictures, folders), tuple(sorted(broken)))
+
+
+def _folders(dataset: Path, kinds: Counter) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each real folder once, with the names of its files."""
+    walked, waiting = set(), deque([dataset])
+    while waiting:  # links wait until the folders themselves have been walked
+        top = waiting.popleft()
+        if top != dataset and _is_walked(top, walked):
+            kinds["linked a second time"] += 1
+            continue
+        for parent, folders, names in os.walk(top, onerror=_refuse):
+            here = Path(parent)
+            if (real := os.path.realpath(here)) in walked:
+                folders.clear()  # a part of what a link leads to
+                continue
+            walked.add(real)
+            kinds["hidden"] += sum(name.startswith(".") for name in folders)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            waiting.extend(here / name for name in folders if (here / name).is_symlink())
+            yield here, names
+    kinds += Counter()  # drops the kinds of which there are none
+
+
+def _is_walked(link: Path, walked: set[str]) -> bool:
+    """Tell whether a link leads to what is listed already, or up to where it lies itself."""
+    target = Path(os.path.realpath(link))
+    return str(target) in walked or target in Path(os.path.realpath(link.parent)).parents
+
+
+def _without(pictures: list[str], folders: list[str]) -> tuple[str, ...]:
+    """Return the topmost folders in and below which no picture lies."""
+    holding = {str(parent) for path in pictures for parent in PurePosixPath(path).parents}
+    return tuple(
+        sorted(
+            folder
+            for folder in folders
+            if folder not in holding and str(PurePosixPath(folder).parent) in holding
+        )
+    )
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(
+        f"folder {error.filename!r} cannot be listed: {error.strerror}; "
+        "its pictures would be missing"
+    ) from error
+
+
+def _advice(kind: str) -> str:
+    return " (pip install pillow-heif reads them)" if kind in HEIF_SUFFIXES else ""
