@@ -7,6 +7,11 @@ pooling layer: 7 x 7 x 512 = 25,088 numbers a picture. A run that was stopped
 or killed goes on where it was when the same command is given again.
 """
 
+from pyimagesearch.utils.stopping import run, stop_at_once, stop_requests
+
+if __name__ == "__main__":
+    stop_at_once()  # on Ctrl-C, while the imports below take their second
+
 import argparse
 import importlib.metadata
 import math
@@ -29,7 +34,6 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_int, seed
 from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.progress import progress_bar
-from pyimagesearch.utils.stopping import run, stop_requests
 
 PACKAGES = ("h5py", "keras", "ncnn", "numpy", "pillow", "tensorflow")
 

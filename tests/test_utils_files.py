@@ -1,11 +1,16 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from pyimagesearch.utils import InputError
+from pyimagesearch.utils import InputError, SystemLimitWarning
 from pyimagesearch.utils.files import check_writable, replacing
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -186,3 +191,70 @@ def test_the_file_of_another_user_in_a_shared_folder_is_refused_before_the_work(
     with pytest.raises(InputError, match="belongs to another user"):
         check_writable(path)
     assert [file.name for file in tmp_path.iterdir()] == ["model.pickle"]
+
+
+def refusing_folders(monkeypatch, number, called="fsync"):
+    """Let folders be as on a file system that cannot sync them."""
+    real = getattr(os, called)
+
+    def refuse(what, *arguments):
+        if stat.S_ISDIR(os.fstat(what).st_mode) if called == "fsync" else Path(what).is_dir():
+            raise OSError(number, os.strerror(number))
+        return real(what, *arguments)
+
+    monkeypatch.setattr(os, called, refuse)
+
+
+@pytest.mark.parametrize(
+    ("called", "number"),
+    [
+        *[("fsync", number) for number in (errno.EINVAL, errno.EBADF, errno.ENOTSUP)],
+        ("open", errno.EACCES),
+    ],
+)
+def test_a_folder_that_cannot_be_synced_is_no_obstacle(tmp_path, monkeypatch, called, number):
+    target = tmp_path / "report.json"
+    refusing_folders(monkeypatch, number, called)
+    said = f"the file system of '{tmp_path}' cannot sync"
+    with pytest.warns(SystemLimitWarning, match=said), replacing(target) as unfinished:
+        unfinished.write_text("whole")
+    assert target.read_text() == "whole"
+
+
+def test_a_folder_that_fails_to_sync_is_no_success(tmp_path, monkeypatch):
+    refusing_folders(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match="Input/output error"), replacing(tmp_path / "report.json"):
+        pass
+
+
+def test_a_file_that_cannot_be_synced_is_no_obstacle(tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.warns(SystemLimitWarning), replacing(tmp_path / "report.json") as unfinished:
+        unfinished.write_text("whole")
+    assert (tmp_path / "report.json").read_text() == "whole"
+
+
+def test_a_file_is_replaced_with_the_calls_that_windows_has(tmp_path):
+    program = (
+        "import os, stat, sys\n"
+        "sys.modules['fcntl'] = None\n"
+        "del os.geteuid, os.O_DIRECTORY, os.posix_fallocate\n"
+        "real = os.open\n"
+        "def open_no_folders(path, *arguments):\n"
+        "    if os.path.isdir(path):\n"
+        "        raise PermissionError(13, 'Permission denied')\n"
+        "    return real(path, *arguments)\n"
+        "os.open = open_no_folders\n"
+        "from pyimagesearch.utils.files import replacing\n"
+        "for text in ('one', 'two'):\n"
+        "    with replacing(sys.argv[1]) as unfinished:\n"
+        "        unfinished.write_text(text)\n"
+    )
+    target = tmp_path / "report.json"
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, str(target)], cwd=ROOT, check=True
+    )
+    assert target.read_text() == "two"

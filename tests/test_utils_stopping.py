@@ -1,10 +1,17 @@
 """How a script ends."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+import warnings
 from pathlib import Path
 
 import pytest
+
+from pyimagesearch.utils import SystemLimitWarning
+from pyimagesearch.utils.stopping import run, stop_requests
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
@@ -38,3 +45,61 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_the_script(script):
     out, err = script.communicate()
     assert (script.returncode, err) == (0, b"")
     assert out.splitlines()[0] == rb"\u043a\u043e\u0448\u043a\u0438"
+
+
+def in_a_thread(function):
+    """Return what a function returns in another thread."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(function()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_work_in_another_thread_is_not_held_up_by_signals():
+    def work():
+        with stop_requests() as stop_if_asked:
+            stop_if_asked()
+            return "done"
+
+    assert in_a_thread(work) == "done"
+    assert in_a_thread(lambda: run(lambda: None)) == 0
+
+
+def test_ctrl_c_is_held_back_until_the_work_asks():
+    def story():
+        with stop_requests() as stop_if_asked:
+            os.kill(os.getpid(), signal.SIGINT)
+            stop_if_asked()
+
+    before = signal.getsignal(signal.SIGINT)
+    assert run(story) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_the_system_cannot_do_is_said_once(capsys):
+    def story():
+        for _ in range(3):
+            warnings.warn("no sync here", SystemLimitWarning, stacklevel=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert run(story) == 0
+    assert capsys.readouterr().err == "[WARNING] no sync here\n"
+
+
+def test_ctrl_c_during_the_imports_of_a_script_gives_one_line():
+    program = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'h5py':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "sys.argv = ['extract_features.py', '--help']\n"
+        "runpy.run_path('extract_features.py', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "[INFO] stopped by SIGINT\n")

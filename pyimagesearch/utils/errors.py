@@ -13,6 +13,13 @@ class InputError(ValueError):
     """
 
 
+class SystemLimitWarning(UserWarning):
+    """Say in one line what the system cannot do; the work goes on without.
+
+    The scripts print it behind ``[WARNING]``, each text once.
+    """
+
+
 @contextlib.contextmanager
 def naming(path: object) -> Iterator[None]:
     """Put the name of a file before what is wrong with its contents.

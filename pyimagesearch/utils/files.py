@@ -5,12 +5,17 @@ import errno
 import os
 import secrets
 import stat
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyimagesearch.utils.errors import InputError
+from pyimagesearch.utils.errors import InputError, SystemLimitWarning
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What network, FUSE and container file systems answer that cannot sync.
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+CANNOT_SYNC_FOLDER = (*CANNOT_SYNC, errno.EBADF, errno.EACCES, errno.EPERM)
+HAS_FOLDERS = hasattr(os, "O_DIRECTORY")  # that can be opened, unlike those of Windows
 
 
 @contextlib.contextmanager
@@ -53,8 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
-        temporary.replace(target)
-        _sync(target.parent)  # the folder holds the name: without this the rename may be lost
+        move_into_place(temporary, target)
     except OSError as error:
         if error.errno not in DISK_IS_FULL:
             raise
@@ -63,6 +67,54 @@ def replacing(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_into_place(source: Path, target: Path) -> None:
+    """Rename `source` to `target`, and see to it that the rename lasts.
+
+    The folder holds the name: without a sync of it the rename may be lost.
+    Where it cannot be synced, a warning says so once.
+    """
+    source.replace(target)
+    if not HAS_FOLDERS:
+        return
+    try:
+        descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC_FOLDER:
+            raise
+        _warn_of_no_sync(target.parent, error)
+
+
+def sync(descriptor: int, path: Path) -> None:
+    """Return once an open file is on the disk; warn once where that cannot be had.
+
+    Parameters
+    ----------
+    descriptor : int
+        The open file.
+    path : Path
+        Its name, for the warning.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC:
+            raise
+        _warn_of_no_sync(path.parent, error)
+
+
+def _warn_of_no_sync(folder: Path, error: OSError) -> None:
+    warnings.warn(
+        f"the file system of '{folder}' cannot sync ({error.strerror}): the work goes on, "
+        "but the last files may be lost when the power fails",
+        SystemLimitWarning,
+        stacklevel=2,
+    )
 
 
 def check_writable(path: Path) -> None:
@@ -120,6 +172,8 @@ def _create_beside(target: Path, named: Path) -> Path:
 
 def _is_kept_by_its_owner(target: Path) -> bool:
     """Tell whether its folder is one, like /tmp, where only owners may replace a file."""
+    if not hasattr(os, "geteuid"):  # Windows
+        return False
     folder = target.parent.stat()
     owners = (0, folder.st_uid, target.stat().st_uid)
     return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in owners
@@ -137,9 +191,10 @@ def _create(target: Path) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Return once a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Return once a file is on the disk."""
+    # Windows syncs only what is open for writing.
+    descriptor = os.open(path, os.O_RDONLY if HAS_FOLDERS else os.O_RDWR)
     try:
-        os.fsync(descriptor)
+        sync(descriptor, path)
     finally:
         os.close(descriptor)

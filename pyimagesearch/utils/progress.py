@@ -1,8 +1,44 @@
-"""A progress bar for people: drawn on a terminal, silent everywhere else."""
+"""A progress bar for people at a terminal, and lines for logs and notebooks."""
 
 import sys
+import time
+from datetime import timedelta
 
 import progressbar
+
+LINE_SECONDS = 30.0  # between two lines, at least
+
+
+class ProgressLines(progressbar.NullBar):
+    """A progress bar that writes a line now and then, and nothing if it is done before.
+
+    Parameters
+    ----------
+    title, total, done
+        As for `progress_bar`.
+    """
+
+    def __init__(self, title: str, total: int, done: int = 0):
+        super().__init__(max_value=total, initial_value=done)
+        self._title, self._total, self._done_before = title, total, done
+        self._started = self._last_line = time.monotonic()
+
+    def update(self, value: int, *_, **__) -> "ProgressLines":
+        """Take note of how many are done."""
+        self.value = value
+        now = time.monotonic()
+        if now - self._last_line >= LINE_SECONDS:
+            self._last_line = now
+            print(self._line(now - self._started), file=sys.stderr, flush=True)  # noqa: T201
+        return self
+
+    def _line(self, elapsed_s: float) -> str:
+        line = f"{self._title}: {self.value:,} of {self._total:,} ({self.value / self._total:.0%})"
+        rate = (self.value - self._done_before) / elapsed_s
+        if not rate:
+            return line
+        left = timedelta(seconds=round((self._total - self.value) / rate))
+        return f"{line}, {rate:.3g} per second, {left} left"
 
 
 def progress_bar(title: str, total: int, done: int = 0) -> progressbar.ProgressBar:
@@ -21,10 +57,11 @@ def progress_bar(title: str, total: int, done: int = 0) -> progressbar.ProgressB
     Returns
     -------
     progressbar.ProgressBar
-        One that draws nothing if stderr is not a terminal.
+        One that is drawn on a terminal; elsewhere, where a bar would be a
+        smear, one that writes a line every half minute.
     """
     if not sys.stderr.isatty():
-        return progressbar.NullBar(max_value=total)
+        return ProgressLines(title, total, done)
     widgets = [
         f"{title}: ",
         progressbar.Percentage(),

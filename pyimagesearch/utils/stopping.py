@@ -5,10 +5,15 @@ import io
 import os
 import signal
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from pyimagesearch.utils.errors import InputError
+from pyimagesearch.utils.errors import InputError, SystemLimitWarning
+
+STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
+BROKEN_PIPE_CODE = 141  # the shell's, of SIGPIPE, which Windows has not
 
 
 class Stopped(BaseException):
@@ -23,6 +28,15 @@ class Stopped(BaseException):
     def __init__(self, signal_number: int):
         super().__init__(f"stopped by {signal.Signals(signal_number).name}")
         self.signal_number = signal_number
+
+
+def stop_at_once() -> None:
+    """Let Ctrl-C end the process with one line, until `run` takes over.
+
+    To be called by a script before its long imports, which Ctrl-C would else
+    break off with a traceback. There is nothing to clean up yet.
+    """
+    signal.signal(signal.SIGINT, _exit)
 
 
 def run(story: Callable[[], None]) -> int:
@@ -44,7 +58,7 @@ def run(story: Callable[[], None]) -> int:
         # The name of a class must not end the run where the terminal knows ASCII only.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with _handled((signal.SIGINT, signal.SIGTERM), _raise_stopped):
+        with _handled(_raise_stopped), _limits_told():
             story()
             sys.stdout.flush()
     except InputError as error:
@@ -56,13 +70,16 @@ def run(story: Callable[[], None]) -> int:
     except BrokenPipeError:
         # What is still buffered for ``| head``, say, would raise again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return BROKEN_PIPE_CODE
     return 0
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[Callable[[], None]]:
     """Hold back Ctrl-C and SIGTERM until the work can stop cleanly.
+
+    In other threads than the main one Python knows no signals: nothing is
+    held back there.
 
     Yields
     ------
@@ -81,7 +98,7 @@ def stop_requests() -> Iterator[Callable[[], None]]:
         if received:
             raise Stopped(received[0])
 
-    with _handled((signal.SIGINT, signal.SIGTERM), remember):
+    with _handled(remember):
         yield check
 
 
@@ -89,14 +106,41 @@ def _raise_stopped(number: int, frame: FrameType | None) -> None:
     raise Stopped(number)
 
 
+def _exit(number: int, frame: FrameType | None) -> None:
+    _tell("INFO", Stopped(number))
+    os._exit(128 + number)  # an exception might end up in the ``except`` of a module
+
+
 @contextlib.contextmanager
-def _handled(numbers: tuple[int, ...], handler: Callable) -> Iterator[None]:
-    before = [signal.signal(number, handler) for number in numbers]
+def _handled(handler: Callable) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.signal(number, handler) for number in STOPS]
     try:
         yield
     finally:
-        for number, handler_before in zip(numbers, before, strict=True):
-            signal.signal(number, handler_before)
+        for number, handler_before in zip(STOPS, before, strict=True):
+            # None is a handler of another language's, which Python cannot put back.
+            signal.signal(number, handler_before or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _limits_told() -> Iterator[None]:
+    """Print what the system cannot do in one line, without a place in the code."""
+    show = warnings.showwarning
+
+    def tell(message: Warning, category: type[Warning], *place, **options) -> None:
+        if issubclass(category, SystemLimitWarning):
+            _tell("WARNING", message)
+        else:
+            show(message, category, *place, **options)
+
+    warnings.showwarning = tell
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 def _tell(kind: str, error: BaseException) -> None:
