@@ -19,10 +19,11 @@ from conftest import fake_network
 
 import extract_features
 from pyimagesearch.io import HDF5DatasetWriter, hdf5datasetwriter, partialfile
+from pyimagesearch.utils import files
 from pyimagesearch.utils.stopping import run
 
 ROOT = Path(__file__).parents[1]
-WATCHED = tuple(module.__file__ for module in (hdf5datasetwriter, partialfile))
+WATCHED = tuple(module.__file__ for module in (files, hdf5datasetwriter, partialfile))
 
 ROWS = np.random.default_rng(0).standard_normal((12, 40)).astype(np.float32)
 LABELS = np.arange(len(ROWS)) % 3
@@ -181,7 +182,7 @@ def write_to_a_full_disk(output: str, n_bytes: int, from_row: int | None = None)
         resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
         write_rows(output)
     else:
-        del os.posix_fallocate
+        partialfile.fallocate = lambda *_: False
         write_rows(output, promise=limit)
 
 
@@ -214,7 +215,7 @@ def extract(
     if n_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
     if n_bytes_when_computing is not None:
-        del os.posix_fallocate
+        partialfile.fallocate = lambda *_: False
 
     def preprocess(pixels: np.ndarray) -> np.ndarray:
         if n_bytes_when_computing is not None:

@@ -257,7 +257,7 @@ class Failing:
 
 FAULTS = [
     pytest.param(os, "fsync", id="fsync"),
-    pytest.param(os, "posix_fallocate", id="posix_fallocate"),
+    pytest.param(partialfile, "fallocate", id="fallocate"),
     pytest.param(os, "ftruncate", id="ftruncate"),
     pytest.param(os, "open", id="open"),
     pytest.param(Path, "replace", id="replace"),

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import h5py
@@ -156,4 +157,30 @@ def test_values_that_no_label_and_no_float32_can_be_warn_of_nothing(path):
         assert np.isinf(file.read(0, 10)).all()
     replace(path, "labels", data=np.full(10, np.nan))
     with pytest.raises(InputError, match="10 labels such as nan"), open_features(path):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_read_without(path, monkeypatch, number):
+    real = h5py.File
+
+    def without_locks(name, mode, locking=None):
+        if locking is not False:
+            raise OSError(f"Unable to open file (unable to lock file, errno = {number}, ...)")
+        return real(name, mode, locking=locking)
+
+    monkeypatch.setattr(h5py, "File", without_locks)
+    with open_features(path) as features:
+        assert features.shape[0] > 0
+
+
+def test_a_disk_that_fails_is_not_taken_for_another_kind_of_file(path, monkeypatch):
+    def fail(*_):
+        raise OSError(f"Unable to open file (file read failed: errno = {errno.EIO}, ...)")
+
+    monkeypatch.setattr(h5py, "File", fail)
+    with (
+        pytest.raises(InputError, match=r"^cannot open '.*': Input/output error$"),
+        open_features(path),
+    ):
         pass

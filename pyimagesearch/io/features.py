@@ -1,6 +1,7 @@
 """Open a file of features, and read it in blocks of rows."""
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -9,9 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pyimagesearch.io.partialfile import PARTIAL, partial_path, reason
+from pyimagesearch.io.partialfile import PARTIAL, error_number, partial_path, reason
 from pyimagesearch.utils import InputError
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 BLOCK_BYTES = 32 * 2**20  # what is read at a time
 
 
@@ -124,7 +126,7 @@ def open_features(path: str | os.PathLike[str]) -> Iterator[FeaturesFile]:
     path = Path(path)
     _check_readable(path)
     try:
-        db = h5py.File(path, "r")
+        db = _opened(path)
     except OSError as error:
         raise InputError(_unopened(path, error)) from error
     with db:
@@ -148,6 +150,15 @@ def _check_readable(path: Path) -> None:
     raise InputError(f"no file '{path}': expected one made by extract_features.py")
 
 
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if error_number(error) not in NO_LOCKS:
+            raise
+    return h5py.File(path, "r", locking=False)  # the file system knows no locks
+
+
 def _unopened(path: Path, error: OSError) -> str:
     if isinstance(error, BlockingIOError):
         return f"'{path}' is being written by another run: wait until that has finished"
@@ -155,6 +166,8 @@ def _unopened(path: Path, error: OSError) -> str:
         return f"cannot read '{path}': permission denied"
     if "truncated" in str(error):
         return f"'{path}' is cut short: expected a whole file; copy or extract it again"
+    if error_number(error) is not None:
+        return f"cannot open '{path}': {reason(error)}"
     return f"'{path}' is not an HDF5 file: expected one made by extract_features.py"
 
 

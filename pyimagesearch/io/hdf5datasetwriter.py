@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from pyimagesearch.io import partialfile, rowchecks
 from pyimagesearch.io.provenance import differences
-from pyimagesearch.utils import InputError
+from pyimagesearch.utils import InputError, files
 
 UNWRITTEN = -1  # the label of a row that is not there yet
 FLUSH_SECONDS = 10.0  # a kill may cost this much work, and one batch, but no more
@@ -289,7 +289,7 @@ class HDF5DatasetWriter:
             db = partialfile.open_hdf5(temporary, "w")
             self._lay_out(db, classLabels)
             self._copy_rows(db)
-            partialfile.move_into_place(temporary, self.partialPath)
+            files.move_into_place(temporary, self.partialPath)
             self._adopt(db, lock)
         except BaseException as error:
             if self.idx and not temporary.exists():
@@ -342,7 +342,7 @@ class HDF5DatasetWriter:
         db = None
         try:
             partialfile.check_new_output(self.outputPath)  # not finished in the meantime
-            if not h5py.is_hdf5(self.partialPath):
+            if not partialfile.begins_like_hdf5(self.partialPath):
                 raise InputError(self._not_ours())
             db = partialfile.open_hdf5(self.partialPath, "r+")
             self._check_same(db)
@@ -353,9 +353,10 @@ class HDF5DatasetWriter:
             if isinstance(error, InputError) or not isinstance(error, Exception):
                 raise
             # Of a damaged file h5py raises whatever comes to hand.
+            of_the_disk = partialfile.error_number(error) is not None
+            advice = "see to the disk" if of_the_disk else "delete it to start again"
             raise InputError(
-                f"cannot go on with '{self.partialPath}': {partialfile.reason(error)}; "
-                "delete it to start again"
+                f"cannot go on with '{self.partialPath}': {partialfile.reason(error)}; {advice}"
             ) from error
         self._adopt(db, lock)
         self.idx = int(missing[0]) if len(missing) else self.dims[0]
@@ -404,7 +405,7 @@ class HDF5DatasetWriter:
             )
         with partialfile.explained(f"cannot move '{self.partialPath}' into place"):
             partialfile.finish(self.db, self._lock)
-            partialfile.move_into_place(self.partialPath, self.outputPath)
+            files.move_into_place(self.partialPath, self.outputPath)
 
     def _release(self) -> None:
         """Close the file, then give up its lock."""

@@ -7,17 +7,19 @@ metadata, and a crash between two writes leaves a file that still opens.
 """
 
 import contextlib
+import ctypes
 import errno
-import fcntl
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
+from filelock import lock_descriptor
 
-from pyimagesearch.utils import InputError
+from pyimagesearch.utils import InputError, files
 
 PARTIAL = ".partial"  # the end of the name of a file that is not complete
 
@@ -97,19 +99,27 @@ def lock(path: Path, flags: int = os.O_RDWR) -> int:
     """
     with explained(f"cannot open '{path}' for writing"):
         descriptor = os.open(path, flags, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        free = os.path.samestat(path.stat(), os.fstat(descriptor))
-    except (BlockingIOError, FileNotFoundError):
-        free = False  # held by another run, or renamed by it since it was opened
-    except OSError:
-        free = True  # a file system that knows no locks
-    if not free:
+    if not (_is_ours_now(descriptor) and _is_still(path, descriptor)):
         os.close(descriptor)
         raise InputError(
             f"'{path}' is being written by another run: wait for it, or give another output"
         )
     return descriptor
+
+
+def _is_ours_now(descriptor: int) -> bool:
+    try:
+        return lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        return True  # a file system that knows no locks
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Tell whether a file has its name still: another run may have renamed it meanwhile."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def open_hdf5(path: Path, mode: str) -> h5py.File:
@@ -119,6 +129,12 @@ def open_hdf5(path: Path, mode: str) -> h5py.File:
     two sectors of the disk could reach it by half, and be another label.
     """
     return h5py.File(path, mode, locking=False, alignment_threshold=1, alignment_interval=8)
+
+
+def begins_like_hdf5(path: Path) -> bool:
+    """Tell whether it is an HDF5 file; what cannot be read raises OSError, unlike `is_hdf5`."""
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def create_dataset(
@@ -144,7 +160,7 @@ def sync(db: h5py.File) -> None:
     """
     with _system_errors():
         db.flush()
-    os.fsync(db.id.get_vfd_handle())
+    files.sync(db.id.get_vfd_handle(), Path(db.filename))
 
 
 def finish(db: h5py.File, descriptor: int) -> None:
@@ -159,9 +175,10 @@ def finish(db: h5py.File, descriptor: int) -> None:
     descriptor : int
         Another descriptor of the same file, since HDF5 closes its own.
     """
+    path = Path(db.filename)
     with _system_errors():
         db.close()
-    os.fsync(descriptor)
+    files.sync(descriptor, path)
 
 
 def abandon(db: h5py.File | None) -> None:
@@ -205,23 +222,35 @@ def require_room(descriptor: int, n_bytes: int, n_written: int) -> None:
 def reserve(db: h5py.File) -> None:
     """Take the space of the whole file now, so that a full disk says so now."""
     descriptor = db.id.get_vfd_handle()
-    try:
-        os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
-    except AttributeError:
-        pass  # macOS has no such call
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-            raise
+    n_bytes = os.fstat(descriptor).st_size
+    if not fallocate(descriptor, n_bytes):
+        require_free(Path(db.filename).parent, n_bytes)
 
 
-def move_into_place(source: Path, target: Path) -> None:
-    """Rename `source` to `target`, and see to it that the rename lasts."""
-    source.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
+def fallocate(descriptor: int, n_bytes: int) -> bool:
+    """Reserve a file's space where the kernel can do it, and tell whether it could.
+
+    ``os.posix_fallocate`` would not do: where the file system cannot, glibc
+    writes to every block instead, which takes hours over a network.
+    """
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        call = ctypes.CDLL(None, use_errno=True).fallocate
+    except (AttributeError, OSError, TypeError):
+        return False  # macOS and Windows have no such call
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    while call(descriptor, 0, 0, n_bytes):
+        number = ctypes.get_errno()
+        if number in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            return False
+        if number != errno.EINTR:
+            raise OSError(number, os.strerror(number))
+    return True
+
+
+def require_free(folder: Path, n_bytes: int) -> None:
+    """Raise OSError if the disk of a folder has not so many bytes left."""
+    if shutil.disk_usage(folder).free < n_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager
@@ -242,6 +271,12 @@ def _system_errors() -> Iterator[None]:
         raise OSError(str(error)) from error
 
 
+def error_number(error: Exception) -> int | None:
+    """Return the system's number of an error, also from HDF5's long message."""
+    number = re.search(r"errno = (\d+)", str(error))
+    return int(number[1]) if number else getattr(error, "errno", None)
+
+
 def reason(error: Exception) -> str:
     """Return the system's words for an error, also from HDF5's long message.
 
@@ -250,7 +285,6 @@ def reason(error: Exception) -> str:
     >>> reason(OSError("Can't write data (file write failed: errno = 28, ...)"))
     'No space left on device'
     """
-    number = re.search(r"errno = (\d+)", str(error))
-    if number:
-        return os.strerror(int(number[1]))
-    return getattr(error, "strerror", None) or " ".join(str(error).split())
+    if (number := error_number(error)) is not None:
+        return os.strerror(number)
+    return " ".join(str(error).split())
