@@ -93,7 +93,7 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
     n_images = sum(n for _, n in done)
     at = {line.split()[0].rstrip(":"): when for when, line in story}
     return rate(done[0], ended, n_images) | {
-        "loading_network_s": at["engine"] - at["loading"],
+        "network_s": at["engine"] - at["loading"],
         "syncing_s": synced[0],
     }
 
@@ -255,7 +255,7 @@ def print_ways(results: dict[str, dict[str, float]]) -> None:
         if "alone_images_per_s" in found:
             share = found["images_per_s"] / found["alone_images_per_s"]
             line += (
-                f" {found['alone_images_per_s']:6.2f} {share:6.1%} {found['loading_network_s']:9.2f} "
+                f" {found['alone_images_per_s']:6.2f} {share:6.1%} {found['network_s']:9.2f} "
                 f"{found['syncing_s']:7.3f} {found['loading_ms']:8.2f}"
             )
         print(line, flush=True)

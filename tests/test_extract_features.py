@@ -116,32 +116,6 @@ def test_a_date_that_is_none_is_named(image_folder, monkeypatch, epoch):
         extract(image_folder, "f.hdf5", load_network=load_fake)
 
 
-def test_memory_does_not_grow_with_the_number_of_pictures(image_folder):
-    """Never more pictures are under way than the threads and the batch ask for."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from conftest import fake_network
-
-    from pyimagesearch.extraction.streaming import stream_features
-
-    loaded = []
-
-    def load(row: int) -> np.ndarray:
-        loaded.append(row)
-        return np.full((32, 32, 3), row, np.uint8)
-
-    for concurrent, most in ((True, 2 * 2 * 3), (False, 3 + 2 * 2)):
-        network = fake_network(batch_size=2, concurrent=concurrent)
-        loaded.clear()
-        consumed = 0
-        with ThreadPoolExecutor(3) as pool:
-            for features in stream_features(network, load, range(100), pool, jobs=3):
-                consumed += len(features)
-                assert len(loaded) - consumed <= most
-        assert consumed == 100
-        assert sorted(loaded) == list(range(100))
-
-
 WRONG_INPUTS = [
     pytest.param({"-d": "missing"}, "'missing' does not exist", id="missing folder"),
     pytest.param({"-d": "empty"}, "no images under 'empty'", id="empty folder"),

@@ -65,6 +65,17 @@ def test_every_room_is_known_to_this_test():
     assert ROOMS == ["extraction", "io", "linear", "nn", "plotting", "preprocessing", "utils"]
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_brings_along_no_library_of_another(room):
+    program = f"import sys, pyimagesearch.{room}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    rooms = {room, "utils"} | INTRODUCES.get(room, set())
+    foreign = {library for library, homes in HOMES.items() if not homes & rooms}
+    assert not foreign & set(done.stdout.split())
+
+
 @pytest.mark.parametrize("script", ["extract_features.py", "train_model.py"])
 @pytest.mark.parametrize(
     ("arguments", "code"),
