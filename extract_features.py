@@ -3,8 +3,14 @@
     python extract_features.py --dataset animals/images --output animals/hdf5/features.hdf5
 
 Every picture goes through VGG16, trained on ImageNet and cut after its last
-pooling layer: 7 x 7 x 512 = 25,088 numbers a picture. A run that was stopped
-or killed goes on where it was when the same command is given again.
+pooling layer: 7 x 7 x 512 = 25,088 numbers per picture. Or through any other
+network of keras.applications, or one of your own, cut at any layer:
+
+    python extract_features.py -d animals/images -o features.hdf5 --network ResNet50 --pooling avg
+    python extract_features.py --network ResNet50 --list-layers
+
+A run that was stopped or killed goes on where it was when the same command is
+given again.
 """
 
 from pyimagesearch.utils.stopping import run, stop_at_once, stop_requests
@@ -21,20 +27,30 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from pyimagesearch.extraction import stream_features
 from pyimagesearch.io import HDF5DatasetWriter, check_new_output, check_not_busy
-from pyimagesearch.nn import ENGINES, Network, start_loading
-from pyimagesearch.nn.streaming import stream_features
+from pyimagesearch.nn import (
+    ENGINES,
+    POOLINGS,
+    PREPROCESSINGS,
+    Description,
+    Network,
+    NetworkChoice,
+    list_layers,
+    load_network,
+)
 from pyimagesearch.preprocessing import CheckedImages, check_images, list_labelled_images
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_int, seed
 from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.progress import progress_bar
 
+NETWORK_OPTIONS = ("network", "layer", "pooling", "preprocessing", "weights")
 PACKAGES = ("h5py", "keras", "ncnn", "numpy", "pillow", "tensorflow")
 
 
@@ -48,12 +64,47 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-d",
         "--dataset",
-        required=True,
         metavar="DIR",
         help="folder of pictures, one folder per class: DIR/cats/1.jpg, DIR/dogs/2.jpg",
     )
+    parser.add_argument("-o", "--output", metavar="FILE", help="HDF5 file to make; must not exist")
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="HDF5 file to make; must not exist"
+        "-n",
+        "--network",
+        default="VGG16",
+        metavar="{NAME,FILE.keras}",
+        help="a network of keras.applications, or a whole one that Keras has saved "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="cut the network after this layer (default: the last one before its head)",
+    )
+    parser.add_argument(
+        "--list-layers",
+        action="store_true",
+        help="print the layers of the network, the shape that each gives and how many numbers "
+        "that is per picture, and stop; needs no other option",
+    )
+    parser.add_argument(
+        "--pooling",
+        choices=POOLINGS,
+        default="none",
+        help="take the average or the maximum over the rows and columns that the layer gives "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=positive_int,
+        metavar="N",
+        help="height and width of a picture, in pixels (default: the network's own)",
+    )
+    parser.add_argument(
+        "--preprocessing",
+        choices=list(PREPROCESSINGS),
+        help="what the network expects of the pixels; needed with FILE.keras (default: the "
+        "network's own)",
     )
     parser.add_argument(
         "-b",
@@ -71,22 +122,21 @@ def build_parser() -> argparse.ArgumentParser:
         type=positive_int,
         default=1000,
         metavar="ROWS",
-        help="rows kept in memory before they are written, 100 kB each (default: %(default)s)",
+        help="rows kept in memory before they are written (default: %(default)s)",
     )
     parser.add_argument(
         "-w",
         "--weights",
-        default="imagenet",
         metavar="{imagenet,random,FILE}",
-        help="weights of VGG16: imagenet is downloaded once, random is for trying things out, "
-        "FILE is a .h5, .weights.h5 or .keras file (default: %(default)s)",
+        help="weights of the network: imagenet is downloaded once, random is for trying things "
+        "out, FILE is a .h5, .weights.h5 or .keras file (default: imagenet)",
     )
     parser.add_argument(
         "--engine",
         choices=ENGINES,
         default="auto",
-        help="what computes the network: auto is keras on an accelerator and ncnn on a "
-        "processor (default: %(default)s)",
+        help="what computes the network: auto is keras, but ncnn for plain chains such as VGG16 "
+        "on a processor (default: %(default)s)",
     )
     parser.add_argument(
         "-j",
@@ -136,14 +186,14 @@ def extract(
     dataset: str,
     output: str,
     *,
+    choice: NetworkChoice | None = None,
     batch_size: int = 32,
     buffer_size: int = 1000,
-    weights: str = "imagenet",
     engine: str = "auto",
     jobs: int = 1,
     seed: int = 42,
     skip_bad: bool = False,
-    start_loading: Callable[..., Callable[[], Network]] = start_loading,
+    load_network: Callable[..., Network] = load_network,
     say: Callable[[str], None] = lambda line: None,
 ) -> Extraction:
     """Extract the features of a folder of pictures into an HDF5 file.
@@ -153,10 +203,13 @@ def extract(
     dataset, output : str
         Folder of class folders, and the file to make. The output's missing
         parent folders are created.
-    batch_size, buffer_size, weights, engine, jobs, seed, skip_bad
+    choice : NetworkChoice or None
+        Which network, cut where, with which weights; None is VGG16 as in the
+        chapter.
+    batch_size, buffer_size, engine, jobs, seed, skip_bad
         As on the command line.
-    start_loading : callable
-        Loads the network, see `pyimagesearch.nn.start_loading`.
+    load_network : callable
+        Loads the network, see `pyimagesearch.nn.load_network`.
     say : callable
         Called with each line of the story.
 
@@ -172,29 +225,30 @@ def extract(
         ``<output>.partial``.
     """
     output = Path(output)
+    choice = choice or NetworkChoice()
     images = list_labelled_images(dataset, seed)
     make_parents(output)
     check_new_output(output)
     check_not_busy(output)
-    finish_loading = start_loading(weights, engine, batch_size, jobs)
+
+    say("loading network...")
+    network = load_network(choice, engine, batch_size, jobs)
+    n_features = network.description.n_features
+    say(describe(network.description))
+    threads = "1 thread" if jobs == 1 else f"{jobs} threads"
+    say(f"engine: {network.engine}, {threads} ({network.why})")
 
     with ThreadPoolExecutor(jobs) as pool:
         say(f"checking {len(images):,} images of {len(images.label_names)} classes...")
         checked = check(images, pool, jobs, skip_bad)
         images = checked.images
 
-        say("loading network...")
-        network = finish_loading()
-        threads = "1 thread" if jobs == 1 else f"{jobs} threads"
-        say(f"engine: {network.engine}, {threads} ({network.why})")
-
-        n_features = math.prod(network.description.feature_shape)
         writer = HDF5DatasetWriter(
             (len(images), n_features),
             output,
             dataKey="features",
             bufSize=buffer_size,
-            provenance=provenance(checked, network, seed),
+            provenance=provenance(checked, network, choice, seed),
             resume=True,
         )
         with writer:
@@ -225,13 +279,26 @@ def check(images, pool: Executor, jobs: int, skip_bad: bool) -> CheckedImages:
     return checked
 
 
-def provenance(checked: CheckedImages, network: Network, seed: int) -> dict[str, object]:
+def describe(description: Description) -> str:
+    """Tell in a line which network gives the features."""
+    pooled = "" if description.pooling == "none" else f", {description.pooling} pooled"
+    shape = " x ".join(f"{length:,}" for length in description.feature_shape)
+    numbers = f" = {description.n_features:,}" if len(description.feature_shape) > 1 else ""
+    return (
+        f"network: {description.network} ({description.weights.name}), cut after "
+        f"{description.layer}{pooled}: {shape}{numbers} numbers per picture"
+    )
+
+
+def provenance(
+    checked: CheckedImages, network: Network, choice: NetworkChoice, seed: int
+) -> dict[str, object]:
     """Say where the rows come from; a run resumes only if it is the same."""
-    description = asdict(network.description)
+    weights_file = choice.weights_file and str(choice.weights_file.absolute())
     return {
         "dataset": str(checked.images.root),
-        "network": description.pop("name"),
-        **description,
+        **network.description.to_json(),
+        "weights_file": weights_file,
         "engine": network.engine,
         "batch_size": network.batch_size,
         "seed": seed,
@@ -275,30 +342,59 @@ def write_features(
     """Stream the pictures that are not in the file yet through the network."""
     images = checked.images
     # Batches are those of a run without a break, or the last digit might differ.
-    row = writer.idx - writer.idx % network.batch_size
-    load = partial(checked.load, size=network.description.input_size)
+    n_known = writer.idx % network.batch_size  # rows of the first batch that are in the file
+    row = writer.idx - n_known
+    load = partial(checked.load, size=network.description.size)
     batches = stream_features(network, load, range(row, len(images)), pool, jobs)
     with (
         stop_requests() as stop_if_asked,
         progress_bar("Extracting Features", len(images), done=writer.idx) as bar,
     ):
         for features in batches:
-            new = slice(writer.idx + len(writer.buffer["data"]) - row, None)
             labels = images.labels[row : row + len(features)]
-            writer.add(features[new], labels[new])
-            row += len(features)
+            writer.add(features[n_known:], labels[n_known:])
+            row, n_known = row + len(features), 0
             bar.update(row)
             stop_if_asked()
 
 
+def print_layers(choice: NetworkChoice, jobs: int) -> None:
+    """Print where a network can be cut, and what that would give."""
+    found = list_layers(choice, jobs)
+    width = max(map(len, ["layer", *found]))
+    print(f"{'layer':{width}}  {'shape':>18}  numbers per picture")
+    for name, shape in found.items():
+        print(f"{name:{width}}  {' x '.join(map(str, shape)):>18}  {math.prod(shape):,}")
+
+
+def chosen_network(parser: argparse.ArgumentParser, arguments: dict[str, object]) -> NetworkChoice:
+    """Take the options that tell of the network out of the others, or end with a usage error."""
+    size = arguments.pop("size")
+    options = {key: arguments.pop(key) for key in NETWORK_OPTIONS}
+    missing = [f"--{key}" for key in ("dataset", "output") if arguments[key] is None]
+    if missing and not arguments["list_layers"]:
+        parser.error(f"expected {' and '.join(missing)}")
+    try:
+        return NetworkChoice(**options, size=size and (size, size))
+    except InputError as error:
+        parser.error(str(error))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    arguments = vars(build_parser().parse_args(argv))
+    parser = build_parser()
+    arguments = vars(parser.parse_args(argv))
+    choice = chosen_network(parser, arguments)
 
     def story() -> None:
-        if arguments["weights"] == "random":
+        if arguments.pop("list_layers"):
+            print_layers(choice, arguments["jobs"])
+            return
+        if choice.weights == "random":
             print("[WARNING] random weights: the features are untrained", file=sys.stderr)
-        done = extract(**arguments, say=lambda line: print(f"[INFO] {line}", flush=True))
+        done = extract(
+            **arguments, choice=choice, say=lambda line: print(f"[INFO] {line}", flush=True)
+        )
         rate = done.n_computed / done.elapsed_s
         print(
             f"[INFO] {done.n_computed:,} images in {done.elapsed_s:.1f} s ({rate:.1f} images/s)\n"

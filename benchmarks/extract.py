@@ -41,12 +41,11 @@ def run_chapter(dataset: str, output: str) -> dict[str, float]:
     from imutils import paths
     from keras.applications.imagenet_utils import preprocess_input
 
-    from pyimagesearch.nn import vgg16
-    from pyimagesearch.nn.weights import load_into
+    from pyimagesearch.nn.kerasmodel import zoo_model
+    from pyimagesearch.nn.zoo import ZOO
 
     pictures = sorted(paths.list_images(dataset))
-    model = vgg16.build()
-    load_into(model, "random")
+    model, _ = zoo_model(ZOO["VGG16"], (224, 224), "random")
     first = None
     with h5py.File(output, "w") as db:
         features = db.create_dataset("features", (len(pictures), 512 * 7 * 7), dtype="float")
@@ -66,6 +65,7 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
     started = time.perf_counter()
     import extract_features
     from pyimagesearch.io import partialfile
+    from pyimagesearch.nn import NetworkChoice
     from pyimagesearch.utils.arguments import available_cores
 
     jobs, done, synced = available_cores(), [], [0.0]
@@ -87,13 +87,13 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
     def say(line: str) -> None:
         story.append((time.perf_counter() - started, line))
 
-    extract_features.extract(dataset, output, weights="random", engine=engine, jobs=jobs, say=say)
+    choice = NetworkChoice(weights="random")
+    extract_features.extract(dataset, output, choice=choice, engine=engine, jobs=jobs, say=say)
     ended = time.perf_counter() - started
     n_images = sum(n for _, n in done)
     at = {line.split()[0].rstrip(":"): when for when, line in story}
     return rate(done[0], ended, n_images) | {
-        "checking_s": at["loading"] - at["checking"],
-        "waiting_for_network_s": at["engine"] - at["loading"],
+        "network_s": at["engine"] - at["loading"],
         "syncing_s": synced[0],
     }
 
@@ -102,13 +102,13 @@ def run_alone(dataset: str, engine: str) -> dict[str, float]:
     """Time an engine on pictures in memory, and their loading alone."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from pyimagesearch.nn import start_loading
-    from pyimagesearch.nn.streaming import stream_features
+    from pyimagesearch.extraction.streaming import stream_features
+    from pyimagesearch.nn import NetworkChoice, load_network
     from pyimagesearch.preprocessing import list_labelled_images, load_image
     from pyimagesearch.utils.arguments import available_cores
 
     jobs = available_cores()
-    network = start_loading("random", engine, BATCH, jobs)()
+    network = load_network(NetworkChoice(weights="random"), engine, BATCH, jobs)
     images = list_labelled_images(dataset)
     paths = [images.absolute_path(i) for i in range(min(len(images), 64))]
     started = time.perf_counter()
@@ -151,11 +151,10 @@ def median_time(function: Callable[[], object], repeats: int = 3) -> float:
 def run_keras_peer(backend: str, batch_size: int) -> dict[str, float]:
     """Time Keras on another backend, pictures in memory."""
     os.environ["KERAS_BACKEND"] = backend
-    from pyimagesearch.nn import vgg16
-    from pyimagesearch.nn.weights import load_into
+    from pyimagesearch.nn.kerasmodel import zoo_model
+    from pyimagesearch.nn.zoo import ZOO
 
-    model = vgg16.build()
-    load_into(model, "random")
+    model, _ = zoo_model(ZOO["VGG16"], (224, 224), "random")
     batch = random_pictures(BATCH)
     pieces = [batch[i : i + batch_size] for i in range(0, BATCH, batch_size)]
     seconds = median_time(lambda: [np.asarray(model.predict_on_batch(piece)) for piece in pieces])
@@ -188,11 +187,10 @@ def run_openvino_peer() -> dict[str, float]:
     """Time OpenVINO with its latency hint, on the network as Keras exports it."""
     import openvino
 
-    from pyimagesearch.nn import vgg16
-    from pyimagesearch.nn.weights import load_into
+    from pyimagesearch.nn.kerasmodel import zoo_model
+    from pyimagesearch.nn.zoo import ZOO
 
-    model = vgg16.build()
-    load_into(model, "random")
+    model, _ = zoo_model(ZOO["VGG16"], (224, 224), "random")
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, format="tf_saved_model", verbose=False)
         compiled = openvino.compile_model(
@@ -246,7 +244,7 @@ def print_ways(results: dict[str, dict[str, float]]) -> None:
         f"{'way':10} {'images/s':>9} {'ratio':>6} {'peak MB':>8} {'ratio':>6} {'start-up s':>11}",
         end="",
     )
-    print(f" {'alone':>6} {'of it':>6} {'check s':>8} {'sync s':>7} {'load ms':>8}")
+    print(f" {'alone':>6} {'of it':>6} {'network s':>9} {'sync s':>7} {'load ms':>8}")
     for way, found in results.items():
         faster = found["images_per_s"] / chapter["images_per_s"]
         smaller = found["peak_mb"] / chapter["peak_mb"]
@@ -257,7 +255,7 @@ def print_ways(results: dict[str, dict[str, float]]) -> None:
         if "alone_images_per_s" in found:
             share = found["images_per_s"] / found["alone_images_per_s"]
             line += (
-                f" {found['alone_images_per_s']:6.2f} {share:6.1%} {found['checking_s']:8.2f} "
+                f" {found['alone_images_per_s']:6.2f} {share:6.1%} {found['network_s']:9.2f} "
                 f"{found['syncing_s']:7.3f} {found['loading_ms']:8.2f}"
             )
         print(line, flush=True)

@@ -31,11 +31,12 @@ def fake_network(batch_size: int = 2, concurrent: bool = True, delay_s: float = 
 
     network = SimpleNamespace(
         description=Description(
-            name="fake",
+            network="fake",
             layer="last",
-            input_size=(32, 32),
-            feature_shape=(2, 3, 4),
+            pooling="none",
+            size=(32, 32),
             preprocessing="none",
+            feature_shape=(2, 3, 4),
             weights=Weights("none", "0" * 64),
         ),
         engine="fake",
@@ -56,6 +57,6 @@ class _Callable:
         return self._compute(batch)
 
 
-def start_fake(*_, **options):
-    """Stand in for `pyimagesearch.nn.start_loading`."""
-    return lambda: fake_network(**options)
+def load_fake(*_, **options):
+    """Stand in for `pyimagesearch.nn.load_network`."""
+    return fake_network(**options)

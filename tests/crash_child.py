@@ -222,7 +222,7 @@ def extract(
             resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes_when_computing,) * 2)
         return pixels
 
-    def start_loading(*_) -> Callable:
+    def load_network(*_):
         loaded = fake_network(**network)
         loaded.preprocess = preprocess
         if computed:
@@ -235,10 +235,10 @@ def extract(
                 return rows
 
             loaded._compute = count
-        return lambda: loaded
+        return loaded
 
     extract_features.extract = functools.partial(
-        extract_features.extract, start_loading=start_loading
+        extract_features.extract, load_network=load_network
     )
     raise SystemExit(extract_features.main(argv))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import CLASSES, fake_network, start_fake
+from conftest import CLASSES, fake_network, load_fake
 from crash_child import ENVIRONMENT, Nursery
 from draw import draw_images
 
@@ -275,9 +275,9 @@ def break_off() -> None:
 
 def extract(images: Path, output: Path, network=None, **options: object):
     """Extract features with a fake network, in this process."""
-    start = start_fake if network is None else lambda *_: lambda: network
+    load = load_fake if network is None else lambda *_: network
     return extract_features.extract(
-        str(images), str(output), start_loading=start, **{"buffer_size": 3} | options
+        str(images), str(output), load_network=load, **{"buffer_size": 3} | options
     )
 
 
@@ -473,7 +473,7 @@ def test_a_picture_that_changes_after_the_check_stops_the_run_and_costs_no_row(
 @pytest.fixture
 def fake_main(monkeypatch) -> Callable[[list[str]], int]:
     """Return the script's main function, with a fake network."""
-    fake = functools.partial(extract_features.extract, start_loading=start_fake)
+    fake = functools.partial(extract_features.extract, load_network=load_fake)
     monkeypatch.setattr(extract_features, "extract", fake)
     return extract_features.main
 

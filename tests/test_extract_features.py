@@ -10,11 +10,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import CLASSES, N_IMAGES, start_fake
+from conftest import CLASSES, N_IMAGES, load_fake
 from PIL import Image
 
 import extract_features
 from extract_features import build_parser, extract, main
+from pyimagesearch.nn import NetworkChoice
+from pyimagesearch.nn.kerasmodel import fill_with_random
+from pyimagesearch.nn.zoo import ZOO, build
 from pyimagesearch.utils import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +33,7 @@ def run_main(monkeypatch, *arguments: str) -> int:
     real = extract_features.extract
 
     def with_fake_network(*args, **options):
-        return real(*args, **options, start_loading=start_fake)
+        return real(*args, **options, load_network=load_fake)
 
     monkeypatch.setattr(extract_features, "extract", with_fake_network)
     return main(list(arguments))
@@ -52,7 +55,9 @@ def test_both_spellings_of_the_long_flags_are_the_same():
 def test_the_defaults_are_those_of_the_chapter():
     arguments = build_parser().parse_args(["-d", "a", "-o", "b"])
     assert (arguments.batch_size, arguments.buffer_size) == (32, 1000)
-    assert (arguments.weights, arguments.engine, arguments.seed) == ("imagenet", "auto", 42)
+    assert (arguments.network, arguments.pooling, arguments.layer) == ("VGG16", "none", None)
+    assert (arguments.weights, arguments.engine, arguments.seed) == (None, "auto", 42)
+    assert NetworkChoice() == NetworkChoice("vgg16", None, "none", (224, 224), "caffe", "imagenet")
     assert arguments.jobs == len(os.sched_getaffinity(0))
 
 
@@ -61,10 +66,10 @@ def test_the_defaults_are_those_of_the_chapter():
 def test_each_row_has_the_features_and_the_label_of_its_picture(
     image_folder, batch_size, concurrent
 ):
-    def start(*_):
-        return start_fake(batch_size=batch_size, concurrent=concurrent)
+    def load(*_):
+        return load_fake(batch_size=batch_size, concurrent=concurrent)
 
-    done = extract(image_folder, "new/folder/f.hdf5", jobs=3, buffer_size=4, start_loading=start)
+    done = extract(image_folder, "new/folder/f.hdf5", jobs=3, buffer_size=4, load_network=load)
     assert done.shape == (15, 24)
     assert done.n_computed == 15
     with h5py.File("new/folder/f.hdf5") as db:
@@ -83,14 +88,14 @@ def test_each_row_has_the_features_and_the_label_of_its_picture(
 def test_rows_are_shuffled_from_sorted_paths_by_the_seed(image_folder):
     expected = sorted(f"{name}/{name}_{i:03}.jpg" for name in CLASSES for i in range(N_IMAGES))
     random.Random(7).shuffle(expected)
-    extract(image_folder, "f.hdf5", seed=7, start_loading=start_fake)
+    extract(image_folder, "f.hdf5", seed=7, load_network=load_fake)
     with h5py.File("f.hdf5") as db:
         assert json.loads(db["features"].attrs["provenance"])["paths"] == expected
 
 
 def test_the_file_says_where_its_rows_come_from(image_folder, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
-    extract(image_folder, "f.hdf5", start_loading=start_fake)
+    extract(image_folder, "f.hdf5", load_network=load_fake)
     with h5py.File("f.hdf5") as db:
         assert list(db["features"].attrs) == ["provenance"]
         recorded = json.loads(db["features"].attrs["provenance"])
@@ -108,33 +113,7 @@ def test_the_file_says_where_its_rows_come_from(image_folder, monkeypatch):
 def test_a_date_that_is_none_is_named(image_folder, monkeypatch, epoch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
     with pytest.raises(InputError, match=f"SOURCE_DATE_EPOCH is '{epoch}'"):
-        extract(image_folder, "f.hdf5", start_loading=start_fake)
-
-
-def test_memory_does_not_grow_with_the_number_of_pictures(image_folder):
-    """Never more pictures are under way than the threads and the batch ask for."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from conftest import fake_network
-
-    from pyimagesearch.nn.streaming import stream_features
-
-    loaded = []
-
-    def load(row: int) -> np.ndarray:
-        loaded.append(row)
-        return np.full((32, 32, 3), row, np.uint8)
-
-    for concurrent, most in ((True, 2 * 2 * 3), (False, 3 + 2 * 2)):
-        network = fake_network(batch_size=2, concurrent=concurrent)
-        loaded.clear()
-        consumed = 0
-        with ThreadPoolExecutor(3) as pool:
-            for features in stream_features(network, load, range(100), pool, jobs=3):
-                consumed += len(features)
-                assert len(loaded) - consumed <= most
-        assert consumed == 100
-        assert sorted(loaded) == list(range(100))
+        extract(image_folder, "f.hdf5", load_network=load_fake)
 
 
 WRONG_INPUTS = [
@@ -190,7 +169,7 @@ def test_wrong_usage_gives_exit_code_2(flags, message, capsys):
 def test_an_unwritable_output_folder_is_named(image_folder, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     with pytest.raises(InputError, match="cannot write in folder"):
-        extract(image_folder, "f.hdf5", start_loading=start_fake)
+        extract(image_folder, "f.hdf5", load_network=load_fake)
 
 
 def test_an_output_that_another_run_writes_is_refused_before_any_work(image_folder):
@@ -198,7 +177,7 @@ def test_an_output_that_another_run_writes_is_refused_before_any_work(image_fold
 
     with HDF5DatasetWriter((1, 1), "f.hdf5") as other:
         with pytest.raises(InputError, match="being written by another run"):
-            extract(image_folder, "f.hdf5", start_loading=lambda *_: 1 / 0)
+            extract(image_folder, "f.hdf5", load_network=lambda *_: 1 / 0)
         other.add([[0]], [0])
 
 
@@ -229,21 +208,22 @@ def test_the_story_is_told_on_stdout(image_folder, monkeypatch, capsys):
     said = capsys.readouterr()
     assert said.err == ""
     lines = said.out.splitlines()
-    assert lines[:3] == [
-        "[INFO] checking 15 images of 3 classes...",
+    assert lines[:4] == [
         "[INFO] loading network...",
+        "[INFO] network: fake (none), cut after last: 2 x 3 x 4 = 24 numbers per picture",
         "[INFO] engine: fake, 1 thread (a test)",
+        "[INFO] checking 15 images of 3 classes...",
     ]
-    assert re.fullmatch(r"\[INFO\] 15 images in .* s \(.* images/s\)", lines[3])
-    assert lines[4] == "[INFO] f.hdf5: 15 x 24 features"
+    assert re.fullmatch(r"\[INFO\] 15 images in .* s \(.* images/s\)", lines[4])
+    assert lines[5] == "[INFO] f.hdf5: 15 x 24 features"
 
 
 def test_on_a_terminal_the_bar_counts_pictures_up_to_100_percent(image_folder):
     program = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
-        "from conftest import start_fake\n"
+        "from conftest import load_fake\n"
         "from extract_features import extract\n"
-        "extract(sys.argv[3], 'f.hdf5', start_loading=start_fake)\n"
+        "extract(sys.argv[3], 'f.hdf5', load_network=load_fake)\n"
     )
     ours, theirs = pty.openpty()
     paths = [str(ROOT), str(ROOT / "tests"), str(image_folder)]
@@ -285,11 +265,8 @@ def test_the_real_network_gives_what_the_lines_of_the_chapter_give(two_pictures,
     import keras
     from keras.applications.imagenet_utils import preprocess_input
 
-    from pyimagesearch.nn import vgg16
-    from pyimagesearch.nn.weights import load_into
-
-    model = vgg16.build()
-    load_into(model, "random")
+    model = build(ZOO["VGG16"], (224, 224))
+    fill_with_random(model)
     with h5py.File("f.hdf5") as db:
         assert db["features"].shape == (2, 25088)
         paths = json.loads(db["features"].attrs["provenance"])["paths"]
@@ -313,6 +290,6 @@ def test_weights_that_cannot_be_had_stop_the_script_with_one_line(two_pictures, 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("[ERROR] cannot download VGG16's ImageNet weights")
+    assert last.startswith("[ERROR] cannot download the ImageNet weights of VGG16: ")
     assert "--weights FILE" in last
     assert not list(Path().glob("f.hdf5*"))

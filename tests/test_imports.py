@@ -10,8 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pyimagesearch"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
+# Every other room knows itself and utils only.
+INTRODUCES = {"extraction": {"nn", "preprocessing"}}
 HOMES = {
-    "h5py": {"io"},
+    "h5py": {"io", "nn"},  # files of weights are HDF5, too
     "keras": {"nn"},
     "ncnn": {"nn"},
     "sklearn": {"linear"},
@@ -43,7 +45,8 @@ def modules() -> list:
 
 @pytest.mark.parametrize("path", modules())
 def test_a_room_imports_itself_and_utils_only(path):
-    allowed = {path.relative_to(PACKAGE).parts[0], "utils"}
+    room = path.relative_to(PACKAGE).parts[0]
+    allowed = {room, "utils"} | INTRODUCES.get(room, set())
     for name in imported_modules(path):
         if name.startswith("pyimagesearch."):
             assert name.split(".")[1] in allowed, name
@@ -59,7 +62,18 @@ def test_each_library_has_one_home(path):
 
 
 def test_every_room_is_known_to_this_test():
-    assert ROOMS == ["io", "linear", "nn", "plotting", "preprocessing", "utils"]
+    assert ROOMS == ["extraction", "io", "linear", "nn", "plotting", "preprocessing", "utils"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_brings_along_no_library_of_another(room):
+    program = f"import sys, pyimagesearch.{room}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    rooms = {room, "utils"} | INTRODUCES.get(room, set())
+    foreign = {library for library, homes in HOMES.items() if not homes & rooms}
+    assert not foreign & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("script", ["extract_features.py", "train_model.py"])

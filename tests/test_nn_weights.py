@@ -1,3 +1,5 @@
+"""Weights of every kind, loaded number by number or not at all, in small networks."""
+
 import hashlib
 import os
 from pathlib import Path
@@ -6,29 +8,46 @@ import h5py
 import numpy as np
 import pytest
 
-from pyimagesearch.nn import vgg16, weights
+from pyimagesearch.nn import Weights, kerasmodel, vgg, weights, zoo
 from pyimagesearch.utils import InputError
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-
-@pytest.fixture(scope="module")
-def model():
-    """A headless VGG16 with weights that differ in every layer."""
-    model = vgg16.build()
-    weights.load_into(model, "random")
-    rng = np.random.default_rng(1)
-    model.set_weights([rng.standard_normal(w.shape, np.float32) for w in model.get_weights()])
-    return model
+SMALL = zoo.ZOO["MobileNetV3Small"]
+SIZE = (32, 32)
 
 
-@pytest.fixture(scope="module")
-def with_head(model):
+@pytest.fixture
+def narrow(monkeypatch) -> None:
+    """VGG16 and VGG19 with few channels, so that their files are small."""
+    monkeypatch.setattr(vgg, "WIDTHS", (2, 3, 4, 5, 5))
+
+
+def narrow_model(name: str = "VGG16", head: bool = False, seed: int = 1):
+    """Build what `narrow` makes of a network with Keras, layers named as Keras does."""
     import keras
 
-    flat = keras.layers.Flatten(name="flatten")(model.output)
-    return keras.Model(model.input, keras.layers.Dense(2, name="predictions")(flat))
+    x = start = keras.Input((32, 32, 3))
+    layers = vgg.VGG[name].unfilled()
+    for layer_name, layer in layers.items():
+        if layer_name.endswith("pool"):
+            x = keras.layers.MaxPooling2D(2, name=layer_name)(x)
+        else:
+            n_out = layer.bias.size
+            x = keras.layers.Conv2D(n_out, 3, padding="same", name=layer_name)(x)
+    if head:
+        x = keras.layers.Dense(2, name="predictions")(keras.layers.Flatten(name="flatten")(x))
+    model = keras.Model(start, x)
+    return with_numbers(model, seed)
+
+
+def with_numbers(model, seed: int = 1):
+    """Give a network weights that differ in every layer, and none of which is negative."""
+    rng = np.random.default_rng(seed)
+    for variable in model.weights:
+        variable.assign(rng.uniform(0.5, 1.5, variable.shape).astype(variable.dtype))
+    return model
 
 
 def write_first_format(model, path: Path) -> None:
@@ -37,10 +56,11 @@ def write_first_format(model, path: Path) -> None:
         file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
         for layer in model.layers:
             group = file.create_group(layer.name)
-            names = [f"{layer.name}_{kind}_1:0" for kind in "Wb"][: len(layer.get_weights())]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, array in zip(names, layer.get_weights(), strict=True):
-                group[name] = array
+            variables = layer.trainable_weights + layer.non_trainable_weights
+            names = [f"{layer.name}_{i}:0".encode() for i in range(len(variables))]
+            group.attrs["weight_names"] = names
+            for name, variable in zip(names, variables, strict=True):
+                group[name.decode()] = variable.numpy()
 
 
 SAVERS = {
@@ -49,139 +69,230 @@ SAVERS = {
     "saved.weights.h5": lambda model, path: model.save_weights(path),
     "saved.keras": lambda model, path: model.save(path),
 }
+every_kind = pytest.mark.parametrize("name", SAVERS)
 
 
-@pytest.mark.parametrize("name", SAVERS)
+@every_kind
 @pytest.mark.parametrize("head", [False, True], ids=["base", "whole"])
-def test_every_kind_of_weights_file_is_loaded_number_by_number(
-    tmp_path, model, with_head, name, head
-):
+def test_every_kind_of_file_fills_a_chain_number_by_number(tmp_path, narrow, name, head):
     path = tmp_path / name
-    SAVERS[name](with_head if head else model, path)
-    other = vgg16.build()
-    loaded = weights.load_into(other, str(path))
-    for got, expected in zip(other.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(got, expected)
-    assert loaded == weights.Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
+    model = narrow_model(head=head)
+    SAVERS[name](model, path)
+    arrays, loaded = vgg.load_weights("VGG16", str(path))
+    expected = [layer.get_weights() for layer in model.layers if "conv" in layer.name]
+    for got, layer in zip(arrays, expected, strict=True):
+        for array, same in zip(got, layer, strict=True):
+            assert array.dtype == np.float32
+            np.testing.assert_array_equal(array, same)
+    assert loaded == Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-@pytest.mark.parametrize("name", SAVERS)
-def test_the_weights_of_another_network_are_refused(tmp_path, name):
+@every_kind
+def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, name):
+    path = tmp_path / name
+    model = with_numbers(zoo.build(SMALL, SIZE))
+    SAVERS[name](model, path)
+    other, loaded = kerasmodel.zoo_model(SMALL, SIZE, str(path))
+    for got, expected in zip(other.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(got.numpy(), expected.numpy())
+    assert loaded == Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@pytest.mark.parametrize("name", ["saved.h5", "saved.keras"])
+def test_a_network_with_its_head_fills_one_without(tmp_path, name):
     import keras
 
+    whole = with_numbers(keras.applications.MobileNetV3Small(input_shape=(32, 32, 3), weights=None))
+    whole.save(tmp_path / name)
+    other, _ = kerasmodel.zoo_model(SMALL, SIZE, str(tmp_path / name))
+    for got, expected in zip(other.weights, whole.weights, strict=False):
+        np.testing.assert_array_equal(got.numpy(), expected.numpy())
+
+
+@every_kind
+def test_the_weights_of_a_sibling_are_refused_by_a_chain(tmp_path, narrow, name):
     path = tmp_path / name
-    shape = (*vgg16.INPUT_SIZE, 3)
-    SAVERS[name](keras.applications.VGG19(include_top=False, weights=None, input_shape=shape), path)
+    SAVERS[name](narrow_model("VGG19"), path)
     with pytest.raises(InputError, match=r"damaged or not VGG16's") as caught:
-        weights.load_into(vgg16.build(), str(path))
+        vgg.load_weights("VGG16", str(path))
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", SAVERS)
-def test_a_weights_file_cut_short_is_refused(tmp_path, model, name):
+@every_kind
+def test_the_weights_of_a_sibling_are_refused_by_a_network_of_keras(tmp_path, name):
     path = tmp_path / name
-    SAVERS[name](model, path)
+    SAVERS[name](zoo.build(zoo.ZOO["MobileNetV2"], SIZE), path)
+    with pytest.raises(InputError, match=r"damaged or not MobileNetV3Small's") as caught:
+        kerasmodel.zoo_model(SMALL, SIZE, str(path))
+    assert "\n" not in str(caught.value)
+
+
+@every_kind
+def test_a_file_cut_short_is_refused(tmp_path, narrow, name):
+    path = tmp_path / name
+    SAVERS[name](narrow_model(), path)
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(InputError, match=r"damaged or not VGG16's"):
-        weights.load_into(vgg16.build(), str(path))
+        vgg.load_weights("VGG16", str(path))
+    with pytest.raises(InputError, match=r"damaged or not MobileNetV3Small's"):
+        kerasmodel.zoo_model(SMALL, SIZE, str(path))
 
 
-def test_a_weights_file_without_one_layer_is_refused(tmp_path, model):
+def test_a_file_without_one_layer_is_refused(tmp_path, narrow):
     path = tmp_path / "first.h5"
-    write_first_format(model, path)
+    write_first_format(narrow_model(), path)
     with h5py.File(path, "r+") as file:
-        names = [name for name in file.attrs["layer_names"] if "block4_conv2" not in str(name)]
+        names = [name for name in file.attrs["layer_names"] if "block5_conv2" not in str(name)]
         file.attrs["layer_names"] = names
     with pytest.raises(InputError, match="some layers are missing"):
-        weights.load_into(vgg16.build(), str(path))
+        vgg.load_weights("VGG16", str(path))
 
 
-def test_a_weights_file_with_a_number_that_is_none_is_refused(tmp_path, model):
-    path = tmp_path / "first.h5"
-    write_first_format(model, path)
-    with h5py.File(path, "r+") as file:
-        file["block1_conv1/block1_conv1_W_1:0"][0, 0, 0, 0] = np.nan
-    with pytest.raises(InputError, match="not finite"):
-        weights.load_into(vgg16.build(), str(path))
+def test_a_number_that_is_not_finite_is_refused(tmp_path, narrow):
+    for model, load in (
+        (narrow_model(), lambda path: vgg.load_weights("VGG16", path)),
+        (zoo.build(SMALL, SIZE), lambda path: kerasmodel.zoo_model(SMALL, SIZE, path)),
+    ):
+        path = tmp_path / "first.h5"
+        write_first_format(model, path)
+        with h5py.File(path, "r+") as file:
+            first = next(group for group in file.values() if len(group))
+            next(iter(first.values()))[(0,) * 4] = np.nan
+        with pytest.raises(InputError, match="not finite"):
+            load(str(path))
 
 
-def test_random_weights_are_he_initialised_and_always_the_same():
-    model, again = vgg16.build(), vgg16.build()
-    loaded = weights.load_into(model, "random")
-    assert weights.load_into(again, "random") == loaded
-    for array, same in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(array, same)
-    for kernel, bias in zip(model.get_weights()[::2], model.get_weights()[1::2], strict=True):
-        fan_in = np.prod(kernel.shape[:-1])
-        np.testing.assert_allclose(kernel.std(), np.sqrt(2 / fan_in), rtol=0.05)
+def test_random_weights_of_a_chain_are_he_initialised_and_those_of_keras_too():
+    arrays, drawn = vgg.load_weights("VGG16", "random")
+    for kernel, bias in arrays:
+        np.testing.assert_allclose(kernel.std(), np.sqrt(2 / kernel[..., 0].size), rtol=0.05)
         assert not bias.any()
+    model = zoo.build(zoo.ZOO["VGG16"], SIZE)
+    assert kerasmodel.fill_with_random(model) == drawn.sha256
+    np.testing.assert_array_equal(model.get_weights()[-2], arrays[-1][0])
+
+
+def test_random_weights_of_layers_that_normalise_pass_on_what_they_get():
+    model = zoo.build(SMALL, SIZE)
+    digest = kerasmodel.fill_with_random(model)
+    assert kerasmodel.fill_with_random(zoo.build(SMALL, SIZE)) == digest
+    by_name = {variable.path.split("/")[-1]: variable.numpy() for variable in model.weights}
+    assert (by_name["gamma"] == 1).all()
+    assert (by_name["moving_variance"] == 1).all()
+    assert (by_name["beta"] == 0).all()
+    assert (by_name["moving_mean"] == 0).all()
 
 
 @pytest.fixture
 def keras_home(tmp_path, monkeypatch) -> Path:
     """An empty folder where the ImageNet weights would be."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    return tmp_path
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch, narrow, keras_home):
+    """A file that stands where VGG16's ImageNet weights are published; its network."""
+    served = tmp_path / "served" / "vgg16_notop.h5"
+    served.parent.mkdir()
+    model = narrow_model()
+    write_first_format(model, served)
+    md5 = hashlib.md5(served.read_bytes()).hexdigest()
+    monkeypatch.setitem(vgg.VGG, "VGG16", vgg.Vgg((2, 2, 3, 3, 3), served.as_uri(), md5))
+    return served
 
 
 def test_imagenet_weights_are_looked_for_where_keras_keeps_them(keras_home, monkeypatch):
     import keras
 
     monkeypatch.setattr(keras.src.utils.file_utils.config, "keras_home", lambda: str(keras_home))
-    path = weights.imagenet_path()
-    path.parent.mkdir()
+    path = keras_home / "models" / "some.h5"
+    path.parent.mkdir(parents=True)
     path.write_bytes(b"kept")
     assert keras.utils.get_file(path.name, "http://unused", cache_subdir="models") == str(path)
+    assert weights.imagenet_file("Some", "http://unused/some.h5", None) == path
 
 
-def test_imagenet_weights_that_are_there_are_loaded(keras_home, model, monkeypatch):
-    path = weights.imagenet_path()
-    path.parent.mkdir()
-    write_first_format(model, path)
-    md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(weights, "IMAGENET_MD5", md5)
-    other = vgg16.build()
-    assert weights.load_into(other, "imagenet").name == "imagenet"
-    np.testing.assert_array_equal(other.get_weights()[-2], model.get_weights()[-2])
+def test_imagenet_weights_are_downloaded_once_and_whole(published, keras_home):
+    first, loaded = vgg.load_weights("VGG16", "imagenet")
+    sha256 = hashlib.sha256(published.read_bytes()).hexdigest()
+    published.unlink()
+    again, _ = vgg.load_weights("VGG16", "imagenet")
+    np.testing.assert_array_equal(again[-1][0], first[-1][0])
+    assert loaded == Weights("imagenet", sha256)
+    assert [path.name for path in (keras_home / "models").iterdir()] == [published.name]
 
 
-def test_imagenet_weights_are_downloaded_once(keras_home, model, tmp_path, monkeypatch):
-    import keras
-
-    served = tmp_path / "served.h5"
-    write_first_format(model, served)
-    monkeypatch.setattr(weights, "IMAGENET_URL", served.as_uri())
-    monkeypatch.setattr(weights, "IMAGENET_MD5", hashlib.md5(served.read_bytes()).hexdigest())
-    monkeypatch.setattr(keras.utils, "get_file", keras.utils.get_file)
-    weights.load_into(vgg16.build(), "imagenet")
-    served.unlink()
-    other = vgg16.build()
-    weights.load_into(other, "imagenet")
-    np.testing.assert_array_equal(other.get_weights()[0], model.get_weights()[0])
-    assert list(weights.imagenet_path().parent.iterdir()) == [weights.imagenet_path()]
-
-
-def test_damaged_imagenet_weights_are_named_and_not_deleted(keras_home):
-    path = weights.imagenet_path()
-    path.parent.mkdir()
+def test_damaged_imagenet_weights_are_named_and_not_deleted(published, keras_home):
+    path = keras_home / "models" / published.name
+    path.parent.mkdir(parents=True)
     path.write_bytes(b"half a download")
     with pytest.raises(InputError, match="is damaged"):
-        weights.load_into(vgg16.build(), "imagenet")
+        vgg.load_weights("VGG16", "imagenet")
     assert path.read_bytes() == b"half a download"
 
 
-def test_weights_that_cannot_be_downloaded_are_never_replaced_by_random_ones(
-    keras_home, monkeypatch
-):
-    monkeypatch.setattr(weights, "IMAGENET_URL", (keras_home / "nowhere").as_uri())
+def test_a_damaged_download_is_not_kept(published, keras_home):
+    published.write_bytes(published.read_bytes()[:-1])
+    with pytest.raises(InputError, match="another digest than was published"):
+        vgg.load_weights("VGG16", "imagenet")
+    assert not list((keras_home / "models").iterdir())
+
+
+def test_weights_that_cannot_be_downloaded_are_never_replaced_by_random_ones(published, keras_home):
+    url = published.as_uri()
+    published.unlink()
     with pytest.raises(InputError) as caught:
-        weights.load_into(vgg16.build(), "imagenet")
+        vgg.load_weights("VGG16", "imagenet")
     message = str(caught.value)
-    assert weights.IMAGENET_URL in message
-    assert str(weights.imagenet_path()) in message
+    assert url in message
+    assert str(keras_home / "models" / published.name) in message
     assert "--weights FILE" in message
     assert "\n" not in message
-    assert not list(weights.imagenet_path().parent.iterdir())
+    assert not list((keras_home / "models").iterdir())
+
+
+@pytest.fixture
+def published_efficientnet(monkeypatch, tmp_path):
+    """What stands where EfficientNetB0's ImageNet weights are published, and its network.
+
+    Keras builds one layer more for these weights than for any others.
+    """
+    import keras
+
+    network = zoo.ZOO["EfficientNetB0"]
+    model = zoo.build(network, SIZE)
+    normalization = next(x for x in model.layers if isinstance(x, keras.layers.Normalization))
+    kerasmodel.fill_with_random(model)
+    normalization.adapt_mean.assign([0.4, 0.5, 0.6])
+    served = tmp_path / "served.h5"
+    write_first_format(model, served)
+    digest = hashlib.md5(served.read_bytes()).hexdigest()
+    module = keras.src.applications.efficientnet
+    monkeypatch.setitem(module.WEIGHTS_HASHES, "b0", (digest, digest))
+    monkeypatch.setattr(module, "BASE_WEIGHTS_PATH", f"{tmp_path.as_uri()}/")
+    served.rename(tmp_path / "efficientnetb0_notop.h5")
+    return network, tmp_path / "efficientnetb0_notop.h5"
+
+
+def test_published_weights_are_the_same_network_from_wherever_they_come(
+    published_efficientnet, keras_home, tmp_path
+):
+    import keras
+
+    network, path = published_efficientnet
+    by_hand = path.rename(tmp_path / "by_hand.h5")
+    from_file, _ = kerasmodel.zoo_model(network, SIZE, str(by_hand))
+    by_hand.rename(path)
+    downloaded, loaded = kerasmodel.zoo_model(network, SIZE, "imagenet")
+    assert loaded.name == "imagenet"
+    picture = np.full((1, *SIZE, 3), 100, np.float32)
+    same = downloaded.predict(picture, verbose=0)
+    np.testing.assert_array_equal(from_file.predict(picture, verbose=0), same)
+    rescaling = [x for x in downloaded.layers if isinstance(x, keras.layers.Rescaling)]
+    assert len(rescaling) == 2
+    normalization = next(x for x in downloaded.layers if isinstance(x, keras.layers.Normalization))
+    np.testing.assert_allclose(np.ravel(normalization.mean), [0.4, 0.5, 0.6], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

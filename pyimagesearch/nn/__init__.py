@@ -1,11 +1,24 @@
-"""The headless network and the engines that compute it.
+"""Networks without their heads: which, cut where, with which weights, and what computes them.
 
 Keras, and the backend behind it, are imported only once they are needed: they
 take seconds, and hundreds of megabytes.
 """
 
-from pyimagesearch.nn.loading import ENGINES, start_loading
-from pyimagesearch.nn.network import Description, Network
-from pyimagesearch.nn.weights import Weights
+from pyimagesearch.nn.choice import POOLINGS, NetworkChoice
+from pyimagesearch.nn.description import Description, Weights
+from pyimagesearch.nn.loading import ENGINES, list_layers, load_described, load_network
+from pyimagesearch.nn.network import Network
+from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
-__all__ = ["ENGINES", "Description", "Network", "Weights", "start_loading"]
+__all__ = [
+    "ENGINES",
+    "POOLINGS",
+    "PREPROCESSINGS",
+    "Description",
+    "Network",
+    "NetworkChoice",
+    "Weights",
+    "list_layers",
+    "load_described",
+    "load_network",
+]

@@ -24,10 +24,10 @@ class Convolution:
     padding: int
     relu: bool
 
-    def size_after(self, height: int, width: int) -> tuple[int, int]:
-        """Return the rows and columns that it gives for those of its input."""
+    def shape_after(self, height: int, width: int, n_channels: int) -> tuple[int, int, int]:
+        """Return the shape that it gives for that of its input."""
         grows = 2 * self.padding - self.kernel.shape[0] + 1
-        return height + grows, width + grows
+        return height + grows, width + grows, self.kernel.shape[3]
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,30 @@ class MaxPooling:
 
     size: int
 
-    def size_after(self, height: int, width: int) -> tuple[int, int]:
-        """Return the rows and columns that it gives for those of its input."""
-        return height // self.size, width // self.size
+    def shape_after(self, height: int, width: int, n_channels: int) -> tuple[int, int, int]:
+        """Return the shape that it gives for that of its input."""
+        return height // self.size, width // self.size, n_channels
 
 
 Layer = Convolution | MaxPooling
+Chain = dict[str, Layer]  # in the order of computation, by name
 
 
-def plain_chain(model) -> list[Layer] | None:
+def shapes(chain: Chain, size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
+    """Return what each layer gives, as (height, width, channels), for pictures of a size."""
+    shape, found = (*size, 3), {}
+    for name, layer in chain.items():
+        shape = found[name] = layer.shape_after(*shape)
+    return found
+
+
+def cut(chain: Chain, layer: str) -> Chain:
+    """Keep a chain up to and with one of its layers."""
+    names = list(chain)
+    return {name: chain[name] for name in names[: names.index(layer) + 1]}
+
+
+def plain_chain(model) -> Chain | None:
     """Take a Keras network apart, if it is a chain of simple layers.
 
     Parameters
@@ -54,7 +69,7 @@ def plain_chain(model) -> list[Layer] | None:
 
     Returns
     -------
-    list of Convolution or MaxPooling, or None
+    dict of str to Convolution or MaxPooling, or None
         The layers in order; None if there is any other kind of layer, or the
         network branches.
     """
@@ -63,12 +78,12 @@ def plain_chain(model) -> list[Layer] | None:
     first, *layers = model.layers
     if not isinstance(first, keras.layers.InputLayer):
         return None
-    chain, previous = [], first
+    chain, previous = {}, first
     for layer in layers:
         link = _link(layer)
         if link is None or layer.input is not previous.output:
             return None
-        chain.append(link)
+        chain[layer.name] = link
         previous = layer
     return chain
 
@@ -94,6 +109,7 @@ def _convolution(layer) -> Convolution | None:
         and layer.use_bias
         and layer.activation.__name__ in ("relu", "linear")
         and layer.data_format == "channels_last"
+        and layer.compute_dtype == "float32"
         and (layer.padding == "valid" or (layer.padding == "same" and size % 2 == 1))
     )
     if not plain:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pyimagesearch.nn import vgg16
-from pyimagesearch.nn.network import Description
+from pyimagesearch.nn.description import Description
+from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
 # On a processor, activations of four pictures stay in the cache: 1.1 to 1.3
 # times as fast as 32 at once with AVX2, 0.96 times with AVX-512, and half of the
@@ -19,7 +19,7 @@ class KerasNetwork:
     Parameters
     ----------
     model : keras.Model
-        The headless network, with its weights.
+        The network, cut and pooled, with its weights.
     description : Description
         What it computes.
     batch_size : int
@@ -30,24 +30,24 @@ class KerasNetwork:
 
     engine = "keras"
     concurrent = False
-    preprocess = staticmethod(vgg16.preprocess)
 
     def __init__(self, model, description: Description, batch_size: int, why: str):
         self.model = model
         self.description = description
         self.why = why
+        self.preprocess = PREPROCESSINGS[description.preprocessing]
         on_processor = not sees_accelerator(model)
         self.batch_size = min(batch_size, PROCESSOR_BATCH_SIZE) if on_processor else batch_size
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Turn (b, 224, 224, 3) into float32 rows (b, 25088), for b <= batch_size."""
+        """Turn (b, height, width, 3) into float32 rows (b, n_features), for b <= batch_size."""
         n_images = len(batch)
         missing = self.batch_size - n_images
         if missing:
             # Another shape would be compiled anew, for the last batch alone.
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
         features = self.model.predict_on_batch(batch)
-        return np.asarray(features)[:n_images].reshape(n_images, -1)
+        return np.asarray(features, np.float32)[:n_images].reshape(n_images, -1)
 
 
 def sees_accelerator(model) -> bool:

@@ -1,43 +1,39 @@
-"""Choose an engine, and load the network while the caller does other things."""
+"""Choose an engine, and load the network that a user asks for."""
 
 import contextlib
 import importlib.util
-import multiprocessing
 import os
 import platform
-import signal
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from pyimagesearch.nn import vgg16
-from pyimagesearch.nn.chain import Layer, plain_chain
-from pyimagesearch.nn.network import Description, Network
-from pyimagesearch.nn.weights import Weights, check_weights, load_into
+from pyimagesearch.nn import keraslayers, kerasmodel, vgg, zoo
+from pyimagesearch.nn.chain import cut, plain_chain, shapes
+from pyimagesearch.nn.choice import NetworkChoice
+from pyimagesearch.nn.description import Description, Weights
+from pyimagesearch.nn.network import Network
+from pyimagesearch.nn.vgg import VGG
+from pyimagesearch.nn.weights import check_weights, sha256_of
 from pyimagesearch.utils import InputError
 
 ENGINES = ("auto", "keras", "ncnn")
 ACCELERATOR_DEVICES = ("nvidia*", "kfd", "dxg", "accel*", "vfio/[0-9]*")  # below /dev
 
 
-def start_loading(
-    weights: str = "imagenet", engine: str = "auto", batch_size: int = 32, jobs: int = 1
-) -> Callable[[], Network]:
-    """Begin to load the headless VGG16; return a function that waits for it.
-
-    Keras builds the network and loads the weights in every case. Where ncnn
-    is to compute it, Keras does so in a process of its own, beside the caller,
-    and its 700 MB go with that process.
+def load_network(
+    choice: NetworkChoice, engine: str = "auto", batch_size: int = 32, jobs: int = 1
+) -> Network:
+    """Load a headless network with its weights.
 
     Parameters
     ----------
-    weights : str
-        ``"imagenet"``, ``"random"`` or the path of a file.
+    choice : NetworkChoice
+        Which network, cut where, with which weights.
     engine : str
         One of `ENGINES`. ``"auto"`` is Keras where it sees an accelerator,
-        else ncnn where it is installed and can compute the network.
+        else ncnn where it is installed and can compute the network, else Keras.
     batch_size : int
         The largest batch wanted.
     jobs : int
@@ -45,33 +41,82 @@ def start_loading(
 
     Returns
     -------
-    callable
-        Called once, returns the `Network`. It raises InputError if the weights
-        cannot be had or do not fit, or if the engine cannot compute the
-        network.
+    Network
 
     Raises
     ------
     InputError
-        If there is no such weights file, or ncnn is asked for and missing.
+        If the weights cannot be had or do not fit, if the network has no such
+        layer or cannot take pictures of that size, or if the engine cannot
+        compute it.
     """
-    check_weights(weights)
-    installed = importlib.util.find_spec("ncnn") is not None
-    if engine == "ncnn" and not installed:
+    if engine == "ncnn" and not ncnn_is_installed():
         raise InputError("engine 'ncnn' is not installed: pip install ncnn, or use --engine keras")
-    if engine == "keras" or not installed:
-        why = "as asked" if engine == "keras" else "ncnn is not installed"
-        return lambda: _in_this_process(weights, batch_size, jobs, why)
-    if engine == "auto" and accelerator_devices():
-        return lambda: _whichever_fits(weights, batch_size, jobs)
-    why = "as asked" if engine == "ncnn" else "no accelerator, and a plain chain of convolutions"
-    return _in_another_process(weights, batch_size, jobs, engine, why)
+    if choice.weights:
+        check_weights(choice.weights)
+    load = _load_vgg if choice.network in VGG else _load_with_keras
+    return load(choice, engine, batch_size, jobs)
+
+
+def load_described(
+    description: Description,
+    weights_file: Path | None = None,
+    engine: str = "auto",
+    batch_size: int = 32,
+    jobs: int = 1,
+) -> Network:
+    """Load exactly the network that a description tells of.
+
+    Parameters
+    ----------
+    description : Description
+        As it was recorded.
+    weights_file : Path or None
+        Where the file is, if the weights were in one.
+    engine, batch_size, jobs
+        As of `load_network`.
+
+    Raises
+    ------
+    InputError
+        As of `load_network`; and if the weights are others than were recorded.
+    """
+    if weights_file is not None and weights_file.is_file():
+        _require_same(sha256_of(weights_file), description, weights_file)
+    choice = NetworkChoice.again(description, weights_file)
+    network = load_network(choice, engine, batch_size, jobs)
+    _require_same(network.description.weights.sha256, description, weights_file)
+    if network.description != description:
+        raise InputError(
+            f"the network comes out as {network.description}, and {description} was recorded: "
+            "use the versions of Keras and of this project that it was made with"
+        )
+    return network
+
+
+def list_layers(choice: NetworkChoice, jobs: int = 1) -> dict[str, tuple[int, ...]]:
+    """Return the shape of what each layer of a network gives for one picture, by name.
+
+    The weights of a network of ``keras.applications`` are not needed.
+    """
+    if choice.network in VGG:
+        vgg.check_size(choice.network, choice.size)
+        return shapes(VGG[choice.network].unfilled(), choice.size)
+    import_keras(jobs)
+    if choice.file is None:
+        return keraslayers.layer_shapes(zoo.build(zoo.find(choice.network), choice.size))
+    return keraslayers.layer_shapes(_saved_model(choice))
+
+
+def ncnn_is_installed() -> bool:
+    """Tell whether the engine for plain chains is there, without importing it."""
+    return importlib.util.find_spec("ncnn") is not None
 
 
 def accelerator_devices() -> list[str]:
     """List the device files of GPUs and TPUs, without importing anything.
 
-    An empty list spares the import of TensorFlow in this process; otherwise
+    An empty list spares the import of TensorFlow for a plain chain; otherwise
     Keras is asked whether it can use what is there.
     """
     if platform.system() == "Darwin":
@@ -79,64 +124,134 @@ def accelerator_devices() -> list[str]:
     return [str(path) for pattern in ACCELERATOR_DEVICES for path in Path("/dev").glob(pattern)]
 
 
-def _in_this_process(weights: str, batch_size: int, jobs: int, why: str) -> Network:
-    from pyimagesearch.nn.kerasnetwork import KerasNetwork
-
-    model, loaded = _load_keras(weights, jobs)
-    return KerasNetwork(model, _describe(loaded), batch_size, why)
-
-
-def _whichever_fits(weights: str, batch_size: int, jobs: int) -> Network:
-    from pyimagesearch.nn.kerasnetwork import KerasNetwork, sees_accelerator
-    from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
-
-    model, loaded = _load_keras(weights, jobs)
-    if sees_accelerator(model):
-        return KerasNetwork(model, _describe(loaded), batch_size, "Keras sees an accelerator")
-    chain = plain_chain(model)
-    if chain is None:
-        return KerasNetwork(model, _describe(loaded), batch_size, "not a plain chain")
-    return NcnnNetwork(chain, _describe(loaded), "Keras sees no accelerator")
-
-
-def _in_another_process(
-    weights: str, batch_size: int, jobs: int, engine: str, why: str
-) -> Callable[[], Network]:
-    from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
-
-    receive = _start_process(weights, jobs)
-
-    def finish() -> Network:
-        chain, loaded = receive()
-        if chain is not None:
-            return NcnnNetwork(chain, _describe(loaded), why)
-        if engine == "ncnn":
-            raise InputError("engine 'ncnn' computes plain chains only: use --engine keras")
-        return _in_this_process(weights, batch_size, jobs, "not a plain chain of convolutions")
-
-    return finish
-
-
-def _describe(weights: Weights) -> Description:
-    return Description(
-        name=vgg16.NAME,
-        layer=vgg16.LAYER,
-        input_size=vgg16.INPUT_SIZE,
-        feature_shape=vgg16.FEATURE_SHAPE,
-        preprocessing="RGB, 224 x 224 by nearest neighbour, then BGR less ImageNet's mean",
-        weights=weights,
-    )
-
-
-def _load_keras(weights: str, jobs: int):
-    """Import Keras, build the network and load its weights, without the noise."""
+def import_keras(jobs: int):
+    """Import Keras and its backend for a number of threads, without the noise."""
     # TensorFlow reads these when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(jobs))
     os.environ.setdefault("OMP_NUM_THREADS", str(jobs))
     with _quiet_stderr():
-        model = vgg16.build()
-    return model, load_into(model, weights)
+        import keras
+
+        keras.ops.zeros(1)  # the backend's first words come with its first array
+    return keras
+
+
+def _load_vgg(choice: NetworkChoice, engine: str, batch_size: int, jobs: int) -> Network:
+    """Load a plain chain, which needs no Keras unless Keras is to compute it."""
+    network = VGG[choice.network]
+    vgg.check_size(choice.network, choice.size)
+    layer_shapes = shapes(network.unfilled(), choice.size)
+    layer = choice.layer or list(layer_shapes)[-1]
+    keraslayers.check_layer(layer, layer_shapes, choice.network)
+    shape = keraslayers.pooled_shape(layer_shapes[layer], choice.pooling, layer)
+
+    why = _why_keras(engine, jobs)
+    arrays, weights = vgg.load_weights(choice.network, choice.weights)
+    description = _describe(choice, layer, choice.size, shape, weights)
+    if why is None:
+        from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
+
+        why = "as asked" if engine == "ncnn" else "no accelerator, and a plain chain"
+        return NcnnNetwork(cut(network.chain(arrays), layer), description, why)
+    import_keras(jobs)
+    model = zoo.build(zoo.find(choice.network), choice.size)
+    kerasmodel.fill(model, arrays)
+    return _keras_network(model, description, batch_size, why)
+
+
+def _load_with_keras(choice: NetworkChoice, engine: str, batch_size: int, jobs: int) -> Network:
+    """Load a network with Keras; compute it with ncnn if it turns out a plain chain."""
+    import_keras(jobs)
+    if choice.file is None:
+        network = zoo.find(choice.network)
+        model, weights = kerasmodel.zoo_model(network, choice.size, choice.weights)
+        layer = choice.layer or list(keraslayers.layer_shapes(model))[-1]
+    else:
+        model = _saved_model(choice)
+        weights = Weights(choice.file.name, sha256_of(choice.file))
+        layer = choice.layer or keraslayers.last_before_head(model)
+    layer_shapes = keraslayers.layer_shapes(model)
+    keraslayers.check_layer(layer, layer_shapes, choice.network)
+    shape = keraslayers.pooled_shape(layer_shapes[layer], choice.pooling, layer)
+    size = tuple(model.inputs[0].shape[1:3])
+    description = _describe(choice, layer, size, shape, weights)
+
+    why = _why_keras(engine, jobs)
+    chain = plain_chain(keraslayers.cut_model(model, layer)) if why is None else None
+    if chain is not None:
+        from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
+
+        why = "as asked" if engine == "ncnn" else "no accelerator, and a plain chain"
+        return NcnnNetwork(chain, description, why)
+    if engine == "ncnn":
+        raise InputError(
+            f"engine 'ncnn' computes plain chains of convolutions only, and {choice.network} "
+            "is none: use --engine keras"
+        )
+    return _keras_network(model, description, batch_size, why or "not a plain chain")
+
+
+def _why_keras(engine: str, jobs: int) -> str | None:
+    """Say why Keras computes the network even if ncnn could; None if it does not."""
+    if engine == "keras":
+        return "as asked"
+    if not ncnn_is_installed():
+        return "ncnn is not installed"
+    if engine == "auto" and accelerator_devices() and sees_accelerator(import_keras(jobs)):
+        return "Keras sees an accelerator"
+    return None
+
+
+def sees_accelerator(keras) -> bool:
+    """Tell whether Keras puts its arrays on a GPU or TPU."""
+    return "cpu" not in str(getattr(keras.ops.zeros(1), "device", "cpu")).lower()
+
+
+def _keras_network(model, description: Description, batch_size: int, why: str) -> Network:
+    from pyimagesearch.nn.kerasnetwork import KerasNetwork
+
+    cut = keraslayers.cut_model(model, description.layer, description.pooling)
+    return KerasNetwork(cut, description, batch_size, why)
+
+
+def _saved_model(choice: NetworkChoice):
+    model = kerasmodel.saved_model(choice.file)
+    size = choice.size or tuple(model.inputs[0].shape[1:3])
+    if None in size:
+        raise InputError(
+            f"'{choice.network}' takes pictures of any size: give --size, in pixels, "
+            "preferably that of its training"
+        )
+    return keraslayers.resized(model, size, choice.network)
+
+
+def _describe(
+    choice: NetworkChoice,
+    layer: str,
+    size: tuple[int, int],
+    shape: tuple[int, ...],
+    weights: Weights,
+) -> Description:
+    return Description(
+        network=choice.network if choice.file is None else choice.file.name,
+        layer=layer,
+        pooling=choice.pooling,
+        size=size,
+        preprocessing=choice.preprocessing,
+        feature_shape=shape,
+        weights=weights,
+    )
+
+
+def _require_same(sha256: str, description: Description, weights_file: Path | None) -> None:
+    recorded = description.weights
+    if sha256 != recorded.sha256:
+        where = f"'{weights_file}'" if weights_file else f"'{recorded.name}'"
+        raise InputError(
+            f"weights {where} have SHA-256 {sha256}, and {recorded.sha256} was recorded: "
+            "give the file that the features were made with"
+        )
 
 
 @contextlib.contextmanager
@@ -158,65 +273,3 @@ def _quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-
-
-def _start_process(weights: str, jobs: int) -> Callable[[], tuple]:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send_chain, args=(sender, weights, jobs), daemon=True)
-    # Ctrl-C is the caller's affair: a process started with it blocked never sees it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    sender.close()
-
-    def receive():
-        try:
-            error, n_layers, loaded = receiver.recv()
-            chain = [receiver.recv() for _ in range(n_layers)]
-        except EOFError as error:
-            process.join()
-            raise InputError(
-                f"the process that loads the network ended with exit code {process.exitcode}: "
-                "-9 means killed, mostly for want of memory; free some, or use --engine keras"
-            ) from error
-        process.join()
-        if error is not None:
-            raise error
-        return chain or None, loaded
-
-    return receive
-
-
-def _load_chain(weights: str, jobs: int) -> tuple[list[Layer] | None, Weights]:
-    model, loaded = _load_keras(weights, jobs)
-    return plain_chain(model), loaded
-
-
-def _send_chain(sender, weights: str, jobs: int) -> None:
-    """Load the network and send its arrays: what the other process runs."""
-    with contextlib.suppress(BrokenPipeError):  # the caller was killed: nobody is left to tell
-        for message in _messages(weights, jobs):
-            sender.send(message)
-    sender.close()
-    # TensorFlow takes 0.7 s to put its things away, and the caller waits for the memory.
-    os._exit(0)
-
-
-def _messages(weights: str, jobs: int) -> Iterator[tuple | Layer]:
-    """Yield the error, the count of layers and the weights' name; then the layers.
-
-    One by one, since the pickle of all would be as large as they are.
-    """
-    try:
-        chain, loaded = _load_chain(weights, jobs)
-    except InputError as error:
-        yield error, 0, None
-    except Exception as error:
-        error.add_note(traceback.format_exc())  # where it happened, for the caller's traceback
-        yield error, 0, None
-    else:
-        yield None, len(chain or ()), loaded
-        yield from chain or ()

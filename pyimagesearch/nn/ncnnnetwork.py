@@ -5,15 +5,14 @@ Convolutional Neural Networks", CVPR 2016) need less than half the time of the
 direct convolution, with the same rounding errors.
 """
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from pyimagesearch.nn import vgg16
-from pyimagesearch.nn.chain import Convolution, Layer
+from pyimagesearch.nn.chain import Chain, Convolution, Layer
+from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.ncnnlayers import OneByOne, Sheet
-from pyimagesearch.nn.network import Description
+from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
 BATCH_SIZE = 4  # pictures on a sheet; with 8 it is no faster
 # Below this, reading a large kernel takes longer than using it for one picture.
@@ -31,7 +30,7 @@ class NcnnNetwork:
 
     Parameters
     ----------
-    chain : list of Convolution or MaxPooling
+    chain : dict of str to Convolution or MaxPooling
         The layers, see `pyimagesearch.nn.chain.plain_chain`.
     description : Description
         What the chain computes.
@@ -42,29 +41,33 @@ class NcnnNetwork:
     engine = "ncnn"
     concurrent = True
     batch_size = BATCH_SIZE
-    preprocess = staticmethod(vgg16.preprocess)
 
-    def __init__(self, chain: list[Layer], description: Description, why: str):
+    def __init__(self, chain: Chain, description: Description, why: str):
         self.description = description
         self.why = why
-        self._steps = list(_steps(chain, *description.input_size))
+        self.preprocess = PREPROCESSINGS[description.preprocessing]
+        self._steps = list(_steps(chain, description.size))
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Turn (b, 224, 224, 3) into float32 rows (b, 25088)."""
+        """Turn (b, height, width, 3) into float32 rows (b, n_features)."""
         planes = batch.transpose(0, 3, 1, 2)  # (b, h, w, c) -> (b, c, h, w)
         for step in self._steps:
             planes = step(planes)
-        n_features = math.prod(self.description.feature_shape)
-        return planes.transpose(0, 2, 3, 1).reshape(len(batch), n_features)
+        if self.description.pooling == "avg":  # (b, c, h, w) -> (b, c)
+            return planes.mean(axis=(2, 3), dtype=np.float64).astype(np.float32)
+        if self.description.pooling == "max":
+            return planes.max(axis=(2, 3))
+        return planes.transpose(0, 2, 3, 1).reshape(len(batch), self.description.n_features)
 
 
-def _steps(chain: list[Layer], height: int, width: int) -> Iterator[OneByOne | Sheet]:
+def _steps(chain: Chain, size: tuple[int, int]) -> Iterator[OneByOne | Sheet]:
     """Put the convolutions of few pixels on sheets, and leave the layers between together."""
-    together = []
-    for layer in chain:
-        before, (height, width) = (height, width), layer.size_after(height, width)
-        keeps_size = isinstance(layer, Convolution) and (height, width) == before
-        if keeps_size and height * width < FEW_PIXELS:
+    shape = (*size, 3)
+    together: list[Layer] = []
+    for layer in chain.values():
+        before, shape = shape, layer.shape_after(*shape)
+        keeps_size = isinstance(layer, Convolution) and shape[:2] == before[:2]
+        if keeps_size and shape[0] * shape[1] < FEW_PIXELS:
             if together:
                 yield OneByOne(together)
                 together = []

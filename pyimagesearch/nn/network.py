@@ -1,38 +1,11 @@
-"""What the scripts know of a headless network, whatever computes it."""
+"""What the scripts know of a network, whatever computes it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from pyimagesearch.nn.weights import Weights
-
-
-@dataclass(frozen=True)
-class Description:
-    """What is computed, as it is recorded beside the features.
-
-    Attributes
-    ----------
-    name, layer : str
-        The network, and the layer after which it is cut.
-    input_size : tuple of int
-        Height and width of a picture, in pixels.
-    feature_shape : tuple of int
-        Shape of one picture's features.
-    preprocessing : str
-        What is done to the pixels, in words.
-    weights : Weights
-        Their name and digest.
-    """
-
-    name: str
-    layer: str
-    input_size: tuple[int, int]
-    feature_shape: tuple[int, ...]
-    preprocessing: str
-    weights: Weights
+from pyimagesearch.nn.description import Description
 
 
 class Network(Protocol):

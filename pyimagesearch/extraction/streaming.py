@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from pyimagesearch.nn.network import Network
+from pyimagesearch.nn import Network
 from pyimagesearch.utils.orderedmap import ordered_map
 
 

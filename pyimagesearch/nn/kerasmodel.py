@@ -1,0 +1,269 @@
+"""Build networks with Keras, and fill them with weights: completely or not at all."""
+
+import contextlib
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pyimagesearch.nn import zoo
+from pyimagesearch.nn.description import Weights
+from pyimagesearch.nn.weights import (
+    IMAGENET,
+    RANDOM,
+    HeNormal,
+    first_line,
+    imagenet_file,
+    is_published,
+    misfit,
+    sha256_of,
+)
+from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
+from pyimagesearch.utils import InputError
+
+# What the variables of layers that normalise are where nothing was learnt: the
+# layer then passes on what it gets.
+NEUTRAL = {"gamma": 1, "moving_variance": 1, "variance": 1}
+
+
+class _NotPublishedError(InputError):
+    """A file is not the one that Keras publishes."""
+
+
+def zoo_model(network: zoo.ZooNetwork, size: tuple[int, int], weights: str):
+    """Build a headless network of ``keras.applications`` with its weights.
+
+    Parameters
+    ----------
+    network : ZooNetwork
+        Which one.
+    size : tuple of int
+        Height and width of its pictures, in pixels.
+    weights : str
+        ``"imagenet"``, ``"random"`` or the path of a file.
+
+    Returns
+    -------
+    keras.Model
+        The network.
+    Weights
+        The name and the digest of its weights.
+
+    Raises
+    ------
+    InputError
+        If the weights cannot be had, are damaged, or are not this network's.
+    """
+    if weights == RANDOM:
+        model = zoo.build(network, size)
+        return model, Weights(RANDOM, fill_with_random(model))
+    if weights == IMAGENET:
+        model, path = _with_published_weights(network, size, imagenet_file)
+        return model, Weights(IMAGENET, sha256_of(path))
+    path = Path(weights)
+    model = _with_weights_of(network, size, path)
+    return model, Weights(path.name, sha256_of(path))
+
+
+def saved_model(path: Path):
+    """Open a whole saved network, without running code that came with it.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or not of Keras's format, holds what
+        its safe mode refuses, or is no network for pictures.
+    """
+    import keras
+
+    if not path.is_file():
+        raise InputError(f"no network file '{path}': expected a .keras file")
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"'{path}' is no whole .keras file: save the network again")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras, h5py, json and zipfile raise a dozen types
+        raise InputError(
+            f"cannot load the network of '{path}': {_why_refused(error)}; "
+            "expected layers that Keras itself has, and no code"
+        ) from error
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or model.inputs[0].shape[3] != 3:
+        shapes = [tuple(tensor.shape) for tensor in model.inputs]
+        raise InputError(
+            f"the network of '{path}' takes {shapes}: expected pictures, (None, height, width, 3)"
+        )
+    return model
+
+
+def fill_with_random(model) -> str:
+    """Draw weights as He et al. do; layers that normalise pass on what they get.
+
+    Returns
+    -------
+    str
+        SHA-256 of the numbers.
+    """
+    drawn = HeNormal()
+    for layer in _leaves(model):
+        for variable in layer.weights:
+            if "kernel" in variable.name:
+                value = drawn.kernel(variable.shape, _fan_in(layer, variable))
+            else:
+                value = drawn.constant(variable.shape, NEUTRAL.get(variable.name, 0))
+            variable.assign(value.astype(variable.dtype))
+        _finish(layer)
+    return drawn.sha256
+
+
+def fill(model, layers: list[list[np.ndarray]]) -> None:
+    """Put the arrays of each layer that has any into a network, in order."""
+    for layer, arrays in zip(_layers_with_weights(model), layers, strict=True):
+        for variable, array in zip(_as_saved(layer), arrays, strict=True):
+            variable.assign(array.astype(variable.dtype))
+        for leaf in _leaves(layer):
+            _finish(leaf)
+
+
+def _fan_in(layer, variable) -> int:
+    """Count the inputs of each output: one channel has its own filter in a depthwise layer."""
+    import keras
+
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D) or "depthwise" in variable.name
+    return int(np.prod(variable.shape[:2] if depthwise else variable.shape[:-1]))
+
+
+def _with_published_weights(
+    network: zoo.ZooNetwork, size: tuple[int, int], find: Callable[..., Path]
+):
+    """Have Keras build a network with its ImageNet weights, from a file that we find.
+
+    Where these weights are asked for, Keras itself knows what to build: an
+    EfficientNetB0 then has a layer more, a MobileNet other weights for each size.
+    """
+    import keras
+
+    found: list[Path] = []
+
+    def get_file(fname: str, origin: str, file_hash: str | None = None, **_) -> str:
+        found.append(find(network.name, origin, file_hash))
+        return str(found[0])
+
+    module = sys.modules[getattr(keras.applications, network.name).__module__]
+    with _replaced(module.file_utils, "get_file", get_file):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of sizes other than the usual
+                model = zoo.build(network, size, weights="imagenet")
+        except InputError:
+            raise
+        except Exception as error:
+            if not found:
+                zoo.build(network, size)  # which says in our words what is wrong with the size
+                raise
+            raise misfit(found[0], network.name, first_line(error)) from error
+    for leaf in _leaves(model):
+        _finish(leaf)
+    _require_finite(model, found[0], network.name)
+    return model, found[0]
+
+
+def _with_weights_of(network: zoo.ZooNetwork, size: tuple[int, int], path: Path):
+    """Build a network with the weights of a file of any kind."""
+
+    def find(name: str, url: str, digest: str | None) -> Path:
+        if digest and is_published(path, digest):
+            return path
+        raise _NotPublishedError
+
+    with _named_misfit(path, network.name), open_weights(path) as file:
+        old = names_its_layers(file)
+    if old:
+        # The file that Keras publishes, but somewhere else.
+        with contextlib.suppress(_NotPublishedError):
+            return _with_published_weights(network, size, find)[0]
+    model = zoo.build(network, size)
+    with _named_misfit(path, network.name):
+        if old:
+            with open_weights(path) as file:
+                fill(model, read_named_layers(file, _saved_shapes(model)))
+        else:
+            _load_newer(model, path)
+    _require_finite(model, path, network.name)
+    return model
+
+
+def _load_newer(model, path: Path) -> None:
+    # A loader that skips a layer leaves what was there before: NaN gives it away.
+    for variable in model.weights:
+        if "float" in variable.dtype:
+            variable.assign(np.full(variable.shape, np.nan, variable.dtype))
+    with warnings.catch_warnings(action="ignore"):  # of what is checked afterwards
+        model.load_weights(path)
+
+
+def _require_finite(model, path: Path, network: str) -> None:
+    if not all(np.isfinite(variable.numpy()).all() for variable in model.weights):
+        raise misfit(path, network, "some layers are missing from it, or are not finite")
+
+
+def _layers_with_weights(model) -> list:
+    return [layer for layer in model.layers if layer.weights]
+
+
+def _as_saved(layer) -> list:
+    """Return a layer's variables in the order of the oldest kind of file."""
+    return layer.trainable_weights + layer.non_trainable_weights
+
+
+def _saved_shapes(model) -> list[list[tuple[int, ...]]]:
+    return [
+        [tuple(variable.shape) for variable in _as_saved(layer)]
+        for layer in _layers_with_weights(model)
+    ]
+
+
+def _leaves(layer) -> Iterator:
+    """Yield the layers of a network, and of the networks within it."""
+    parts = getattr(layer, "layers", None)
+    if parts is None:
+        yield layer
+    for part in parts or ():
+        yield from _leaves(part)
+
+
+def _finish(layer) -> None:
+    """Have a layer use its new weights: ``Normalization`` computes with a copy.
+
+    Keras forgets this when it loads the oldest kind of file (keras 3.15).
+    """
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
+
+
+@contextlib.contextmanager
+def _named_misfit(path: Path, network: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # Keras, h5py and zipfile raise a dozen types for a bad file
+        raise misfit(path, network, first_line(error)) from error
+
+
+@contextlib.contextmanager
+def _replaced(module, name: str, value) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+def _why_refused(error: Exception) -> str:
+    if "lambda" in str(error).lower():
+        return "it has a Lambda layer, which is code"
+    return first_line(error)

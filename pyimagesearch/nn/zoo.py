@@ -1,0 +1,125 @@
+"""The networks of ``keras.applications``: what each takes, and how it is built.
+
+The table answers without importing Keras; tests hold it equal to Keras's own.
+"""
+
+import difflib
+from dataclasses import dataclass
+
+from pyimagesearch.utils import InputError
+
+
+@dataclass(frozen=True)
+class ZooNetwork:
+    """A network of ``keras.applications``.
+
+    Attributes
+    ----------
+    name : str
+        As Keras spells it.
+    size : int
+        Height and width that its pictures have by default, in pixels.
+    preprocessing : str
+        One of `pyimagesearch.nn.preprocessing.PREPROCESSINGS`.
+    """
+
+    name: str
+    size: int
+    preprocessing: str
+
+
+def _networks(preprocessing: str, **sizes: int) -> dict[str, ZooNetwork]:
+    return {name: ZooNetwork(name, size, preprocessing) for name, size in sizes.items()}
+
+
+ZOO = {
+    **_networks("caffe", VGG16=224, VGG19=224),
+    **_networks("caffe", ResNet50=224, ResNet101=224, ResNet152=224),
+    **_networks("tf", ResNet50V2=224, ResNet101V2=224, ResNet152V2=224),
+    **_networks("tf", InceptionV3=299, InceptionResNetV2=299, Xception=299),
+    **_networks("tf", MobileNet=224, MobileNetV2=224, NASNetMobile=224, NASNetLarge=331),
+    **_networks("torch", DenseNet121=224, DenseNet169=224, DenseNet201=224),
+    # These scale the pixels in their own first layers.
+    **_networks("none", MobileNetV3Small=224, MobileNetV3Large=224),
+    **_networks("none", EfficientNetB0=224, EfficientNetB1=240, EfficientNetB2=260),
+    **_networks("none", EfficientNetB3=300, EfficientNetB4=380, EfficientNetB5=456),
+    **_networks("none", EfficientNetB6=528, EfficientNetB7=600),
+    **_networks("none", EfficientNetV2B0=224, EfficientNetV2B1=240, EfficientNetV2B2=260),
+    **_networks("none", EfficientNetV2B3=300),
+    **_networks("none", EfficientNetV2S=384, EfficientNetV2M=480, EfficientNetV2L=480),
+    **_networks("none", ConvNeXtTiny=224, ConvNeXtSmall=224, ConvNeXtBase=224),
+    **_networks("none", ConvNeXtLarge=224, ConvNeXtXLarge=224),
+}
+
+
+def find(name: str) -> ZooNetwork:
+    """Return the network of a name, whose letter case does not matter.
+
+    Raises
+    ------
+    InputError
+        If there is none; names the nearest.
+    """
+    by_lower_case = {known.lower(): network for known, network in ZOO.items()}
+    if name.lower() in by_lower_case:
+        return by_lower_case[name.lower()]
+    raise InputError(
+        f"no network '{name}': expected {nearest(name, list(ZOO))}, another of "
+        "keras.applications, or a .keras file"
+    )
+
+
+def nearest(name: str, known: list[str], n: int = 3) -> str:
+    """List the known names that are most like a wrong one.
+
+    Examples
+    --------
+    >>> nearest("block5pool", ["block4_conv1", "block5_pool", "block4_pool"], n=2)
+    "'block5_pool' or 'block4_pool'"
+    """
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n, cutoff=0)
+    return " or ".join(f"'{by_lower_case[match]}'" for match in close)
+
+
+def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None):
+    """Build a headless network with Keras.
+
+    Parameters
+    ----------
+    network : ZooNetwork
+        Which one.
+    size : tuple of int
+        Height and width of its pictures, in pixels.
+    weights : str or None
+        ``"imagenet"`` has Keras fetch and load its own, None leaves them
+        as Keras initialises them.
+
+    Returns
+    -------
+    keras.Model
+        Takes (b, height, width, 3), gives what is before the head.
+
+    Raises
+    ------
+    InputError
+        If it cannot be built for pictures of that size.
+    """
+    import keras
+
+    # A user's keras.json may say channels_first, which would change the order
+    # of the features, or float16, which would round them.
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_floatx("float32")
+    constructor = getattr(keras.applications, network.name)
+    try:
+        return constructor(include_top=False, weights=weights, input_shape=(*size, 3))
+    except ValueError as error:
+        if weights is not None or size == (network.size, network.size):
+            raise
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise InputError(
+            f"{network.name} cannot take pictures of {size[0]} x {size[1]} pixels: {reason}; "
+            f"give another --size, its own is {network.size}"
+        ) from error

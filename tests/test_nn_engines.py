@@ -1,0 +1,229 @@
+"""Both engines against an independent Keras ``predict``, on photographs."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_sample_images
+
+from pyimagesearch.nn import Description, NetworkChoice, Weights, load_network, loading, zoo
+from pyimagesearch.nn.chain import plain_chain
+from pyimagesearch.nn.kerasmodel import fill_with_random
+from pyimagesearch.nn.kerasnetwork import PROCESSOR_BATCH_SIZE, KerasNetwork
+from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
+from pyimagesearch.utils import InputError
+
+# TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+CORNERS = [(0, 0), (0, 208), (0, 416), (203, 0), (203, 208), (203, 416), (100, 300)]
+PHOTOGRAPHS = load_sample_images().images  # a temple and a flower, (427, 640, 3)
+PICTURES = np.stack(
+    [PHOTOGRAPHS[i % 2][y : y + 224, x : x + 224] for i, (y, x) in enumerate(CORNERS)]
+)
+
+
+def relative_difference(got: np.ndarray, expected: np.ndarray) -> float:
+    return np.abs(got - expected).max() / np.abs(expected).max()
+
+
+@pytest.fixture(scope="module")
+def model():
+    """VGG16 as Keras builds it, with the random weights that our own chain has."""
+    model = zoo.build(zoo.ZOO["VGG16"], (224, 224))
+    fill_with_random(model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def expected(model) -> np.ndarray:
+    """What the chapter's own lines give: (7, 25088)."""
+    import keras
+
+    batch = keras.applications.vgg16.preprocess_input(PICTURES.astype(np.float32))
+    features = model.predict(batch, batch_size=7, verbose=0)
+    return features.reshape((features.shape[0], 512 * 7 * 7))
+
+
+@pytest.fixture(scope="module")
+def vgg16_on_ncnn():
+    return load_network(NetworkChoice(weights="random"), "ncnn")
+
+
+@pytest.fixture(scope="module")
+def vgg16_on_keras():
+    return load_network(NetworkChoice(weights="random"), "keras", batch_size=3)
+
+
+def test_keras_features_are_those_of_predict_in_batches_of_one_shape(vgg16_on_keras, expected):
+    assert vgg16_on_keras.batch_size == 3
+    prepared = vgg16_on_keras.preprocess(PICTURES)
+    rows = np.concatenate([vgg16_on_keras(prepared[i : i + 3]) for i in (0, 3, 6)])
+    assert rows.dtype == np.float32
+    assert relative_difference(rows, expected) < 1e-5
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("batch", [1, 7])
+def test_ncnn_features_agree_with_keras_for_any_batch_and_threads(
+    vgg16_on_ncnn, expected, threads, batch
+):
+    prepared = vgg16_on_ncnn.preprocess(PICTURES)
+    with ThreadPoolExecutor(threads) as pool:
+        batches = pool.map(vgg16_on_ncnn, [prepared[i : i + batch] for i in range(0, 7, batch)])
+        rows = np.concatenate(list(batches))
+    assert rows.dtype == np.float32
+    assert relative_difference(rows, expected) < 1e-5
+
+
+def test_ncnn_features_of_a_picture_are_the_same_bits_whatever_its_neighbours(vgg16_on_ncnn):
+    prepared = vgg16_on_ncnn.preprocess(PICTURES)
+    alone = np.concatenate([vgg16_on_ncnn(prepared[i : i + 1]) for i in range(7)])
+    np.testing.assert_array_equal(vgg16_on_ncnn(prepared), alone)
+
+
+@pytest.mark.parametrize("engine", ["ncnn", "keras"])
+@pytest.mark.parametrize("pooling", ["none", "avg", "max"])
+@pytest.mark.parametrize("layer", ["block3_pool", "block4_conv2", "block5_pool"])
+def test_vgg16_cut_anywhere_and_pooled_is_what_keras_gives(model, engine, layer, pooling):
+    import keras
+
+    output = model.get_layer(layer).output
+    pool = {
+        "avg": keras.layers.GlobalAveragePooling2D(),
+        "max": keras.layers.GlobalMaxPooling2D(),
+        "none": keras.layers.Flatten(),
+    }
+    pictures = PICTURES[:2]
+    batch = keras.applications.vgg16.preprocess_input(pictures.astype(np.float32))
+    expected = keras.Model(model.input, pool[pooling](output)).predict(batch, verbose=0)
+    network = load_network(NetworkChoice("VGG16", layer, pooling, weights="random"), engine, 2)
+    assert (network.description.layer, network.description.pooling) == (layer, pooling)
+    assert network.description.n_features == expected.shape[1]
+    assert relative_difference(network(network.preprocess(pictures)), expected) < 1e-5
+
+
+def describe_model(model) -> Description:
+    return Description(
+        "a test",
+        model.layers[-1].name,
+        "none",
+        tuple(model.input.shape[1:3]),
+        "none",
+        tuple(model.output.shape[1:]),
+        Weights("random", "0" * 64),
+    )
+
+
+def test_the_last_short_batch_is_not_compiled_anew():
+    import keras
+
+    start = keras.Input((8, 8, 3))
+    model = keras.Model(start, keras.layers.Conv2D(2, 3)(start))
+    network = KerasNetwork(model, describe_model(model), 32, why="a test")
+    assert network.batch_size == PROCESSOR_BATCH_SIZE
+    shapes = []
+
+    def record(batch: np.ndarray) -> np.ndarray:
+        shapes.append(batch.shape)
+        return model.predict_on_batch(batch)
+
+    network.model = SimpleNamespace(predict_on_batch=record)
+    assert network(np.zeros((4, 8, 8, 3), np.float32)).shape == (4, 72)
+    assert network(np.zeros((3, 8, 8, 3), np.float32)).shape == (3, 72)
+    assert shapes == [(4, 8, 8, 3)] * 2
+
+
+@pytest.mark.parametrize("size", [(30, 30), (61, 47)])
+def test_ncnn_computes_kernels_of_other_sizes_and_linear_layers_too(size):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    start = keras.Input((*size, 3))
+    x = layers.Conv2D(8, 5, padding="valid", bias_initializer="normal")(start)
+    x = layers.MaxPooling2D(3)(x)
+    x = layers.Conv2D(20, 5, padding="same", bias_initializer="normal")(x)
+    x = layers.Conv2D(4, 1, activation="relu", bias_initializer="normal")(x)
+    model = keras.Model(start, x)
+    network = NcnnNetwork(plain_chain(model), describe_model(model), why="a test")
+    pictures = np.random.default_rng(0).standard_normal((3, *size, 3), np.float32)
+    expected = model.predict(pictures, verbose=0).reshape(3, -1)
+    assert relative_difference(network(pictures), expected) < 1e-5
+
+
+def test_only_plain_chains_are_taken_apart():
+    import keras
+
+    layers = keras.layers
+    start = keras.Input((8, 8, 3))
+    plain = layers.Conv2D(3, 3, padding="same", activation="relu")(start)
+    assert len(plain_chain(keras.Model(start, plain))) == 1
+    others = [
+        layers.Conv2D(3, 3, strides=2)(start),
+        layers.Conv2D(3, 3, dilation_rate=2)(start),
+        layers.Conv2D(3, 3, activation="tanh")(start),
+        layers.Conv2D(3, 3, use_bias=False)(start),
+        layers.Conv2D(3, 3, dtype="float16")(start),
+        layers.Conv2D(3, 2, padding="same")(start),
+        layers.MaxPooling2D(2, padding="same")(start),
+        layers.MaxPooling2D(2, strides=1)(start),
+        layers.AveragePooling2D(2)(start),
+        layers.BatchNormalization()(start),
+        layers.Add()([plain, start]),
+    ]
+    assert [plain_chain(keras.Model(start, other)) for other in others] == [None] * len(others)
+
+
+def test_auto_takes_ncnn_for_a_chain_and_keras_for_the_rest(monkeypatch):
+    chain = NetworkChoice(weights="random", size=(32, 32))
+    other = NetworkChoice("MobileNetV3Small", weights="random", size=(32, 32))
+    monkeypatch.setattr(loading, "accelerator_devices", list)
+    network = load_network(chain)
+    assert (network.engine, network.why) == ("ncnn", "no accelerator, and a plain chain")
+    network = load_network(other)
+    assert (network.engine, network.why) == ("keras", "not a plain chain")
+    with pytest.raises(InputError, match="plain chains of convolutions only"):
+        load_network(other, "ncnn")
+
+
+def test_auto_takes_keras_for_a_chain_where_it_sees_an_accelerator(monkeypatch):
+    chain = NetworkChoice(weights="random", size=(32, 32))
+    monkeypatch.setattr(loading, "accelerator_devices", lambda: ["/dev/nvidia0"])
+    assert load_network(chain).engine == "ncnn"  # Keras cannot use what is there
+    monkeypatch.setattr(loading, "sees_accelerator", lambda keras: True)
+    network = load_network(chain, batch_size=16)
+    assert (network.engine, network.why) == ("keras", "Keras sees an accelerator")
+
+
+def test_without_ncnn_keras_computes_a_chain(monkeypatch):
+    chain = NetworkChoice(weights="random", size=(32, 32))
+    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
+    network = load_network(chain)
+    assert (network.engine, network.why) == ("keras", "ncnn is not installed")
+    with pytest.raises(InputError, match="pip install ncnn"):
+        load_network(chain, "ncnn")
+
+
+@pytest.mark.parametrize("engine", ["keras", "ncnn"])
+def test_loading_writes_nothing_and_a_chain_needs_no_keras(engine):
+    program = (
+        "import sys\n"
+        "from pyimagesearch.nn import NetworkChoice, load_network\n"
+        f"load_network(NetworkChoice(weights='random', size=(32, 32)), {engine!r})\n"
+        f"assert ('keras' in sys.modules) == ({engine!r} == 'keras')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1],
+        env={k: v for k, v in os.environ.items() if not k.startswith("TF_")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
