@@ -2,13 +2,22 @@
 
 from pyimagesearch.io.features import FeaturesFile, open_features
 from pyimagesearch.io.hdf5datasetwriter import HDF5DatasetWriter
-from pyimagesearch.io.partialfile import check_new_output, check_not_busy, partial_path
+from pyimagesearch.io.partialfile import (
+    check_new_output,
+    check_not_busy,
+    check_room,
+    partial_path,
+)
+from pyimagesearch.io.unfinished import Unfinished, read_unfinished
 
 __all__ = [
     "FeaturesFile",
     "HDF5DatasetWriter",
+    "Unfinished",
     "check_new_output",
     "check_not_busy",
+    "check_room",
     "open_features",
     "partial_path",
+    "read_unfinished",
 ]

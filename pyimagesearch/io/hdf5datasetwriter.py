@@ -12,8 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from pyimagesearch.io import partialfile, rowchecks
-from pyimagesearch.io.provenance import differences
+from pyimagesearch.io import partialfile, rowchecks, unfinished
 from pyimagesearch.utils import InputError, files
 
 UNWRITTEN = -1  # the label of a row that is not there yet
@@ -342,44 +341,17 @@ class HDF5DatasetWriter:
         db = None
         try:
             partialfile.check_new_output(self.outputPath)  # not finished in the meantime
-            if not partialfile.begins_like_hdf5(self.partialPath):
-                raise InputError(self._not_ours())
-            db = partialfile.open_hdf5(self.partialPath, "r+")
-            self._check_same(db)
-            missing = np.flatnonzero(db["labels"][:] < 0)
-        except BaseException as error:
+            with unfinished.readable(self.partialPath):
+                db = partialfile.open_hdf5(self.partialPath, "r+")
+                found = unfinished.inspect(db, self.partialPath, self.dataKey)
+            now = {"dims": str(self.dims), "dtype": str(self.dtype), **(self.provenance or {})}
+            found.require_same(dict.fromkeys(found.provenance) | now)
+        except BaseException:
             partialfile.abandon(db)
             os.close(lock)
-            if isinstance(error, InputError) or not isinstance(error, Exception):
-                raise
-            # Of a damaged file h5py raises whatever comes to hand.
-            of_the_disk = partialfile.error_number(error) is not None
-            advice = "see to the disk" if of_the_disk else "delete it to start again"
-            raise InputError(
-                f"cannot go on with '{self.partialPath}': {partialfile.reason(error)}; {advice}"
-            ) from error
+            raise
         self._adopt(db, lock)
-        self.idx = int(missing[0]) if len(missing) else self.dims[0]
-
-    def _check_same(self, db: h5py.File) -> None:
-        """Refuse to mix the rows of two different runs in one file."""
-        if not (_is_ours(db.get(self.dataKey)) and _is_ours(db.get("labels"))):
-            raise InputError(self._not_ours())
-        data = db[self.dataKey]
-        if db["labels"].shape != data.shape[:1]:
-            raise InputError(self._not_ours())
-        if "label_names" in db:
-            db["label_names"].asstr()[:]  # raises here rather than hours later
-        recorded = json.loads(data.attrs.get("provenance", "{}"))
-        recorded |= {"dims": str(data.shape), "dtype": str(data.dtype)}
-        now = json.loads(json.dumps(self.provenance or {}))
-        now |= {"dims": str(self.dims), "dtype": str(self.dtype)}
-        changes = differences(recorded, now)
-        if changes:
-            raise InputError(
-                f"cannot go on with '{self.partialPath}', which differs in {', '.join(changes)}: "
-                "use what is recorded, or delete the file to start again"
-            )
+        self.idx = found.n_rows
 
     def _adopt(self, db: h5py.File, lock: int) -> None:
         if self.db is not db:
@@ -415,12 +387,6 @@ class HDF5DatasetWriter:
         partialfile.abandon(db)
         os.close(self._lock)
 
-    def _not_ours(self) -> str:
-        return (
-            f"'{self.partialPath}' is not an unfinished file of '{self.dataKey}': "
-            "move it away, or delete it to start again"
-        )
-
     def _unfinished(self) -> str:
         return (
             f"'{self.partialPath}' holds {self.idx:,} of {self.dims[0]:,} rows: "
@@ -439,12 +405,3 @@ class HDF5DatasetWriter:
 def _shortened(names: list[str], most: int = 5) -> str:
     text = ", ".join(map(repr, names[:most]))
     return text if len(names) <= most else f"{text}, ... ({len(names):,} in all)"
-
-
-def _is_ours(dataset: object) -> bool:
-    """Tell whether rows can be written to it without changing metadata."""
-    return (
-        isinstance(dataset, h5py.Dataset)
-        and dataset.chunks is None
-        and dataset.id.get_offset() is not None
-    )

@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,31 @@ def check_not_busy(output: Path) -> None:
     partial = partial_path(output)
     if partial.exists():
         os.close(lock(partial))
+
+
+def check_room(output: Path, n_bytes: int) -> None:
+    """Refuse a disk that cannot hold a file of so many bytes, and take nothing of it.
+
+    Parameters
+    ----------
+    output : Path
+        The file that is to be made.
+    n_bytes : int
+        How large it will be.
+
+    Raises
+    ------
+    InputError
+        If the disk is too full, or files may not become so large.
+    """
+    what = f"cannot make '{partial_path(output)}' ({n_bytes / 1e6:,.0f} MB)"
+    with (
+        explained(what, "; make room, or give another output"),
+        tempfile.TemporaryFile(dir=output.parent) as file,
+    ):
+        os.ftruncate(file.fileno(), n_bytes)
+        if not fallocate(file.fileno(), n_bytes):
+            require_free(output.parent, n_bytes)
 
 
 def lock(path: Path, flags: int = os.O_RDWR) -> int:

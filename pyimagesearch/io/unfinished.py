@@ -1,0 +1,141 @@
+"""What an unfinished file holds: whose it is, and how far its rows go."""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from pyimagesearch.io import partialfile
+from pyimagesearch.io.provenance import differences
+from pyimagesearch.utils import InputError
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The state of a ``.partial``.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    n_rows : int
+        How many rows are in it, from the first on.
+    provenance : dict
+        What it records of where they come from, and their shape and dtype.
+    """
+
+    path: Path
+    n_rows: int
+    provenance: dict[str, object]
+
+    def require_same(self, now: Mapping[str, object]) -> None:
+        """Refuse to mix the rows of two different runs in one file.
+
+        Parameters
+        ----------
+        now : mapping
+            Some or all of what the present run would record.
+
+        Raises
+        ------
+        InputError
+            If a value differs that has a part in the rows.
+        """
+        now = json.loads(json.dumps(now))
+        self._refuse(differences({key: self.provenance.get(key) for key in now}, now))
+
+    def require_same_pictures(self, paths: Iterable[str]) -> None:
+        """Refuse a folder that has other pictures than were listed then, in any order."""
+        recorded = [*self.provenance.get("paths", ()), *self.provenance.get("skipped", ())]
+        self._refuse(differences({"paths": sorted(recorded)}, {"paths": sorted(paths)}))
+
+    def _refuse(self, changes: list[str]) -> None:
+        if changes:
+            raise InputError(
+                f"cannot go on with '{self.path}', which differs in {', '.join(changes)}: "
+                "use what is recorded, or delete the file to start again"
+            )
+
+
+def read_unfinished(output: Path, data_key: str) -> Unfinished | None:
+    """Read how far an earlier run has come.
+
+    Parameters
+    ----------
+    output : Path
+        The file that is to be made.
+    data_key : str
+        Name of the dataset that holds its rows.
+
+    Returns
+    -------
+    Unfinished or None
+        None if there is no ``.partial``.
+
+    Raises
+    ------
+    InputError
+        If another process is writing it, it cannot be read, or it is not an
+        unfinished file of such rows.
+    """
+    path = partialfile.partial_path(output)
+    if not path.exists():
+        return None
+    partialfile.check_not_busy(output)
+    with readable(path), partialfile.open_hdf5(path, "r") as db:
+        return inspect(db, path, data_key)
+
+
+def inspect(db: h5py.File, path: Path, data_key: str) -> Unfinished:
+    """Return the state of an open ``.partial``; anything may be raised if it is damaged."""
+    data, labels = db.get(data_key), db.get("labels")
+    if not (_is_ours(data) and _is_ours(labels) and labels.shape == data.shape[:1]):
+        raise InputError(_not_ours(path, data_key))
+    if "label_names" in db:
+        db["label_names"].asstr()[:]  # raises here rather than hours later
+    recorded = json.loads(data.attrs.get("provenance", "{}"))
+    missing = np.flatnonzero(labels[:] < 0)
+    return Unfinished(
+        path,
+        int(missing[0]) if len(missing) else len(labels),
+        recorded | {"dims": str(data.shape), "dtype": str(data.dtype)},
+    )
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say in one line that an unfinished file is none, or cannot be read."""
+    try:
+        if not partialfile.begins_like_hdf5(path):
+            raise InputError(
+                f"'{path}' is not an unfinished file: move it away, or delete it to start again"
+            )
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # of a damaged file h5py raises whatever comes to hand
+        of_the_disk = partialfile.error_number(error) is not None
+        advice = "see to the disk" if of_the_disk else "delete it to start again"
+        raise InputError(
+            f"cannot go on with '{path}': {partialfile.reason(error)}; {advice}"
+        ) from error
+
+
+def _not_ours(path: Path, data_key: str) -> str:
+    return (
+        f"'{path}' is not an unfinished file of '{data_key}': "
+        "move it away, or delete it to start again"
+    )
+
+
+def _is_ours(dataset: object) -> bool:
+    """Tell whether rows can be written to it without changing metadata."""
+    return (
+        isinstance(dataset, h5py.Dataset)
+        and dataset.chunks is None
+        and dataset.id.get_offset() is not None
+    )
