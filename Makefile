@@ -12,13 +12,14 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 
 demo: .venv/ready
-	$(BIN)/python tests/draw.py $(DEMO)/images
+	$(BIN)/python tests/draw.py $(DEMO)/images $(DEMO)/new
 	rm -f $(DEMO)/features.hdf5
 	$(BIN)/python extract_features.py --dataset $(DEMO)/images --output $(DEMO)/features.hdf5 \
 	|| { echo "make: no ImageNet weights here: going on with --weights random" >&2; \
 	$(BIN)/python extract_features.py --dataset $(DEMO)/images --output $(DEMO)/features.hdf5 \
 	--weights random; }
 	$(BIN)/python train_model.py --db $(DEMO)/features.hdf5 --model $(DEMO)/model.cpickle
+	$(BIN)/python classify_images.py --model $(DEMO)/model.cpickle $(DEMO)/new
 
 # The stamp is newer than both lists of requirements only if all was installed.
 .venv/ready: requirements.txt tests/requirements.txt

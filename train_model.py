@@ -11,7 +11,6 @@ import argparse
 import importlib.metadata
 import json
 import os
-import pickle
 import platform
 import time
 from collections.abc import Callable
@@ -32,13 +31,14 @@ from pyimagesearch.linear import (
     format_table,
     notes,
     required_bytes,
+    save_classifier,
     search_table,
 )
 from pyimagesearch.plotting import (
     Mistake,
     check_plot_suffix,
     draw_confusion_matrix,
-    draw_contact_sheet,
+    draw_mistakes,
 )
 from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
@@ -49,6 +49,7 @@ from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.stopping import run
 
 TRAIN_FRACTION = 0.75
+PER_PICTURE = ("paths", "skipped")  # of the provenance: of no use to a classifier
 OUTPUTS = ("model", "report", "plot", "mistakes")
 PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
 
@@ -209,13 +210,10 @@ def check_outputs(arguments: dict[str, str | None]) -> None:
 
 
 def write_model(path: str, training: Training, features: FeaturesFile) -> None:
-    """Pickle the classifier, with the names of its classes and where they come from."""
-    model = training.search.best_estimator_
-    model.label_names_ = features.label_names
+    """Save the classifier, with the names of its classes and how its features were made."""
     recorded = features.provenance or {}
-    model.extraction_ = {key: recorded[key] for key in recorded if key not in ("paths", "skipped")}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        pickle.dump(model, file)
+    extraction = {key: recorded[key] for key in recorded if key not in PER_PICTURE}
+    save_classifier(path, training.search.best_estimator_, features.label_names, extraction)
 
 
 def write_report(path: str, training: Training, features: FeaturesFile) -> None:
@@ -245,7 +243,7 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
         temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def draw_mistakes(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
+def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
     """Draw the pictures that were judged worst, from where they were extracted."""
     recorded, names = features.provenance, features.label_names
     folder, paths = Path(recorded["dataset"]), recorded["paths"]
@@ -259,7 +257,7 @@ def draw_mistakes(path: str, evaluation: Evaluation, features: FeaturesFile) -> 
         )
         for i in evaluation.worst_mistakes()
     ]
-    draw_contact_sheet(
+    draw_mistakes(
         mistakes,
         Path(path),
         load=lambda picture: load_image(picture, size=None),
@@ -310,7 +308,7 @@ def main(argv: list[str] | None = None) -> int:
                 matrix = evaluation.confusion_matrix()
                 draw_confusion_matrix(matrix, features.label_names, Path(arguments["plot"]))
             if arguments["mistakes"]:
-                draw_mistakes(arguments["mistakes"], evaluation, features)
+                draw_worst(arguments["mistakes"], evaluation, features)
         for option in OUTPUTS:
             if arguments[option]:
                 say(f"{option}: {arguments[option]}")

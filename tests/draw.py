@@ -1,6 +1,6 @@
-"""Draw a small folder of labelled pictures, to try the scripts on.
+"""Draw a small folder of labelled pictures, to try the scripts on, and a few new ones.
 
-python tests/draw.py demo/images
+python tests/draw.py demo/images demo/new
 """
 
 import sys
@@ -29,6 +29,7 @@ def draw_images(folder: Path, classes: Sequence[str], n_images: int, seed: int =
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    if not target.exists():
-        draw_images(target, ("diagonals", "horizontals", "verticals"), n_images=20)
+    names = ("diagonals", "horizontals", "verticals")
+    for folder, n_images, seed in zip(map(Path, sys.argv[1:]), (20, 1), (0, 1), strict=True):
+        if not folder.exists():
+            draw_images(folder, names, n_images, seed)

@@ -18,6 +18,7 @@ HOMES = {
     "ncnn": {"nn"},
     "sklearn": {"linear"},
     "scipy": {"linear"},
+    "skops": {"linear"},
     "matplotlib": {"plotting"},
     "imutils": {"preprocessing"},
     "PIL": {"preprocessing", "plotting"},
@@ -76,7 +77,7 @@ def test_a_room_brings_along_no_library_of_another(room):
     assert not foreign & set(done.stdout.split())
 
 
-@pytest.mark.parametrize("script", ["extract_features.py", "train_model.py"])
+@pytest.mark.parametrize("script", ["extract_features.py", "train_model.py", "classify_images.py"])
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [pytest.param(["--help"], 0, id="help"), pytest.param(["--unknown"], 2, id="usage error")],

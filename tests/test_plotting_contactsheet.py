@@ -8,8 +8,15 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pyimagesearch.plotting import Mistake, contactsheet, draw_contact_sheet
-from pyimagesearch.plotting.contactsheet import GAP, HEADER, TILE, contact_figure, sheet_title
+from pyimagesearch.plotting import Mistake, SheetPicture, contactsheet, draw_mistakes
+from pyimagesearch.plotting.contactsheet import (
+    GAP,
+    HEADER,
+    MISTAKES_LEGEND,
+    TILE,
+    contact_figure,
+    sheet_title,
+)
 from pyimagesearch.plotting.figurefile import PIXELS_PER_INCH, drawing_settings
 from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
@@ -32,13 +39,21 @@ def red(path, height=30, width=40):
 
 def sheet_texts(tmp_path, mistakes, load=red, **options):
     path = tmp_path / "sheet.svg"
-    draw_contact_sheet(mistakes, path, load=load, **{"n_test_pictures": 2000} | options)
+    draw_mistakes(mistakes, path, load=load, **{"n_test_pictures": 2000} | options)
     return [element.text for element in ElementTree.parse(path).iter(f"{SVG}text")]
+
+
+def figure_of(mistakes, load, title="title"):
+    pictures = [
+        SheetPicture(mistake.image, mistake.true_name, mistake.predicted_name, mistake.probability)
+        for mistake in mistakes
+    ]
+    return contact_figure(pictures, title, MISTAKES_LEGEND, load)
 
 
 def sheet_pixels(tmp_path, mistakes, load):
     path = tmp_path / "sheet.png"
-    draw_contact_sheet(mistakes, path, load=load, n_test_pictures=2000)
+    draw_mistakes(mistakes, path, load=load, n_test_pictures=2000)
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -77,7 +92,7 @@ def test_only_the_48_worst_are_read_and_drawn_unless_told_otherwise(tmp_path, mo
         return red(path)
 
     monkeypatch.setattr(contactsheet, "save_figure", lambda figure, path: figures.append(figure))
-    draw_contact_sheet(made(50), tmp_path / "sheet.png", load=load, n_test_pictures=2000)
+    draw_mistakes(made(50), tmp_path / "sheet.png", load=load, n_test_pictures=2000)
 
     assert loaded == [mistake.image for mistake in made(48)]
     texts = [text.get_text() for text in figures[0].axes[0].texts]
@@ -126,7 +141,7 @@ def test_no_probability_is_rounded_to_nothing_or_to_certainty(tmp_path):
     ],
 )
 def test_thumbnails_fill_their_tile_and_keep_their_aspect_ratio(size, drawn):
-    figure = contact_figure(made(1), "title", lambda path: red(path, *size))
+    figure = figure_of(made(1), lambda path: red(path, *size))
 
     rows, columns = np.nonzero((figure.axes[0].images[0].get_array() == RED).all(axis=-1))
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == drawn
@@ -146,9 +161,7 @@ def test_a_picture_of_a_tiles_size_is_drawn_pixel_by_pixel(tmp_path):
 
 def test_mistakes_run_from_left_to_right_and_down():
     shades = [[shade, 0, 0] for shade in range(0, 250, 50)]
-    figure = contact_figure(
-        made(5), "title", lambda path: np.full((2, 2, 3), shades[int(path.stem)], np.uint8)
-    )
+    figure = figure_of(made(5), lambda path: np.full((2, 2, 3), shades[int(path.stem)], np.uint8))
 
     images = sorted(figure.axes[0].images, key=lambda i: (i.get_extent()[3], i.get_extent()[0]))
     assert [image.get_array()[0, 0].tolist() for image in images] == shades
@@ -158,7 +171,7 @@ def test_mistakes_run_from_left_to_right_and_down():
 def test_nothing_overlaps_or_leaves_the_sheet(n_mistakes):
     name = "siamese_cat_with_very_long_hair"
     mistakes = [Mistake(Path(f"{name}.jpg"), name, name, 0.999)] * n_mistakes
-    figure = contact_figure(mistakes, "48 worst of 1,113 mistakes (of 2,000 test pictures)", red)
+    figure = figure_of(mistakes, red, "48 worst of 1,113 mistakes (of 2,000 test pictures)")
 
     texts, tiles = boxes(figure)
 
@@ -201,7 +214,7 @@ def test_a_long_file_name_stays_on_its_tile():
         raise FileNotFoundError
 
     mistake = Mistake(Path("a_very_long_name_of_a_picture_that_is_gone.jpg"), "cats", "dogs", 0.5)
-    texts, (tile,) = boxes(contact_figure([mistake], "title", load))
+    texts, (tile,) = boxes(figure_of([mistake], load))
 
     on_the_tile = [text for text in texts if tile.overlaps(text)]
     assert len(on_the_tile) == 2
@@ -234,7 +247,7 @@ def test_names_in_any_script_are_drawn_literally_and_without_a_warning(tmp_path,
     path = tmp_path / f"sheet{suffix}"
     names = ["大熊猫", "🐼", "a$b$c", "a\nb", "a\udcffb"]
 
-    draw_contact_sheet(
+    draw_mistakes(
         [Mistake(Path(f"{name}.jpg"), name, name, 0.5) for name in names],
         path,
         load=red,
@@ -257,14 +270,14 @@ def test_the_same_mistakes_give_the_same_bytes_on_any_day(tmp_path, suffix, monk
 
     for file in files:
         monkeypatch.setenv("SOURCE_DATE_EPOCH", file.stem)
-        draw_contact_sheet(made(2), file, load=red, n_test_pictures=9)
+        draw_mistakes(made(2), file, load=red, n_test_pictures=9)
 
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_another_suffix_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"cannot draw .*sheet\.gif"):
-        draw_contact_sheet(made(1), tmp_path / "sheet.gif", load=red, n_test_pictures=9)
+        draw_mistakes(made(1), tmp_path / "sheet.gif", load=red, n_test_pictures=9)
 
 
 def test_a_failed_drawing_leaves_the_old_file_alone(tmp_path, monkeypatch):
@@ -277,7 +290,7 @@ def test_a_failed_drawing_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(RuntimeError, match="out of ink"):
-        draw_contact_sheet(made(1), path, load=red, n_test_pictures=9)
+        draw_mistakes(made(1), path, load=red, n_test_pictures=9)
 
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

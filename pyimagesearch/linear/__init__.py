@@ -1,5 +1,6 @@
 """The linear classifier: an exact, fast grid search, and its judgement."""
 
+from pyimagesearch.linear.classifierfile import load_classifier, save_classifier
 from pyimagesearch.linear.evaluation import Evaluation, evaluate
 from pyimagesearch.linear.gridsearch import (
     C_GRID,
@@ -22,7 +23,9 @@ __all__ = [
     "check_trainable",
     "evaluate",
     "format_table",
+    "load_classifier",
     "notes",
     "required_bytes",
+    "save_classifier",
     "search_table",
 ]

@@ -91,12 +91,10 @@ class NetworkChoice:
         description : Description
             What was computed.
         weights_file : Path or None
-            Where the file is now, if the weights were in one.
+            Where the file is now, if the weights were in one, or have been put into one.
         """
         saved = description.network.endswith(SAVED)
-        weights = description.weights.name
-        if weights not in (IMAGENET, RANDOM):
-            weights = str(weights_file)
+        weights = description.weights.name if weights_file is None else str(weights_file)
         return cls(
             network=weights if saved else description.network,
             layer=description.layer,

@@ -7,6 +7,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pyimagesearch.nn import keraslayers, kerasmodel, vgg, zoo
@@ -86,7 +87,9 @@ def load_described(
     choice = NetworkChoice.again(description, weights_file)
     network = load_network(choice, engine, batch_size, jobs)
     _require_same(network.description.weights.sha256, description, weights_file)
-    if network.description != description:
+    # The file may have another name now.
+    names = {"network": description.network, "weights": description.weights}
+    if replace(network.description, **names) != description:
         raise InputError(
             f"the network comes out as {network.description}, and {description} was recorded: "
             "use the versions of Keras and of this project that it was made with"

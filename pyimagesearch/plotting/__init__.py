@@ -1,7 +1,19 @@
 """Drawings of how a classifier did. The only home of matplotlib."""
 
 from pyimagesearch.plotting.confusionmatrix import draw_confusion_matrix
-from pyimagesearch.plotting.contactsheet import Mistake, draw_contact_sheet
+from pyimagesearch.plotting.contactsheet import (
+    Mistake,
+    SheetPicture,
+    draw_contact_sheet,
+    draw_mistakes,
+)
 from pyimagesearch.plotting.figurefile import check_plot_suffix
 
-__all__ = ["Mistake", "check_plot_suffix", "draw_confusion_matrix", "draw_contact_sheet"]
+__all__ = [
+    "Mistake",
+    "SheetPicture",
+    "check_plot_suffix",
+    "draw_confusion_matrix",
+    "draw_contact_sheet",
+    "draw_mistakes",
+]

@@ -1,4 +1,4 @@
-"""The pictures that a classifier judged worst, on one sheet."""
+"""Pictures on one sheet, with what a classifier says of them beneath."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -32,9 +32,38 @@ COLUMNS_OF_SMALLEST_SHEET = 4  # the title needs that much room
 # Points.
 CAPTION_SIZE, TITLE_SIZE = 8.0, 13.0
 
-WRONG_RED = "#b2182b"
+MISTAKES_LEGEND = (
+    "true class → what it was taken for, and how probable that seemed "
+    "(worst: the true class seemed least so)"
+)
+INK, WRONG_RED = "black", "#b2182b"
 MOUNT_GREY = 240
 LANCZOS = Image.Resampling.LANCZOS
+
+
+@dataclass(frozen=True)
+class SheetPicture:
+    """A picture, and what a classifier says of it.
+
+    Parameters
+    ----------
+    image : Path
+        The picture's file.
+    name : str
+        What it is known as: its true class, or its file.
+    predicted_name : str
+        The class it was taken for.
+    probability : float
+        What the classifier gave to `predicted_name`, 0 to 1.
+    colour : str
+        Of what the classifier says, as matplotlib has it.
+    """
+
+    image: Path
+    name: str
+    predicted_name: str
+    probability: float
+    colour: str = INK
 
 
 @dataclass(frozen=True)
@@ -58,6 +87,38 @@ class Mistake:
 
 
 def draw_contact_sheet(
+    pictures: Sequence[SheetPicture],
+    path: Path,
+    *,
+    title: str,
+    legend: str,
+    load: Callable[[Path], np.ndarray],
+) -> None:
+    """Draw thumbnails of pictures, with what a classifier says of them beneath.
+
+    Parameters
+    ----------
+    pictures : sequence of SheetPicture
+        In the order in which they are to be drawn.
+    path : Path
+        The file to write, ``.png``, ``.svg`` or ``.pdf``. A file that is
+        there is replaced once the new one is whole.
+    title, legend : str
+        What stands above the pictures: one line each.
+    load : callable
+        Takes a picture's `image` and returns its pixels, uint8 of shape
+        (height, width, 3), RGB, of any size. When it raises ``OSError`` or
+        ``InputError``, the sheet shows an empty tile with the file's name.
+
+    Raises
+    ------
+    InputError
+        If `path` has another suffix or cannot be written.
+    """
+    save_figure(contact_figure(pictures, title, legend, load), path)
+
+
+def draw_mistakes(
     mistakes: Sequence[Mistake],
     path: Path,
     *,
@@ -71,13 +132,8 @@ def draw_contact_sheet(
     ----------
     mistakes : sequence of Mistake
         All mistakes, the worst first.
-    path : Path
-        The file to write, ``.png``, ``.svg`` or ``.pdf``. A file that is
-        there is replaced once the new one is whole.
-    load : callable
-        Takes a mistake's `image` and returns its pixels, uint8 of shape
-        (height, width, 3), RGB, of any size. When it raises ``OSError`` or
-        ``InputError``, the sheet shows an empty tile with the file's name.
+    path, load
+        As for `draw_contact_sheet`.
     n_test_pictures : int
         How many pictures were judged, for the title.
     n_drawn_at_most : int
@@ -88,9 +144,15 @@ def draw_contact_sheet(
     InputError
         If `path` has another suffix or cannot be written.
     """
-    drawn = mistakes[:n_drawn_at_most]
-    title = sheet_title(len(drawn), len(mistakes), n_test_pictures)
-    save_figure(contact_figure(drawn, title, load), path)
+    pictures = [
+        SheetPicture(
+            mistake.image, mistake.true_name, mistake.predicted_name, mistake.probability, WRONG_RED
+        )
+        for mistake in mistakes[:n_drawn_at_most]
+    ]
+    title = sheet_title(len(pictures), len(mistakes), n_test_pictures)
+    legend = MISTAKES_LEGEND if pictures else ""
+    draw_contact_sheet(pictures, path, title=title, legend=legend, load=load)
 
 
 def sheet_title(n_drawn: int, n_mistakes: int, n_test_pictures: int) -> str:
@@ -115,20 +177,24 @@ def sheet_title(n_drawn: int, n_mistakes: int, n_test_pictures: int) -> str:
 
 @drawing_settings()
 def contact_figure(
-    mistakes: Sequence[Mistake], title: str, load: Callable[[Path], np.ndarray]
+    pictures: Sequence[SheetPicture],
+    title: str,
+    legend: str,
+    load: Callable[[Path], np.ndarray],
 ) -> "Figure":
-    """Return the drawing of `draw_contact_sheet`: every one of `mistakes`."""
-    n_columns = min(len(mistakes), max(4, math.ceil(math.sqrt(1.3 * len(mistakes)))))
-    n_rows = math.ceil(len(mistakes) / max(1, n_columns))
+    """Return the drawing of `draw_contact_sheet`."""
+    n_columns = min(len(pictures), max(4, math.ceil(math.sqrt(1.3 * len(pictures)))))
+    n_rows = math.ceil(len(pictures) / max(1, n_columns))
     width = GAP + max(n_columns, COLUMNS_OF_SMALLEST_SHEET) * (TILE + GAP)
     height = HEADER + n_rows * (TILE + CAPTION + GAP)
     axes = _blank_sheet(width, height)
-    _write_header(axes, title, explained=bool(mistakes))
-    for index, mistake in enumerate(mistakes):
+    axes.text(GAP, 38, title, fontsize=TITLE_SIZE)
+    axes.text(GAP, 64, legend, fontsize=CAPTION_SIZE, color="0.35")
+    for index, picture in enumerate(pictures):
         row, column = divmod(index, n_columns)
         left, top = GAP + column * (TILE + GAP), HEADER + row * (TILE + CAPTION + GAP)
-        _draw_tile(axes, left, top, mistake.image, load)
-        _write_caption(axes, left, top + TILE, mistake)
+        _draw_tile(axes, left, top, picture.image, load)
+        _write_caption(axes, left, top + TILE, picture)
     return axes.figure
 
 
@@ -138,16 +204,6 @@ def _blank_sheet(width: int, height: int) -> "Axes":
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     return axes
-
-
-def _write_header(axes: "Axes", title: str, explained: bool) -> None:
-    axes.text(GAP, 38, title, fontsize=TITLE_SIZE)
-    if explained:
-        legend = (
-            "true class → what it was taken for, and how probable that seemed "
-            "(worst: the true class seemed least so)"
-        )
-        axes.text(GAP, 64, legend, fontsize=CAPTION_SIZE, color="0.35")
 
 
 def _draw_tile(
@@ -183,19 +239,18 @@ def _write_missing(axes: "Axes", left: int, top: int, image: Path) -> None:
     axes.text(left + TILE / 2, top + TILE / 2 + 14, name, **style)
 
 
-def _write_caption(axes: "Axes", left: int, top: int, mistake: Mistake) -> None:
-    """Write the true name, and beneath it the wrong one with its probability."""
+def _write_caption(axes: "Axes", left: int, top: int, picture: SheetPicture) -> None:
+    """Write a picture's name, and beneath it the predicted one with its probability."""
     room = TILE * POINTS_PER_INCH / PIXELS_PER_INCH
-    certainty = _percent(mistake.probability)
-    true_name = elided(printable(mistake.true_name), CAPTION_SIZE, room)
-    wrong_room = room - text_width(certainty, CAPTION_SIZE) - CAPTION_SIZE
-    wrong_name = elided(f"→ {printable(mistake.predicted_name)}", CAPTION_SIZE, wrong_room)
+    certainty = _percent(picture.probability)
+    name = elided(printable(picture.name), CAPTION_SIZE, room)
+    predicted_room = room - text_width(certainty, CAPTION_SIZE) - CAPTION_SIZE
+    predicted = elided(f"→ {printable(picture.predicted_name)}", CAPTION_SIZE, predicted_room)
     style = {"fontsize": CAPTION_SIZE, "parse_math": False}
-    axes.text(left, top + 20, true_name, **style)
-    axes.text(left, top + 41, wrong_name, color=WRONG_RED, **style)
-    axes.text(
-        left + TILE, top + 41, certainty, color=WRONG_RED, horizontalalignment="right", **style
-    )
+    axes.text(left, top + 20, name, **style)
+    style["color"] = picture.colour
+    axes.text(left, top + 41, predicted, **style)
+    axes.text(left + TILE, top + 41, certainty, horizontalalignment="right", **style)
 
 
 def _percent(probability: float) -> str:

@@ -12,6 +12,7 @@ from pyimagesearch.preprocessing.copies import contradictions, keep_copies_toget
 from pyimagesearch.preprocessing.folderwalk import LeftAside
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
+from pyimagesearch.preprocessing.unlabelledimages import list_images
 
 __all__ = [
     "CheckedImages",
@@ -24,6 +25,7 @@ __all__ = [
     "contradictions",
     "keep_copies_together",
     "left_aside_warnings",
+    "list_images",
     "list_labelled_images",
     "load_image",
     "n_copies",

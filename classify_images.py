@@ -1,0 +1,408 @@
+"""Name what is on new pictures, with a classifier that train_model.py has made.
+
+    python classify_images.py --model animals.cpickle holiday/cat.jpg holiday/dog.jpg
+    python classify_images.py --model animals.cpickle --images holiday --csv answers.csv
+
+The classifier says itself which network gave the features that it learnt from,
+cut where, with which weights and preprocessing; a picture gets the same
+features, or no answer. The table is aligned for people; --tsv separates its
+columns by tabs, for other programs.
+"""
+
+import argparse
+import contextlib
+import csv
+import heapq
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from pyimagesearch.extraction import stream_features
+from pyimagesearch.linear import Evaluation, load_classifier
+from pyimagesearch.nn import ENGINES, Description, Network, load_described
+from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact_sheet
+from pyimagesearch.preprocessing import list_images, load_image
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.arguments import jobs, positive_int
+from pyimagesearch.utils.files import check_writable, replacing
+from pyimagesearch.utils.progress import progress_bar
+from pyimagesearch.utils.stopping import run
+from pyimagesearch.utils.texttable import display_width, padded, printable
+
+OUTPUTS = ("csv", "sheet")
+N_DRAWN_AT_MOST = 48  # pictures on the contact sheet
+N_CLASSES_TOLD = 20  # in the summary
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "pictures",
+        nargs="*",
+        metavar="PATH",
+        help="pictures, and folders of them at any depth; - reads paths from stdin, one per line",
+    )
+    parser.add_argument(
+        "-m", "--model", required=True, metavar="FILE", help="classifier made by train_model.py"
+    )
+    parser.add_argument("-i", "--images", metavar="DIR", help="another folder of pictures")
+    parser.add_argument(
+        "--top",
+        type=positive_int,
+        default=1,
+        metavar="K",
+        help="print the K most probable classes per picture (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tsv",
+        action="store_true",
+        help="separate the columns of the table by tabs; all else goes to stderr",
+    )
+    parser.add_argument(
+        "--csv", metavar="FILE", help="write path, class and probability of each picture"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="add a column of probabilities per class to --csv"
+    )
+    parser.add_argument(
+        "--sheet",
+        metavar="FILE",
+        help="draw the pictures that the classifier is least sure of: .png, .svg or .pdf",
+    )
+    parser.add_argument(
+        "--labelled",
+        action="store_true",
+        help="the folder of each picture names its class: print a classification report",
+    )
+    parser.add_argument(
+        "-w",
+        "--weights",
+        metavar="FILE",
+        help="where the file of weights is now, if it has moved since the extraction",
+    )
+    parser.add_argument(
+        "-b",
+        "--batch_size",
+        "--batch-size",
+        type=positive_int,
+        default=32,
+        metavar="N",
+        help="pictures at a time on an accelerator; a processor takes fewer (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what computes the network: auto is keras, but ncnn for plain chains such as VGG16 "
+        "on a processor (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=jobs,
+        default="-1",
+        metavar="JOBS",
+        help="threads that load pictures, and that compute on a processor; -1 for all cores "
+        "this process may use (default: %(default)s)",
+    )
+    return parser
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a classifier says of one picture.
+
+    Attributes
+    ----------
+    path : Path
+        The picture.
+    probabilities : ndarray of float, shape (n_classes,)
+        In the order of the classifier's names; None if it cannot be read.
+    problem : str or None
+        Why it cannot be read.
+    """
+
+    path: Path
+    probabilities: np.ndarray | None
+    problem: str | None = None
+
+    @property
+    def predicted(self) -> int:
+        """Index of the most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def probability(self) -> float:
+        """Probability of the most probable class."""
+        return float(self.probabilities.max())
+
+    def top(self, k: int) -> np.ndarray:
+        """Return the indices of the k most probable classes, the most probable first."""
+        return np.argsort(-self.probabilities, kind="stable")[:k]
+
+
+def classify(model, network: Network, pictures: list[Path], *, jobs: int = 1) -> Iterator[Answer]:
+    """Yield what a classifier says of each picture, in order, in little memory.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+        The classifier.
+    network : Network
+        What gives the features that it was trained on.
+    pictures : list of Path
+        The pictures.
+    jobs : int
+        How many threads load pictures, and compute on a processor.
+
+    Yields
+    ------
+    Answer
+        One per picture.
+    """
+    problems: dict[int, str] = {}
+    blank = np.zeros((*network.description.size, 3), np.uint8)
+
+    def load(row: int) -> np.ndarray:
+        try:
+            return load_image(pictures[row], network.description.size)
+        except InputError as error:
+            problems[row] = str(error)
+            return blank  # a batch has one row per picture
+
+    with ThreadPoolExecutor(jobs) as pool:
+        blocks = stream_features(network, load, range(len(pictures)), pool, jobs)
+        with contextlib.closing(blocks):
+            rows = chain.from_iterable(model.predict_proba(block) for block in blocks)
+            for row, probabilities in enumerate(rows):
+                problem = problems.pop(row, None)
+                yield Answer(pictures[row], None if problem else probabilities, problem)
+
+
+def recorded_network(
+    model, path: str, weights: str | None, load: Callable[..., Network], **options: object
+) -> Network:
+    """Load the network that a classifier was trained behind.
+
+    Raises
+    ------
+    InputError
+        If its weights are gone, or are others.
+    """
+    try:
+        description = Description.from_json(model.extraction_)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"'{path}' describes its network in a way that is not understood ({error!r}): "
+            "train it again"
+        ) from error
+    recorded = model.extraction_.get("weights_file")
+    file = weights or recorded
+    if file is not None and not Path(file).is_file():
+        raise InputError(
+            f"no weights file '{file}': expected the one that the features were made with, "
+            f"of SHA-256 {description.weights.sha256}; give --weights FILE"
+        )
+    return load(description, file and Path(file), **options)
+
+
+def paths_given(arguments: dict[str, object]) -> list[str]:
+    """Return all paths of the command line, those on stdin included."""
+    given = [*arguments["pictures"], *filter(None, [arguments["images"]])]
+    typed = (line.rstrip("\n") for line in sys.stdin) if "-" in given else ()
+    stdin = [line for line in typed if line]
+    return list(chain.from_iterable(stdin if path == "-" else [path] for path in given))
+
+
+def check_outputs(arguments: dict[str, object]) -> None:
+    """Refuse what cannot be written or drawn, before any picture is judged."""
+    if arguments["sheet"]:
+        check_plot_suffix(Path(arguments["sheet"]))
+    for option in OUTPUTS:
+        if arguments[option]:
+            check_writable(Path(arguments[option]))
+
+
+def print_table(
+    answers: Iterable[Answer], names: list[str], width: int, top: int, tsv: bool
+) -> Iterator[Answer]:
+    """Print a line per picture as it comes, and hand it on."""
+    for answer in answers:
+        if answer.problem is None:
+            path = printable(str(answer.path))
+            told = [
+                (printable(names[i]), f"{answer.probabilities[i]:.4f}") for i in answer.top(top)
+            ]
+            if tsv:
+                print("\t".join([path, *chain.from_iterable(told)]), flush=True)
+            else:
+                name_width = max(display_width(printable(name)) for name in names)
+                columns = (f"{padded(name, name_width)}  {number}" for name, number in told)
+                print("  ".join([padded(path, width), *columns]), flush=True)
+        else:
+            print(f"[ERROR] {answer.problem}", file=sys.stderr)
+        yield answer
+
+
+@contextlib.contextmanager
+def csv_rows(path: str | None, names: list[str], all_classes: bool) -> Iterator[Callable]:
+    """Yield what writes an answer as a row; the file is there once it is whole."""
+    if path is None:
+        yield lambda answer: None
+        return
+    with (
+        replacing(Path(path)) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["path", "class", "probability", *(names if all_classes else ())])
+
+        def write(answer: Answer) -> None:
+            probabilities = answer.probabilities.tolist() if all_classes else ()
+            row = (answer.path, names[answer.predicted], answer.probability)
+            writer.writerow([*row, *probabilities])
+
+        yield write
+
+
+def summary(counts: Counter, n_pictures: int, elapsed_s: float) -> list[str]:
+    """Tell how many pictures there are of each class, the most frequent first."""
+    judged = counts.total()
+    lines = [f"{judged:,} of {n_pictures:,} pictures judged in {elapsed_s:.1f} s"]
+    told = counts.most_common(N_CLASSES_TOLD)
+    width = max((display_width(printable(name)) for name, _ in told), default=0)
+    lines += [f"{padded(printable(name), width)}  {n:,}" for name, n in told]
+    if len(counts) > len(told):
+        lines.append(f"and {len(counts) - len(told):,} classes more")
+    return lines
+
+
+class Labels:
+    """The answers to pictures whose folders name their classes, for the report."""
+
+    def __init__(self, names: list[str]):
+        self._names = names
+        self._rows: list[tuple[int, int, float, float]] = []
+        self._unknown: Counter = Counter()
+
+    def add(self, answer: Answer) -> None:
+        """Take note of an answer."""
+        name = answer.path.absolute().parent.name
+        if name not in self._names:
+            self._unknown[name] += 1
+            return
+        label = self._names.index(name)
+        given = float(answer.probabilities[label])
+        self._rows.append((label, answer.predicted, given, answer.probability))
+
+    def report(self) -> list[str]:
+        """Return the classification report, and what it leaves out."""
+        lines = [
+            f"left out of the report: {n:,} pictures in '{printable(name)}', which is no class "
+            "of this classifier"
+            for name, n in sorted(self._unknown.items())
+        ]
+        if not self._rows:
+            return [*lines, "no picture lies in a folder with the name of a class: no report"]
+        labels, predicted, given, highest = map(np.array, zip(*self._rows, strict=True))
+        evaluation = Evaluation(labels, predicted, given, highest, self._names)
+        return [*lines, f"accuracy {evaluation.accuracy:.4f}\n{evaluation.report()}"]
+
+
+def draw_sheet(path: str, least_sure: list[Answer], names: list[str], n_judged: int) -> None:
+    """Draw the pictures that the classifier is least sure of, the least sure first."""
+    drawn = [
+        SheetPicture(answer.path, answer.path.name, names[answer.predicted], answer.probability)
+        for answer in least_sure
+    ]
+    draw_contact_sheet(
+        drawn,
+        Path(path),
+        title=f"{len(drawn):,} of {n_judged:,} pictures, the least sure first",
+        legend="file → class, and how probable it seems",
+        load=lambda picture: load_image(picture, size=None),
+    )
+
+
+def main(argv: list[str] | None = None, load: Callable[..., Network] = load_described) -> int:
+    """Run the command line; return its exit code."""
+    parser = build_parser()
+    arguments = vars(parser.parse_args(argv))
+    if not arguments["pictures"] and arguments["images"] is None:
+        parser.error("expected pictures, folders of them, or -")
+    if arguments["all"] and not arguments["csv"]:
+        parser.error("--all adds columns to --csv: give --csv FILE")
+
+    def tell(text: str, kind: str = "INFO") -> None:
+        to_stderr = kind != "INFO" or arguments["tsv"]
+        print(f"[{kind}] {text}", file=sys.stderr if to_stderr else sys.stdout, flush=True)
+
+    def script() -> None:
+        check_outputs(arguments)
+        model = load_classifier(arguments["model"], lambda text: tell(text, "WARNING"))
+        names = [model.label_names_[label] for label in model.classes_]
+        pictures, left_aside = list_images(paths_given(arguments))
+        if left_aside.kinds:
+            tell(f"passed over: {left_aside}", "WARNING")
+        options = {key: arguments[key] for key in ("engine", "batch_size", "jobs")}
+        network = recorded_network(model, arguments["model"], arguments["weights"], load, **options)
+
+        counts, labels, least_sure = Counter(), Labels(names), []
+        started = time.perf_counter()
+        answers = classify(model, network, pictures, jobs=arguments["jobs"])
+        width = max(display_width(printable(str(path))) for path in pictures)
+        answers = print_table(answers, names, width, arguments["top"], arguments["tsv"])
+        with csv_rows(arguments["csv"], names, arguments["all"]) as write_row:
+            for answer in shown(answers, len(pictures)):
+                if answer.problem is not None:
+                    continue
+                write_row(answer)
+                labels.add(answer)
+                counts[names[answer.predicted]] += 1
+                least_sure = heapq.nsmallest(
+                    N_DRAWN_AT_MOST, [*least_sure, answer], key=lambda one: one.probability
+                )
+        for line in summary(counts, len(pictures), time.perf_counter() - started):
+            tell(line)
+        if arguments["labelled"]:
+            for text in labels.report():
+                tell(text)
+        if arguments["sheet"] and counts:
+            draw_sheet(arguments["sheet"], least_sure, names, counts.total())
+        for option in OUTPUTS:
+            if arguments[option]:
+                tell(f"{option}: {arguments[option]}")
+        if n_bad := len(pictures) - counts.total():
+            raise InputError(
+                f"{n_bad:,} of {len(pictures):,} pictures cannot be read: replace them; "
+                "the others have been judged"
+            )
+
+    return run(script)
+
+
+def shown(answers: Iterator[Answer], n_pictures: int) -> Iterator[Answer]:
+    """Show the progress, unless the table itself does so on a terminal."""
+    if sys.stdout.isatty():
+        yield from answers
+        return
+    with progress_bar("Classifying Images", n_pictures) as bar:
+        for answer in answers:
+            yield answer
+            bar.increment()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

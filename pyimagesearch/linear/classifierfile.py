@@ -1,0 +1,167 @@
+"""Save a classifier with all that it needs to judge new pictures, and load it again.
+
+Two formats, chosen by the suffix: ``.skops`` is safe to load, since it is read
+without running code; any other suffix is a pickle, which can run any code.
+"""
+
+import math
+import os
+import pickle
+import stat
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import sklearn
+from sklearn.linear_model import LogisticRegression
+
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.files import replacing
+
+SKOPS = ".skops"
+
+
+def save_classifier(
+    path: str | Path,
+    model: LogisticRegression,
+    label_names: Sequence[str],
+    extraction: Mapping[str, object],
+) -> None:
+    """Write a classifier, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; ``.skops`` is written in skops's format, all else pickled.
+    model : LogisticRegression
+        Fitted to indices into `label_names`. It gets the attributes
+        ``label_names_``, ``extraction_`` and ``sklearn_version_``.
+    label_names : sequence of str
+        Names of the classes.
+    extraction : mapping
+        How the features were made, as JSON has it; empty if nobody knows.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    model.label_names_ = list(label_names)
+    model.extraction_ = dict(extraction)
+    model.sklearn_version_ = sklearn.__version__
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        if Path(path).suffix == SKOPS:
+            import skops.io  # takes 0.7 s
+
+            skops.io.dump(model, file)
+        else:
+            pickle.dump(model, file)
+
+
+def load_classifier(
+    path: str | Path, warn: Callable[[str], None] = lambda text: None
+) -> LogisticRegression:
+    """Read a classifier that can judge new pictures.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that `save_classifier` has written.
+    warn : callable
+        Called with a line if the file is a pickle that others could have
+        written, or was written by another version of scikit-learn.
+
+    Returns
+    -------
+    LogisticRegression
+        With the attributes that `save_classifier` tells of.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, holds anything else, or does not say
+        how its features were made.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no classifier '{path}': expected a file made by train_model.py")
+    model = _read_skops(path) if path.suffix == SKOPS else _read_pickle(path, warn)
+    _check(model, path)
+    if model.sklearn_version_ != sklearn.__version__:
+        warn(
+            f"'{path}' was made with scikit-learn {model.sklearn_version_}, and this is "
+            f"{sklearn.__version__}: its answers may differ; train it again to be sure"
+        )
+    return model
+
+
+def others_can_write(path: Path) -> bool:
+    """Tell whether other users than its owner, this one or root could have put a file there."""
+    file, folder = path.stat(), path.parent.stat()
+    if file.st_uid not in (0, os.getuid()) or _is_open_to_others(file):
+        return True
+    # In a folder like /tmp only owners may replace a file.
+    return _is_open_to_others(folder) and not folder.st_mode & stat.S_ISVTX
+
+
+def _is_open_to_others(status: os.stat_result) -> bool:
+    # A group of the user's own, with the same number, has nobody else in it.
+    group = stat.S_IWGRP if status.st_gid != status.st_uid else 0
+    return bool(status.st_mode & (stat.S_IWOTH | group))
+
+
+def _read_pickle(path: Path, warn: Callable[[str], None]) -> object:
+    if hasattr(os, "getuid") and others_can_write(path):
+        warn(
+            f"'{path}' is a pickle in a place that others can write to, and loading it can run "
+            "any code: a .skops file cannot"
+        )
+    try:
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+            return pickle.load(file)
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    except Exception as error:  # of a damaged pickle, any
+        raise _no_classifier(path, "it is no pickle, or a damaged one") from error
+
+
+def _read_skops(path: Path) -> object:
+    import skops.io
+
+    try:
+        unknown = skops.io.get_untrusted_types(file=path)
+        if unknown:
+            raise _no_classifier(path, f"it holds types that are not trusted: {', '.join(unknown)}")
+        return skops.io.load(path, trusted=[])
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, json, numpy and skops each have their own
+        raise _no_classifier(path, "it is no skops file, or one that was tampered with") from error
+
+
+def _check(model: object, path: Path) -> None:
+    """Refuse what cannot judge a picture."""
+    if not isinstance(model, LogisticRegression):
+        raise _no_classifier(path, f"it holds a {type(model).__name__}")
+    names, extraction = (getattr(model, key, None) for key in ("label_names_", "extraction_"))
+    if not hasattr(model, "coef_") or not isinstance(names, list) or not extraction:
+        raise _no_classifier(
+            path,
+            "it does not say how its features were made, which a features file written by "
+            "extract_features.py does",
+        )
+    if len(names) <= max(model.classes_):
+        raise _no_classifier(path, f"it has {len(names)} names for {len(model.classes_)} classes")
+    shape = extraction.get("feature_shape", ())
+    if math.prod(shape) != model.n_features_in_:
+        raise _no_classifier(
+            path,
+            f"it takes {model.n_features_in_:,} numbers per picture, and the network that it "
+            f"names gives {' x '.join(map(str, shape)) or 'none'}",
+        )
+
+
+def _no_classifier(path: Path, why: str) -> InputError:
+    return InputError(
+        f"'{path}' is no classifier for pictures: {why}; expected a file made by train_model.py"
+    )

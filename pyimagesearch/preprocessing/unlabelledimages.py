@@ -1,0 +1,48 @@
+"""List pictures that have no class yet, from any mix of files and folders."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
+from pyimagesearch.utils import InputError
+
+
+def list_images(paths: Iterable[str]) -> tuple[list[Path], LeftAside]:
+    """List the pictures that are named, and those in and below folders.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Files, which are taken whatever their names, and folders. What does
+        not exist is taken for a file.
+
+    Returns
+    -------
+    list of Path
+        At least one, in the order given; those of a folder by code point.
+    LeftAside
+        What the folders hold beside them.
+
+    Raises
+    ------
+    InputError
+        If there are none, or a folder cannot be listed.
+    """
+    paths = list(paths)
+    pictures: list[Path] = []
+    kinds, folders = Counter(), []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            pictures.append(path)
+            continue
+        found, left = find_pictures(path)
+        pictures.extend(path / relative for relative in sorted([*found, *left.broken_links]))
+        kinds.update(left.kinds)
+        folders.extend(str(path / relative) for relative in left.folders)
+    left_aside = LeftAside(kinds, tuple(folders))
+    if not pictures:
+        where = ", ".join(f"'{path}'" for path in paths) or "what was given"
+        passed_over = f" (passed over: {left_aside})" if kinds else ""
+        raise InputError(f"no pictures in {where}{passed_over}: give pictures, or folders of them")
+    return pictures, left_aside

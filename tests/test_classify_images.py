@@ -1,0 +1,240 @@
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CLASSES, N_IMAGES, fake_network, load_fake
+from sklearn.linear_model import LogisticRegression
+
+import classify_images
+from extract_features import extract
+from pyimagesearch.io import open_features
+from pyimagesearch.linear import save_classifier
+from pyimagesearch.utils import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def load_described(description, weights_file=None, **options):
+    """Stand in for `pyimagesearch.nn.load_described`."""
+    assert description == fake_network().description
+    return fake_network()
+
+
+def run_main(*arguments: str) -> int:
+    return classify_images.main(list(arguments), load=load_described)
+
+
+@pytest.fixture
+def trained(image_folder, tmp_path, monkeypatch):
+    """A classifier of the drawn pictures, and its features file."""
+    monkeypatch.chdir(tmp_path)
+    extract(image_folder, "f.hdf5", load_network=load_fake)
+    with open_features("f.hdf5") as features:
+        X, y = features.read(0, len(features.labels)), features.labels
+        model = LogisticRegression(C=1e-4).fit(X, y)
+        recorded = {k: v for k, v in features.provenance.items() if k not in ("paths", "skipped")}
+        save_classifier("m.cpickle", model, features.label_names, recorded)
+        return model, X, features.provenance["paths"]
+
+
+def table(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if not line.startswith("[")]
+
+
+def test_a_picture_gets_the_probabilities_of_its_training(trained, image_folder, capsys):
+    model, X, paths = trained
+    pictures = [str(image_folder / path) for path in paths]
+    assert run_main("-m", "m.cpickle", *pictures, "--csv", "a.csv", "--all", "-j", "2") == 0
+    with Path("a.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["path", "class", "probability", *CLASSES]
+    assert [row[0] for row in rows] == pictures
+    expected = model.predict_proba(X)
+    got = np.array([row[3:] for row in rows], float)
+    np.testing.assert_allclose(got, expected, atol=1e-12)
+    np.testing.assert_allclose([float(row[2]) for row in rows], expected.max(axis=1), atol=1e-12)
+    assert [row[1] for row in rows] == [CLASSES[i] for i in expected.argmax(axis=1)]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[:15]] == [row[1] for row in rows]
+    assert lines[15].startswith("[INFO] 15 of 15 pictures judged in ")
+    assert lines[-1] == "[INFO] csv: a.csv"
+
+
+def test_files_folders_and_stdin_are_mixed_in_the_order_given(
+    trained, image_folder, monkeypatch, capsys
+):
+    typed = f"{image_folder}/cats/cats_000.jpg\n\n{image_folder}/dogs\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    first = f"{image_folder}/pandas/pandas_002.jpg"
+    assert run_main("-m", "m.cpickle", first, "-", "--images", f"{image_folder}/cats") == 0
+    shown = [Path(row[0]).name for row in table(capsys.readouterr().out)]
+    dogs, cats = ([f"{name}_{i:03}.jpg" for i in range(N_IMAGES)] for name in ("dogs", "cats"))
+    assert shown == ["pandas_002.jpg", "cats_000.jpg", *dogs, *cats]
+
+
+def test_top_k_adds_columns_in_the_order_of_probability(trained, image_folder, capsys):
+    assert run_main("-m", "m.cpickle", str(image_folder), "--top", "2") == 0
+    for _, first, most, second, less in table(capsys.readouterr().out):
+        assert {first, second} <= set(CLASSES)
+        assert float(most) >= float(less)
+
+
+def test_tsv_has_nothing_but_rows_on_stdout_and_escapes_tabs(trained, image_folder, capsys):
+    odd = image_folder / "odd\tname\n.jpg"
+    (image_folder / "cats" / "cats_000.jpg").rename(odd)
+    assert run_main("-m", "m.cpickle", str(odd), "--tsv") == 0
+    said = capsys.readouterr()
+    (row,) = said.out.splitlines()
+    path, _, probability = row.split("\t")
+    assert path == f"{image_folder}/odd\\tname\\n.jpg"
+    assert 0 < float(probability) <= 1
+    assert "[INFO] 1 of 1 pictures judged" in said.err
+
+
+def test_columns_are_aligned_whatever_the_names(trained, image_folder, capsys):
+    wide = image_folder / "cats" / "猫.jpg"
+    (image_folder / "cats" / "cats_000.jpg").rename(wide)
+    assert run_main("-m", "m.cpickle", str(image_folder / "cats")) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[0] != "["]
+    widths = {line.rindex("  ") + ("猫" in line) for line in lines}
+    assert len(widths) == 1
+
+
+def test_bad_pictures_are_named_and_the_others_judged(trained, image_folder, capsys):
+    (image_folder / "cats" / "cats_000.jpg").write_bytes(b"")
+    arguments = ["-m", "m.cpickle", str(image_folder), "gone.jpg", "--csv", "a.csv"]
+    assert run_main(*arguments) == 1
+    said = capsys.readouterr()
+    assert len(table(said.out)) == 14
+    assert len(Path("a.csv").read_text().splitlines()) == 15
+    assert "cats_000.jpg' cannot be read: it is empty" in said.err
+    assert "'gone.jpg' cannot be read" in said.err
+    assert said.err.splitlines()[-1].startswith("[ERROR] 2 of 16 pictures cannot be read")
+
+
+def test_labelled_pictures_are_reported_on(trained, image_folder, capsys):
+    (image_folder / "birds").mkdir()
+    (image_folder / "cats" / "cats_000.jpg").rename(image_folder / "birds" / "1.jpg")
+    assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
+    out = capsys.readouterr().out
+    assert "left out of the report: 1 pictures in 'birds'" in out
+    assert "[INFO] accuracy 1.0000" in out
+    (total,) = [line.split() for line in out.splitlines() if line.strip().startswith("accuracy")]
+    assert total == ["accuracy", "1.00", "14"]
+
+
+def test_the_sheet_shows_the_least_sure_first(trained, image_folder, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr(classify_images, "N_DRAWN_AT_MOST", 4)
+    monkeypatch.setattr(
+        classify_images, "draw_contact_sheet", lambda pictures, path, **_: drawn.extend(pictures)
+    )
+    assert run_main("-m", "m.cpickle", str(image_folder), "--sheet", "s.png") == 0
+    probabilities = sorted(float(row[2]) for row in table(capsys.readouterr().out))
+    np.testing.assert_allclose([p.probability for p in drawn], probabilities[:4], atol=1e-4)
+
+
+def test_a_sheet_is_drawn(trained, image_folder):
+    assert run_main("-m", "m.cpickle", str(image_folder), "--sheet", "s.png") == 0
+    assert Path("s.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["-m", "gone.cpickle", "p"], "no classifier 'gone.cpickle'", id="no model"),
+        pytest.param(["-m", "f.hdf5", "p"], "no classifier for pictures", id="another file"),
+        pytest.param(["-m", "m.cpickle", "empty"], "no pictures in 'empty'", id="empty folder"),
+        pytest.param(["-m", "m.cpickle", "-"], "no pictures in what was given", id="empty stdin"),
+        pytest.param(["-m", "m.cpickle", "p", "--sheet", "s.gif"], "s.gif", id="kind of sheet"),
+        pytest.param(["-m", "m.cpickle", "p", "--csv", "m.cpickle/a.csv"], "folder", id="csv"),
+        pytest.param(["-m", "m.cpickle", "p", "-w", "gone.h5"], "no weights file", id="weights"),
+    ],
+)
+def test_a_wrong_input_gets_one_line(trained, monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    Path("empty").mkdir()
+    assert run_main(*arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("[ERROR] ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["-m", "m"], "expected pictures", id="no pictures"),
+        pytest.param(["-m", "m", "p", "--all"], "give --csv FILE", id="all without csv"),
+        pytest.param(["-m", "m", "p", "--top", "0"], "at least 1", id="top"),
+        pytest.param(["p"], "-m/--model", id="no model"),
+    ],
+)
+def test_wrong_usage_gives_exit_code_2(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        run_main(*arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_weights_that_are_gone_are_named_with_their_digest(trained):
+    model, _, _ = trained
+    model.extraction_["weights_file"] = "/gone/vgg16.h5"
+    with pytest.raises(InputError, match=r"'/gone/vgg16\.h5'.*SHA-256 0{64}; give --weights FILE"):
+        classify_images.recorded_network(model, "m.cpickle", None, load_described)
+
+
+def test_the_weights_file_is_the_one_recorded_unless_another_is_given(trained, tmp_path):
+    model, _, _ = trained
+    recorded, moved = tmp_path / "w.h5", tmp_path / "moved.h5"
+    recorded.touch()
+    moved.touch()
+    model.extraction_["weights_file"] = str(recorded)
+    loaded = []
+
+    def load(description, file, **options):
+        loaded.append(file)
+
+    classify_images.recorded_network(model, "m", None, load)
+    classify_images.recorded_network(model, "m", str(moved), load)
+    assert loaded == [recorded, moved]
+
+
+def test_a_description_of_another_make_is_refused(trained):
+    model, _, _ = trained
+    del model.extraction_["pooling"]
+    with pytest.raises(InputError, match="train it again"):
+        classify_images.recorded_network(model, "m.cpickle", None, load_described)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_three_commands_work_one_after_the_other(tmp_path):
+    """Real scripts, a real network without Keras, from the folder to the answers."""
+    from draw import draw_images
+
+    draw_images(tmp_path / "images", ("cats", "dogs"), 6)
+
+    def script(name: str, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, str(ROOT / name), *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONWARNINGS": "error"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    network = ["--size", "32", "-w", "random", "--layer", "block2_pool", "--pooling", "avg"]
+    assert script("extract_features.py", "-d", "images", "-o", "f.hdf5", *network).returncode == 0
+    for model in ("m.cpickle", "m.skops"):
+        done = script("train_model.py", "-d", "f.hdf5", "-m", model, "--report", "r.json")
+        assert done.returncode == 0, done.stderr
+        done = script("classify_images.py", "-m", model, "images", "--labelled", "--tsv")
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 12
+    assert json.loads((tmp_path / "r.json").read_text())["accuracy"] >= 0

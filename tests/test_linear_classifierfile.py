@@ -1,0 +1,136 @@
+import os
+import pickle
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from pyimagesearch.linear import load_classifier, save_classifier
+from pyimagesearch.linear.classifierfile import others_can_write
+from pyimagesearch.utils import InputError
+
+EXTRACTION = {"network": "fake", "feature_shape": [2, 3], "weights": {"name": "x"}}
+NAMES = ["cats", "dogs"]
+ROWS = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32)
+
+
+def fitted(kind=LogisticRegression):
+    return kind().fit(ROWS, np.arange(20) % 2)
+
+
+@pytest.fixture(params=["model.cpickle", "model.skops"])
+def path(request, tmp_path) -> Path:
+    return tmp_path / request.param
+
+
+def test_what_is_loaded_is_what_was_saved(path):
+    model = fitted()
+    save_classifier(path, model, NAMES, EXTRACTION)
+    loaded = load_classifier(path, pytest.fail)
+    assert type(loaded) is LogisticRegression
+    assert (loaded.label_names_, loaded.extraction_) == (NAMES, EXTRACTION)
+    np.testing.assert_array_equal(loaded.predict_proba(ROWS), model.predict_proba(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        pytest.param(lambda m: m.extraction_.clear(), "does not say how its", id="no description"),
+        pytest.param(lambda m: delattr(m, "label_names_"), "does not say how", id="no names"),
+        pytest.param(lambda m: delattr(m, "coef_"), "does not say how", id="not fitted"),
+        pytest.param(lambda m: m.label_names_.pop(), "1 names for 2 classes", id="names missing"),
+        pytest.param(
+            lambda m: m.extraction_.update(feature_shape=[7, 7, 512]),
+            "takes 6 numbers per picture, and the network that it names gives 7 x 7 x 512",
+            id="other network",
+        ),
+    ],
+)
+def test_a_classifier_that_cannot_judge_pictures_is_refused(path, spoil, message):
+    model = fitted()
+    save_classifier(path, model, NAMES, EXTRACTION)
+    spoil(model)
+    if path.suffix == ".cpickle":
+        path.write_bytes(pickle.dumps(model))
+    else:
+        import skops.io
+
+        skops.io.dump(model, path)
+    with pytest.raises(InputError, match=message) as caught:
+        load_classifier(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_version_of_scikit_learn_is_a_warning(path, monkeypatch):
+    monkeypatch.setattr(sklearn, "__version__", "0.1")
+    save_classifier(path, fitted(), NAMES, EXTRACTION)
+    monkeypatch.undo()
+    said = []
+    load_classifier(path, said.append)
+    (line,) = said
+    assert "made with scikit-learn 0.1, and this is " + sklearn.__version__ in line
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04junk", b"<html>"], ids=["empty", "cut", "html"])
+def test_what_is_no_model_file_is_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="no classifier for pictures"):
+        load_classifier(path)
+
+
+def test_another_kind_of_model_is_refused(path):
+    save_classifier(path, fitted(LinearSVC), NAMES, EXTRACTION)
+    with pytest.raises(InputError, match=r"it holds a LinearSVC|types that are not trusted"):
+        load_classifier(path)
+
+
+def test_a_missing_file_is_named(path):
+    with pytest.raises(InputError, match=re.escape(f"no classifier '{path}'")):
+        load_classifier(path)
+
+
+def test_a_skops_file_with_a_type_that_nobody_trusts_is_refused(tmp_path):
+    path, tampered = tmp_path / "model.skops", tmp_path / "tampered.skops"
+    save_classifier(path, fitted(), NAMES, EXTRACTION)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tampered, "w") as spoilt:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == "schema.json":
+                assert b'"LogisticRegression"' in content
+                content = content.replace(b'"LogisticRegression"', b'"Popen"').replace(
+                    b'"sklearn.linear_model._logistic"', b'"subprocess"'
+                )
+            spoilt.writestr(name, content)
+    with pytest.raises(InputError, match=r"not trusted: subprocess\.Popen"):
+        load_classifier(tampered)
+
+
+def test_a_pickle_is_warned_about_only_where_others_can_write(tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    path = folder / "model.cpickle"
+    save_classifier(path, fitted(), NAMES, EXTRACTION)
+    path.chmod(0o644)
+    load_classifier(path, pytest.fail)
+    folder.chmod(0o777)
+    said = []
+    load_classifier(path, said.append)
+    assert "a place that others can write to" in said[0]
+    folder.chmod(0o1777)  # as /tmp, where only owners may replace a file
+    assert not others_can_write(path)
+    path.chmod(0o666)
+    assert others_can_write(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root to chown")
+def test_a_pickle_of_another_user_is_warned_about(tmp_path):
+    path = tmp_path / "model.cpickle"
+    save_classifier(path, fitted(), NAMES, EXTRACTION)
+    os.chown(path, 12345, -1)
+    assert others_can_write(path)
