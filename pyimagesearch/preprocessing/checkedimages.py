@@ -121,7 +121,7 @@ def check_images(
     ahead : int
         How many pictures may be under way.
     advance : callable
-        Called without arguments after each picture.
+        Called without arguments after each picture that was read.
     known : mapping of str to str
         Digests of pictures whose features are there already: these are not
         read again.
@@ -153,7 +153,8 @@ def check_images(
             bad[path] = wrong
         else:
             stamps[path], digests[path] = stamp, digest
-        advance()
+        if path not in known:
+            advance()
     readable = images.without(path for path in bad if path not in images.left_aside.broken_links)
     return CheckedImages(keep_copies_together(readable, digests), bad, stamps, digests)
 
