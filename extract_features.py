@@ -35,7 +35,6 @@ from pathlib import Path
 from pyimagesearch.extraction import stream_features
 from pyimagesearch.io import (
     HDF5DatasetWriter,
-    Unfinished,
     check_new_output,
     check_room,
     read_unfinished,
@@ -52,6 +51,7 @@ from pyimagesearch.nn import (
 )
 from pyimagesearch.preprocessing import (
     CheckedImages,
+    EarlierRun,
     LabelledImages,
     check_images,
     class_table,
@@ -259,14 +259,16 @@ def extract(
     say(f"engine: {network.engine}, {threads} ({network.why})")
 
     settings = provenance(images.root, network, choice, seed)
+    earlier = EarlierRun()
     if unfinished:
         unfinished.require_same(settings)
         unfinished.require_same_pictures([*images.paths, *images.left_aside.broken_links])
+        earlier = EarlierRun.recorded(unfinished.provenance, unfinished.n_rows)
     else:
         check_room(output, len(images) * n_features * FLOAT_BYTES)
 
     with ThreadPoolExecutor(jobs) as pool:
-        checked = check(images, unfinished, pool, jobs, skip_bad, say)
+        checked = check(images, earlier, pool, jobs, skip_bad, say)
         tell_contents(images, checked, say)
         images = checked.images
 
@@ -300,21 +302,19 @@ def tell_classes(images: LabelledImages, say: Callable[[str], None]) -> None:
 
 def check(
     images: LabelledImages,
-    unfinished: Unfinished | None,
+    earlier: EarlierRun,
     pool: Executor,
     jobs: int,
     skip_bad: bool,
     say: Callable[[str], None],
 ) -> CheckedImages:
     """Decode the pictures whose rows are missing before hours are spent, and name all that fail."""
-    recorded = unfinished.provenance if unfinished else {}
-    digests = dict(zip(recorded.get("paths", ()), recorded.get("digests", ()), strict=False))
-    known = dict(list(digests.items())[: unfinished.n_rows]) if unfinished else {}
-    n_missing = len(images) - len(known)
-    of_all = f" of {len(images):,}" if known else ""
+    done = earlier.untouched(images.root)
+    n_missing = len(images) - len(done)
+    of_all = f" of {len(images):,}" if done else ""
     say(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
-        checked = check_images(images, pool, 4 * jobs, bar.increment, known)
+        checked = check_images(images, pool, 4 * jobs, bar.increment, done)
     for path, reason in sorted(checked.bad.items()):
         kind = "WARNING] left out" if skip_bad else "ERROR] cannot read"
         print(f"[{kind} '{path}': {reason}", file=sys.stderr)
@@ -325,7 +325,7 @@ def check(
         )
     if not len(checked.images):
         raise InputError(f"none of the {len(images):,} pictures can be read")
-    checked.require_same(digests)
+    earlier.require_same(checked.digests)
     return checked
 
 

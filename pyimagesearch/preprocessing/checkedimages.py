@@ -64,30 +64,6 @@ class CheckedImages:
         """One digest over all contents, in the order of the rows."""
         return hashlib.sha256("".join(self.row_digests).encode()).hexdigest()
 
-    def require_same(self, recorded: Mapping[str, str]) -> None:
-        """Refuse pictures that are others than an earlier run has recorded.
-
-        Parameters
-        ----------
-        recorded : mapping of str to str
-            Digests by path; paths that are missing are new and taken as they are.
-
-        Raises
-        ------
-        InputError
-            If one differs.
-        """
-        changed = [
-            path
-            for path in self.images.paths
-            if recorded.get(path) not in (None, self.digests[path])
-        ]
-        if changed:
-            raise InputError(
-                f"{len(changed):,} pictures are others than in the run to go on with, such as "
-                f"'{changed[0]}': put them back, or delete the .partial to start again"
-            )
-
     def load(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """Return the pixels of a row's picture: uint8, shape (*size, 3).
 
