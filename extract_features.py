@@ -340,7 +340,8 @@ def tell_contents(
             "all copies of one train, or all of them judge"
         )
     warn(contradictions(checked.images, checked.digests))
-    warn([line for line in small_classes(checked.images) if line not in small_classes(images)])
+    told = small_classes(images)
+    warn([line for line in small_classes(checked.images) if line not in told])
 
 
 def warn(lines: Iterable[str]) -> None:
