@@ -25,7 +25,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +33,12 @@ from functools import partial
 from pathlib import Path
 
 from pyimagesearch.extraction import stream_features
-from pyimagesearch.io import HDF5DatasetWriter, check_new_output, check_not_busy
+from pyimagesearch.io import (
+    HDF5DatasetWriter,
+    check_new_output,
+    check_room,
+    read_unfinished,
+)
 from pyimagesearch.nn import (
     ENGINES,
     POOLINGS,
@@ -44,12 +49,26 @@ from pyimagesearch.nn import (
     list_layers,
     load_network,
 )
-from pyimagesearch.preprocessing import CheckedImages, check_images, list_labelled_images
+from pyimagesearch.preprocessing import (
+    CheckedImages,
+    EarlierRun,
+    LabelledImages,
+    check_images,
+    class_table,
+    class_warnings,
+    contradictions,
+    left_aside_warnings,
+    list_labelled_images,
+    n_copies,
+    require_two_classes,
+    small_classes,
+)
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_int, seed
 from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.progress import progress_bar
 
+FLOAT_BYTES = 4  # per number of a row
 NETWORK_OPTIONS = ("network", "layer", "pooling", "preprocessing", "weights")
 PACKAGES = ("h5py", "keras", "ncnn", "numpy", "pillow", "tensorflow")
 
@@ -227,9 +246,10 @@ def extract(
     output = Path(output)
     choice = choice or NetworkChoice()
     images = list_labelled_images(dataset, seed)
+    tell_classes(images, say)
     make_parents(output)
     check_new_output(output)
-    check_not_busy(output)
+    unfinished = read_unfinished(output, "features")
 
     say("loading network...")
     network = load_network(choice, engine, batch_size, jobs)
@@ -238,9 +258,18 @@ def extract(
     threads = "1 thread" if jobs == 1 else f"{jobs} threads"
     say(f"engine: {network.engine}, {threads} ({network.why})")
 
+    settings = provenance(images.root, network, choice, seed)
+    earlier = EarlierRun()
+    if unfinished:
+        unfinished.require_same(settings)
+        unfinished.require_same_pictures([*images.paths, *images.left_aside.broken_links])
+        earlier = EarlierRun.recorded(unfinished.provenance, unfinished.n_rows)
+    else:
+        check_room(output, len(images) * n_features * FLOAT_BYTES)
+
     with ThreadPoolExecutor(jobs) as pool:
-        say(f"checking {len(images):,} images of {len(images.label_names)} classes...")
-        checked = check(images, pool, jobs, skip_bad)
+        checked = check(images, earlier, pool, jobs, skip_bad, say)
+        tell_contents(images, checked, say)
         images = checked.images
 
         writer = HDF5DatasetWriter(
@@ -248,7 +277,7 @@ def extract(
             output,
             dataKey="features",
             bufSize=buffer_size,
-            provenance=provenance(checked, network, choice, seed),
+            provenance=settings | contents(checked),
             resume=True,
         )
         with writer:
@@ -262,10 +291,30 @@ def extract(
     return Extraction((len(images), n_features), len(images) - n_before, elapsed_s)
 
 
-def check(images, pool: Executor, jobs: int, skip_bad: bool) -> CheckedImages:
-    """Decode every picture before hours are spent, and name all that fail."""
-    with progress_bar("Checking Images", len(images)) as bar:
-        checked = check_images(images, pool, 4 * jobs, bar.increment)
+def tell_classes(images: LabelledImages, say: Callable[[str], None]) -> None:
+    """Show what was found in the folder, and warn where something else may be meant."""
+    require_two_classes(images)
+    say(f"{len(images.label_names):,} classes:\n{class_table(images)}")
+    if images.left_aside.kinds:
+        say(f"passed over: {images.left_aside}")
+    warn([*left_aside_warnings(images), *class_warnings(images), *small_classes(images)])
+
+
+def check(
+    images: LabelledImages,
+    earlier: EarlierRun,
+    pool: Executor,
+    jobs: int,
+    skip_bad: bool,
+    say: Callable[[str], None],
+) -> CheckedImages:
+    """Decode the pictures whose rows are missing before hours are spent, and name all that fail."""
+    done = earlier.untouched(images.root)
+    n_missing = len(images) - len(done)
+    of_all = f" of {len(images):,}" if done else ""
+    say(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
+    with progress_bar("Checking Images", n_missing) as bar:
+        checked = check_images(images, pool, 4 * jobs, bar.increment, done)
     for path, reason in sorted(checked.bad.items()):
         kind = "WARNING] left out" if skip_bad else "ERROR] cannot read"
         print(f"[{kind} '{path}': {reason}", file=sys.stderr)
@@ -276,7 +325,29 @@ def check(images, pool: Executor, jobs: int, skip_bad: bool) -> CheckedImages:
         )
     if not len(checked.images):
         raise InputError(f"none of the {len(images):,} pictures can be read")
+    earlier.require_same(checked.digests)
     return checked
+
+
+def tell_contents(
+    images: LabelledImages, checked: CheckedImages, say: Callable[[str], None]
+) -> None:
+    """Tell what only the contents of the pictures have shown."""
+    require_two_classes(checked.images)
+    if copies := n_copies(checked.images, checked.digests):
+        say(
+            f"copies: {copies:,} images are the same as another of their class; "
+            "all copies of one train, or all of them judge"
+        )
+    warn(contradictions(checked.images, checked.digests))
+    told = small_classes(images)
+    warn([line for line in small_classes(checked.images) if line not in told])
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Print lines for which the work does not stop."""
+    for line in lines:
+        print(f"[WARNING] {line}", file=sys.stderr)
 
 
 def describe(description: Description) -> str:
@@ -291,12 +362,12 @@ def describe(description: Description) -> str:
 
 
 def provenance(
-    checked: CheckedImages, network: Network, choice: NetworkChoice, seed: int
+    dataset: Path, network: Network, choice: NetworkChoice, seed: int
 ) -> dict[str, object]:
-    """Say where the rows come from; a run resumes only if it is the same."""
+    """Say how the rows are made; a run resumes only if it is the same."""
     weights_file = choice.weights_file and str(choice.weights_file.absolute())
     return {
-        "dataset": str(checked.images.root),
+        "dataset": str(dataset),
         **network.description.to_json(),
         "weights_file": weights_file,
         "engine": network.engine,
@@ -304,9 +375,17 @@ def provenance(
         "seed": seed,
         "created": creation_date().isoformat(timespec="seconds"),
         "versions": versions(),
+    }
+
+
+def contents(checked: CheckedImages) -> dict[str, object]:
+    """Say of which pictures the rows are, and what was in these."""
+    return {
         "image_bytes": sum(stamp.n_bytes for stamp in checked.stamps.values()),
+        "contents_sha256": checked.contents_sha256,
         "skipped": checked.bad,
         "paths": checked.images.paths,
+        "digests": checked.row_digests,
     }
 
 

@@ -49,7 +49,7 @@ from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.stopping import run
 
 TRAIN_FRACTION = 0.75
-PER_PICTURE = ("paths", "skipped")  # of the provenance: of no use to a classifier
+PER_PICTURE = ("paths", "digests", "skipped")  # of the provenance: of no use to a classifier
 OUTPUTS = ("model", "report", "plot", "mistakes")
 PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
 

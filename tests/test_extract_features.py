@@ -121,6 +121,7 @@ WRONG_INPUTS = [
     pytest.param({"-d": "empty"}, "no images under 'empty'", id="empty folder"),
     pytest.param({"-d": "stray"}, "lies outside a class folder", id="picture outside a class"),
     pytest.param({"-d": "corrupt"}, "1 of 2 pictures cannot be read", id="corrupt picture"),
+    pytest.param({"-d": "flat"}, "are of one class, 'train'", id="one class"),
     pytest.param({"-o": "exists.hdf5"}, "already exists", id="existing output"),
     pytest.param({"-o": "exists.hdf5/f.hdf5"}, "cannot create folder", id="output below a file"),
     pytest.param({"-w": "gone.h5"}, "no weights file 'gone.h5'", id="missing weights"),
@@ -136,14 +137,17 @@ def test_a_wrong_input_gives_clear_lines_and_exit_code_1(
     Image.new("RGB", (8, 8)).save("stray/0001.jpg")
     Path("corrupt/cats").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save("corrupt/cats/1.jpg")
-    Path("corrupt/cats/2.jpg").write_bytes(b"\xff\xd8 no picture")
+    Path("corrupt/dogs").mkdir(parents=True)
+    Path("corrupt/dogs/2.jpg").write_bytes(b"\xff\xd8 no picture")
+    Path("flat/train").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save("flat/train/cat.1.jpg")
     Path("exists.hdf5").write_text("precious")
     arguments = {"-d": str(image_folder), "-o": "out.hdf5"} | changed
     flags = [part for pair in arguments.items() for part in pair]
     code = main(flags) if "-w" in changed else run_main(monkeypatch, *flags)
     said = capsys.readouterr().err.splitlines()
     assert code == 1
-    assert all(line.startswith("[ERROR] ") for line in said)
+    assert all(line.startswith(("[ERROR] ", "[WARNING] class ")) for line in said)
     assert message in said[-1]
     assert Path("exists.hdf5").read_text() == "precious"
     assert not list(Path().glob("out.hdf5*"))
@@ -207,7 +211,8 @@ def test_the_story_is_told_on_stdout(image_folder, monkeypatch, capsys):
     assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5", "-j", "1") == 0
     said = capsys.readouterr()
     assert said.err == ""
-    lines = said.out.splitlines()
+    table, lines = said.out.splitlines()[:4], said.out.splitlines()[4:]
+    assert table == ["[INFO] 3 classes:", "    cats    5", "    dogs    5", "    pandas  5"]
     assert lines[:4] == [
         "[INFO] loading network...",
         "[INFO] network: fake (none), cut after last: 2 x 3 x 4 = 24 numbers per picture",
@@ -259,7 +264,12 @@ def test_the_real_network_gives_what_the_lines_of_the_chapter_give(two_pictures,
         *("-d", str(two_pictures), "-o", "f.hdf5", "-w", "random", "--engine", engine)
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "[WARNING] random weights: the features are untrained\n"
+    warning, *of_two_pictures = done.stderr.splitlines()
+    assert warning == "[WARNING] random weights: the features are untrained"
+    assert [line.split(" has ")[0] for line in of_two_pictures] == [
+        "[WARNING] class 'cats'",
+        "[WARNING] class 'dogs'",
+    ]
     assert f"[INFO] engine: {'keras' if engine == 'keras' else 'ncnn'}, " in done.stdout
 
     import keras

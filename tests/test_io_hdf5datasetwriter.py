@@ -1,4 +1,7 @@
+import ctypes
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyimagesearch.io import HDF5DatasetWriter, hdf5datasetwriter
+from pyimagesearch.io import (
+    HDF5DatasetWriter,
+    check_room,
+    hdf5datasetwriter,
+    partialfile,
+    read_unfinished,
+)
 from pyimagesearch.utils import InputError
 
 ROWS = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
@@ -425,3 +434,65 @@ def test_any_sequence_of_calls_gives_the_same_file(
     writer.add(ROWS[done:], LABELS[done:])
     writer.close()
     assert output.read_bytes() == reference.read_bytes()
+
+
+def test_space_is_reserved_by_the_kernel_or_not_at_all(output, monkeypatch):
+    def emulated(*_):
+        raise AssertionError("glibc writes to every block where the file system cannot")
+
+    asked = []
+    monkeypatch.setattr(os, "posix_fallocate", emulated)
+    monkeypatch.setattr(partialfile, "fallocate", lambda _, n_bytes: asked.append(n_bytes))
+    with pytest.warns(UserWarning, match="0 of 1,000 rows"):
+        HDF5DatasetWriter((1000, 100), output).close()
+    assert asked
+    assert asked[0] >= 1000 * 100 * 4
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_the_kernel_cannot_reserve_the_free_space_is_looked_at(output, monkeypatch, number):
+    class WithoutFallocate:
+        def __init__(self, *_, **__):
+            self.fallocate = self
+
+        def __call__(self, *_):
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", WithoutFallocate)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: number)
+    free = shutil.disk_usage("/")._replace(free=400_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    with pytest.raises(InputError, match="No space left on device; make room"):
+        HDF5DatasetWriter((1000, 100), output)
+    with pytest.raises(InputError, match="No space left on device; make room"):
+        check_room(output, 400_001)
+    check_room(output, 400_000)
+    assert not list(output.parent.iterdir())
+
+
+def test_an_unfinished_file_tells_how_far_it_goes(output):
+    assert read_unfinished(output, "features") is None
+    writer = write(output, 3, provenance={"seed": 42})
+    with pytest.raises(InputError, match="being written by another run"):
+        read_unfinished(output, "features")
+    with pytest.warns(UserWarning, match="3 of 10 rows"):
+        writer.close()
+    found = read_unfinished(output, "features")
+    assert (found.path, found.n_rows, found.provenance["seed"]) == (partial(output), 3, 42)
+    found.require_same({"seed": 42, "dims": "(10, 4)"})
+    with pytest.raises(InputError, match=r"differs in seed \(42 recorded, 7 now\): use what"):
+        found.require_same({"seed": 7})
+    with pytest.raises(InputError, match="not an unfinished file of 'images'"):
+        read_unfinished(output, "images")
+
+
+def test_a_disk_that_fails_is_named_and_nobody_is_told_to_delete_the_file(output, monkeypatch):
+    with pytest.warns(UserWarning, match="0 of 10 rows"):
+        HDF5DatasetWriter((10, 4), output).close()
+
+    def fail(*_, **__):
+        raise OSError(f"Unable to open file (file read failed: errno = {errno.EIO}, ...)")
+
+    monkeypatch.setattr(partialfile, "open_hdf5", fail)
+    with pytest.raises(InputError, match=r"cannot go on with .*: Input/output error; see to"):
+        HDF5DatasetWriter((10, 4), output, resume=True)

@@ -10,12 +10,13 @@ from pyimagesearch.preprocessing import check_images, list_labelled_images, load
 from pyimagesearch.utils import InputError
 
 
-def checked(folder, **known):
+def checked(folder, known=None):
+    known = known or {}
     calls = []
     with ThreadPoolExecutor(2) as pool:
         images = list_labelled_images(folder)
-        found = check_images(images, pool, 4, lambda: calls.append(1), **known)
-    assert len(calls) == len(images)
+        found = check_images(images, pool, 4, lambda: calls.append(1), known)
+    assert len(calls) == len(images) - len(known)
     return found
 
 
@@ -97,19 +98,3 @@ def test_a_picture_that_is_known_is_not_read_again(image_folder):
     assert not found.bad
     assert found.digests == whole.digests
     assert found.stamps[path].n_bytes == 19
-    (image_folder / path).unlink()
-    (image_folder / path).symlink_to("gone")
-    assert "does not exist" in checked(image_folder, known={path: "0"}).bad[path]
-
-
-def test_pictures_that_were_swapped_are_refused(image_folder):
-    before = checked(image_folder)
-    one, other = (before.images.absolute_path(row) for row in (3, 7))
-    contents = one.read_bytes()
-    one.write_bytes(other.read_bytes())
-    other.write_bytes(contents)
-    now = checked(image_folder)
-    before.require_same(before.digests)
-    before.require_same({})
-    with pytest.raises(InputError, match=rf"^2 pictures are .* '{now.images.paths[3]}'"):
-        now.require_same(before.digests)

@@ -34,7 +34,7 @@ def differences(recorded: Mapping[str, object], now: Mapping[str, object]) -> li
 
 
 def _phrase(key: str, recorded: object, now: object) -> str:
-    if isinstance(recorded, list) and isinstance(now, list):
+    if _is_listing(recorded) and _is_listing(now):
         gone, come = _apart(recorded, now), _apart(now, recorded)
         return f"{key} ({', '.join([*_listed(gone, 'gone'), *_listed(come, 'new')]) or 'order'})"
     if isinstance(recorded, dict) and isinstance(now, dict):
@@ -42,17 +42,23 @@ def _phrase(key: str, recorded: object, now: object) -> str:
     return f"{key} ({_value(recorded)} recorded, {_value(now)} now)"
 
 
+def _is_listing(value: object) -> bool:
+    """Tell whether it is a list of names, which may be long, and not a shape."""
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
 def _apart(some: list, others: list) -> list:
-    known = {str(other) for other in others}
-    return [one for one in some if str(one) not in known]
+    known = set(others)
+    return [one for one in some if one not in known]
 
 
 def _listed(entries: list, what: str) -> list[str]:
     if not entries:
         return []
-    first = entries[0] if isinstance(entries[0], str) else str(entries[0])
-    return [f"{len(entries):,} {what}, such as '{first}'"]
+    return [f"{len(entries):,} {what}, such as '{entries[0]}'"]
 
 
 def _value(value: object) -> str:
+    if value and _is_listing(value):
+        return f"{len(value):,} of them"
     return "nothing" if value is None else str(value)

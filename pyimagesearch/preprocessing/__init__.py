@@ -9,13 +9,15 @@ from pyimagesearch.preprocessing.classes import (
     small_classes,
 )
 from pyimagesearch.preprocessing.copies import contradictions, keep_copies_together, n_copies
-from pyimagesearch.preprocessing.folderwalk import LeftAside
+from pyimagesearch.preprocessing.earlierrun import EarlierRun
+from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
 from pyimagesearch.preprocessing.unlabelledimages import list_images
 
 __all__ = [
     "CheckedImages",
+    "EarlierRun",
     "LabelledImages",
     "LeftAside",
     "check_image",
@@ -23,6 +25,7 @@ __all__ = [
     "class_table",
     "class_warnings",
     "contradictions",
+    "find_pictures",
     "keep_copies_together",
     "left_aside_warnings",
     "list_images",

@@ -64,30 +64,6 @@ class CheckedImages:
         """One digest over all contents, in the order of the rows."""
         return hashlib.sha256("".join(self.row_digests).encode()).hexdigest()
 
-    def require_same(self, recorded: Mapping[str, str]) -> None:
-        """Refuse pictures that are others than an earlier run has recorded.
-
-        Parameters
-        ----------
-        recorded : mapping of str to str
-            Digests by path; paths that are missing are new and taken as they are.
-
-        Raises
-        ------
-        InputError
-            If one differs.
-        """
-        changed = [
-            path
-            for path in self.images.paths
-            if recorded.get(path) not in (None, self.digests[path])
-        ]
-        if changed:
-            raise InputError(
-                f"{len(changed):,} pictures are others than in the run to go on with, such as "
-                f"'{changed[0]}': put them back, or delete the .partial to start again"
-            )
-
     def load(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """Return the pixels of a row's picture: uint8, shape (*size, 3).
 
@@ -121,7 +97,7 @@ def check_images(
     ahead : int
         How many pictures may be under way.
     advance : callable
-        Called without arguments after each picture.
+        Called without arguments after each picture that was read.
     known : mapping of str to str
         Digests of pictures whose features are there already: these are not
         read again.
@@ -153,7 +129,8 @@ def check_images(
             bad[path] = wrong
         else:
             stamps[path], digests[path] = stamp, digest
-        advance()
+        if path not in known:
+            advance()
     readable = images.without(path for path in bad if path not in images.left_aside.broken_links)
     return CheckedImages(keep_copies_together(readable, digests), bad, stamps, digests)
 

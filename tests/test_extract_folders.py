@@ -1,0 +1,286 @@
+"""Folders as people have them, and machines as they find them."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+from conftest import fake_network, load_fake
+from draw import draw_images
+
+from extract_features import extract
+from pyimagesearch import io
+from pyimagesearch.preprocessing import checkedimages
+from pyimagesearch.utils import InputError, SystemLimitWarning
+from pyimagesearch.utils.split import n_train_rows
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "features.hdf5"
+
+
+def run(folder, output, **options) -> str:
+    """Extract with the network of three lines; return what was said."""
+    said = []
+    extract(folder, output, say=said.append, **({"load_network": load_fake} | options))
+    return "\n".join(said)
+
+
+def provenance(path) -> dict:
+    with h5py.File(path) as db:
+        return json.loads(db["features"].attrs["provenance"])
+
+
+def stop_after(n_batches):
+    """Return a loader of a network that fails after so many batches of two."""
+
+    def load(*_):
+        network = fake_network(concurrent=False)
+        compute, calls = network._compute, []
+
+        def fail_at_last(batch):
+            calls.append(1)
+            if len(calls) > n_batches:
+                raise InputError("stopped here")
+            return compute(batch)
+
+        network._compute = fail_at_last
+        return network
+
+    return load
+
+
+@pytest.fixture
+def unfinished(image_folder, output, monkeypatch):
+    """Leave 6 of 15 rows behind, of pictures older than the run."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(time.time()) + 1))
+    with pytest.raises(InputError, match="stopped here"):
+        run(image_folder, output, buffer_size=1, load_network=stop_after(3))
+    with h5py.File(f"{output}.partial") as db:
+        assert (db["labels"][:] >= 0).sum() == 6
+    return output
+
+
+@pytest.fixture
+def checked_paths(monkeypatch):
+    """Take note of the pictures that are decoded by the check."""
+    paths, check = [], checkedimages.check_image
+
+    def note(path):
+        paths.append(path)
+        return check(path)
+
+    monkeypatch.setattr(checkedimages, "check_image", note)
+    return paths
+
+
+def swap(one: Path, other: Path) -> None:
+    one.rename(third := one.with_suffix(""))
+    other.rename(one)
+    third.rename(other)
+
+
+def test_a_run_that_goes_on_checks_the_missing_pictures_only(
+    image_folder, unfinished, checked_paths
+):
+    said = run(image_folder, unfinished)
+    paths = provenance(unfinished)["paths"]
+    assert sorted(checked_paths) == sorted(image_folder / path for path in paths[6:])
+    assert "checking 9 of 15 images of 3 classes..." in said
+
+
+def test_a_run_that_goes_on_makes_the_same_file(image_folder, unfinished, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    whole, broken = tmp_path / "whole.hdf5", tmp_path / "broken.hdf5"
+    run(image_folder, whole)
+    with contextlib.suppress(InputError):
+        run(image_folder, broken, load_network=stop_after(4), buffer_size=1)
+    run(image_folder, broken)
+    assert broken.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("rows", [(0, 2), (2, 8), (8, 12)], ids=["done", "one done", "missing"])
+def test_pictures_that_swap_their_names_are_refused_when_a_run_goes_on(
+    image_folder, unfinished, rows, monkeypatch
+):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    paths = provenance(f"{unfinished}.partial")["paths"]
+    one, other = (image_folder / paths[row] for row in rows)
+    for path in (one, other):  # of equal size: only the contents tell them apart
+        path.write_bytes(path.read_bytes().ljust(9000, b"\0"))
+    unfinished.with_name(unfinished.name + ".partial").unlink()
+    with pytest.raises(InputError, match="stopped here"):
+        run(image_folder, unfinished, buffer_size=1, load_network=stop_after(3))
+    swap(one, other)
+    with pytest.raises(InputError, match="pictures are others than in the run to go on with"):
+        run(image_folder, unfinished)
+
+
+def no_check(*_):
+    raise AssertionError("pictures were checked")
+
+
+def wrong_weights(*_):
+    raise InputError("no weights")
+
+
+def other_settings(*_):
+    return fake_network(batch_size=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"load_network": wrong_weights}, "no weights", id="weights"),
+        pytest.param({"load_network": other_settings}, "differs in batch_size", id="settings"),
+        pytest.param({"seed": 7}, "differs in seed", id="seed"),
+    ],
+)
+def test_what_is_wrong_is_said_before_pictures_are_read(
+    image_folder, unfinished, monkeypatch, options, message
+):
+    monkeypatch.setattr("extract_features.check_images", no_check)
+    with pytest.raises(InputError, match=message):
+        run(image_folder, unfinished, **options)
+
+
+def test_a_full_disk_is_said_before_pictures_are_read(image_folder, output, monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr("extract_features.check_images", no_check)
+    monkeypatch.setattr(io.partialfile, "fallocate", lambda *_: False)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    said = r"cannot make '.*\.partial' \(0 MB\): No space left on device; make room"
+    with pytest.raises(InputError, match=said):
+        run(image_folder, output)
+    assert not list(output.parent.glob("features*"))
+
+
+def test_a_picture_that_is_gone_or_new_is_said_before_pictures_are_read(
+    image_folder, unfinished, monkeypatch
+):
+    monkeypatch.setattr("extract_features.check_images", no_check)
+    (image_folder / "cats" / "cats_000.jpg").rename(image_folder / "cats" / "new.jpg")
+    with pytest.raises(InputError, match=r"1 gone, such as 'cats/cats_000.jpg', 1 new"):
+        run(image_folder, unfinished)
+
+
+def test_one_class_is_refused_before_the_network_is_loaded(tmp_path, output):
+    draw_images(tmp_path / "images", ["train"], 3)
+    with pytest.raises(InputError, match="of one class, 'train'"):
+        run(tmp_path / "images", output, load_network=no_check)
+
+
+def test_what_is_passed_over_is_told(image_folder, output, capsys):
+    (image_folder / "cats" / "notes.txt").touch()
+    (image_folder / "birds").mkdir()
+    (image_folder / "birds" / "1.psd").touch()
+    said = run(image_folder, output)
+    assert "\npassed over: 1 .psd, 1 .txt\n" in said
+    assert capsys.readouterr().err == (
+        "[WARNING] no pictures were found in 'birds': it is not among the classes\n"
+    )
+
+
+def test_splits_and_small_classes_are_warned_of(tmp_path, output, capsys):
+    draw_images(tmp_path / "images" / "train", ["cats", "dogs"], 8)
+    draw_images(tmp_path / "images" / "test", ["cats", "dogs"], 2, seed=1)
+    draw_images(tmp_path / "images", ["val"], 1, seed=2)
+    run(tmp_path / "images", output)
+    split, merged, small = capsys.readouterr().err.splitlines()
+    assert split.startswith("[WARNING] a class has the name of a split, 'val', from 'val': ")
+    assert merged.startswith("[WARNING] 2 of 3 classes are collected from several folders, ")
+    assert merged.endswith(f"give --dataset {tmp_path}/images/test")
+    assert small.startswith("[WARNING] class 'val' has ")
+
+
+def test_copies_are_told_and_lie_on_one_side_of_the_split(image_folder, output, capsys):
+    for i in range(4):
+        shutil.copy(image_folder / "cats" / "cats_000.jpg", image_folder / "cats" / f"copy{i}.jpg")
+    said = run(image_folder, output)
+    assert "copies: 4 images are the same as another of their class; " in said
+    assert capsys.readouterr().err == ""
+    paths = provenance(output)["paths"]
+    copies = [i for i, path in enumerate(paths) if "copy" in path or path == "cats/cats_000.jpg"]
+    n_train = n_train_rows(len(paths))
+    assert len(copies) == 5
+    assert len({row < n_train for row in copies}) == 1
+
+
+def test_a_picture_in_several_classes_is_named(image_folder, output, capsys):
+    shutil.copy(image_folder / "cats" / "cats_000.jpg", image_folder / "dogs" / "same.jpg")
+    run(image_folder, output)
+    found = capsys.readouterr().err.splitlines()
+    (said,) = (line for line in found if "the same picture lies in 2 classes: " in line)
+    assert "'cats/cats_000.jpg'" in said
+    assert "'dogs/same.jpg'" in said
+
+
+def test_linked_folders_and_their_pictures_are_extracted(image_folder, tmp_path, output):
+    links = tmp_path / "links"
+    links.mkdir()
+    for name in ("cats", "dogs"):
+        (links / name).symlink_to(image_folder / name, target_is_directory=True)
+    run(links, output)
+    with h5py.File(output) as db:
+        assert db["features"].shape == (10, 24)
+        assert list(db["label_names"].asstr()) == ["cats", "dogs"]
+
+
+def test_features_are_extracted_in_a_thread(image_folder, output):
+    thread = threading.Thread(target=run, args=(image_folder, output))
+    thread.start()
+    thread.join()
+    assert output.exists()
+
+
+def test_a_folder_that_cannot_be_synced_is_no_obstacle(image_folder, output, monkeypatch):
+    real = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.warns(SystemLimitWarning, match="cannot sync"):
+        run(image_folder, output)
+    assert output.exists()
+
+
+WITHOUT = """
+import os, runpy, signal, sys
+sys.modules['fcntl'] = None
+del os.O_DIRECTORY, os.posix_fallocate, os.geteuid, os.sched_getaffinity
+del signal.SIGPIPE, signal.pthread_sigmask
+import ctypes
+ctypes.CDLL = None
+import warnings
+warnings.filterwarnings('ignore', 'only soft file lock')  # of a Unix without fcntl
+sys.path[:0] = sys.argv[1:3]
+from conftest import load_fake
+import extract_features
+real = extract_features.extract
+extract_features.extract = lambda *a, **o: real(*a, **o, load_network=load_fake)
+raise SystemExit(extract_features.main(sys.argv[3:]))
+"""
+
+
+def test_the_script_runs_with_what_windows_has(image_folder, output):
+    paths = [str(ROOT), str(ROOT / "tests")]
+    argv = ["-d", str(image_folder), "-o", str(output)]
+    command = [sys.executable, "-c", WITHOUT, *paths, *argv]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert output.exists()
