@@ -336,7 +336,7 @@ def tell_contents(
     require_two_classes(checked.images)
     if copies := n_copies(checked.images, checked.digests):
         say(
-            f"copies: {copies:,} images are the same as another of their class; "
+            f"copies: {copies:,} of {len(checked.images):,} images repeat another of their class; "
             "all copies of one train, or all of them judge"
         )
     warn(contradictions(checked.images, checked.digests))
