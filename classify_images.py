@@ -9,6 +9,11 @@ features, or no answer. The table is aligned for people; --tsv separates its
 columns by tabs, for other programs.
 """
 
+from pyimagesearch.utils.stopping import run, stop_at_once
+
+if __name__ == "__main__":
+    stop_at_once()  # on Ctrl-C, while the imports below take their second
+
 import argparse
 import contextlib
 import csv
@@ -33,7 +38,6 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_int
 from pyimagesearch.utils.files import check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
-from pyimagesearch.utils.stopping import run
 from pyimagesearch.utils.texttable import display_width, padded, printable
 
 OUTPUTS = ("csv", "sheet")
