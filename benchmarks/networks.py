@@ -78,8 +78,8 @@ def measure(name: str, pixels: np.ndarray) -> dict[str, object]:
 def check(name: str, pixels: np.ndarray) -> dict[str, object]:
     """Compare the features with what Keras gives when it is used by hand."""
     from pyimagesearch.nn import NetworkChoice, load_network
+    from pyimagesearch.nn.backend import import_keras
     from pyimagesearch.nn.kerasmodel import fill_with_random
-    from pyimagesearch.nn.loading import import_keras
 
     network = load_network(NetworkChoice(name, weights="random"), batch_size=len(pixels))
     features = network(network.preprocess(pixels))

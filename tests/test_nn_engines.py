@@ -196,7 +196,7 @@ def test_auto_takes_keras_for_a_chain_where_it_sees_an_accelerator(monkeypatch):
     chain = NetworkChoice(weights="random", size=(32, 32))
     monkeypatch.setattr(loading, "accelerator_devices", lambda: ["/dev/nvidia0"])
     assert load_network(chain).engine == "ncnn"  # Keras cannot use what is there
-    monkeypatch.setattr(loading, "sees_accelerator", lambda keras: True)
+    monkeypatch.setattr(loading, "sees_accelerator", lambda: True)
     network = load_network(chain, batch_size=16)
     assert (network.engine, network.why) == ("keras", "Keras sees an accelerator")
 

@@ -15,7 +15,6 @@ from pyimagesearch.nn.weights import (
     IMAGENET,
     RANDOM,
     HeNormal,
-    first_line,
     imagenet_file,
     is_published,
     misfit,
@@ -23,6 +22,7 @@ from pyimagesearch.nn.weights import (
 )
 from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.errors import first_line
 
 # What the variables of layers that normalise are where nothing was learnt: the
 # layer then passes on what it gets.
@@ -68,21 +68,25 @@ def zoo_model(network: zoo.ZooNetwork, size: tuple[int, int], weights: str):
     return model, Weights(path.name, sha256_of(path))
 
 
+def check_saved(path: Path) -> None:
+    """Refuse a file that cannot be a whole saved network, before Keras is imported."""
+    if not path.is_file():
+        raise InputError(f"no network file '{path}': expected a .keras file")
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"'{path}' is no whole .keras file: save the network again with Keras")
+
+
 def saved_model(path: Path):
     """Open a whole saved network, without running code that came with it.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged or not of Keras's format, holds what
-        its safe mode refuses, or is no network for pictures.
+        If the file is damaged, holds what Keras's safe mode refuses, or is no
+        network for pictures.
     """
     import keras
 
-    if not path.is_file():
-        raise InputError(f"no network file '{path}': expected a .keras file")
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"'{path}' is no whole .keras file: save the network again")
     try:
         with warnings.catch_warnings(action="ignore"):
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -91,10 +95,10 @@ def saved_model(path: Path):
             f"cannot load the network of '{path}': {_why_refused(error)}; "
             "expected layers that Keras itself has, and no code"
         ) from error
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or model.inputs[0].shape[3] != 3:
-        shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    inputs = [tuple(tensor.shape) for tensor in model.inputs]
+    if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][3] != 3:
         raise InputError(
-            f"the network of '{path}' takes {shapes}: expected pictures, (None, height, width, 3)"
+            f"the network of '{path}' takes {inputs}: expected pictures, (None, height, width, 3)"
         )
     return model
 
