@@ -1,5 +1,7 @@
 """The layers of a Keras network: list them, find where its head begins, cut it there."""
 
+from collections.abc import Iterator
+
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 
@@ -80,12 +82,33 @@ def resized(model, size: tuple[int, int], network: str):
     try:
         other = keras.models.clone_model(model, input_tensors=keras.Input((*size, 3)))
         other.set_weights(model.get_weights())
+        for leaf in leaves(other):
+            finish(leaf)
     except ValueError as error:
         raise InputError(
             f"{network} cannot take pictures of {size[0]} x {size[1]} pixels: "
             f"{first_line(error)}; give another --size"
         ) from error
     return other
+
+
+def leaves(layer) -> Iterator:
+    """Yield the layers of a network, and of the networks within it."""
+    parts = getattr(layer, "layers", None)
+    if parts is None:
+        yield layer
+    for part in parts or ():
+        yield from leaves(part)
+
+
+def finish(layer) -> None:
+    """Have a layer use its new weights: ``Normalization`` computes with a copy.
+
+    Keras forgets this when it is given weights otherwise than by its newer kinds
+    of files (keras 3.15).
+    """
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
 
 
 def _is_classifier(layer) -> bool:

@@ -1,6 +1,7 @@
 """Build networks with Keras, and fill them with weights: completely or not at all."""
 
 import contextlib
+import re
 import sys
 import warnings
 import zipfile
@@ -11,6 +12,7 @@ import numpy as np
 
 from pyimagesearch.nn import zoo
 from pyimagesearch.nn.description import Weights
+from pyimagesearch.nn.keraslayers import finish, leaves
 from pyimagesearch.nn.weights import (
     IMAGENET,
     RANDOM,
@@ -112,14 +114,14 @@ def fill_with_random(model) -> str:
         SHA-256 of the numbers.
     """
     drawn = HeNormal()
-    for layer in _leaves(model):
+    for layer in leaves(model):
         for variable in layer.weights:
             if "kernel" in variable.name:
                 value = drawn.kernel(variable.shape, _fan_in(layer, variable))
             else:
                 value = drawn.constant(variable.shape, NEUTRAL.get(variable.name, 0))
             variable.assign(value.astype(variable.dtype))
-        _finish(layer)
+        finish(layer)
     return drawn.sha256
 
 
@@ -128,8 +130,8 @@ def fill(model, layers: list[list[np.ndarray]]) -> None:
     for layer, arrays in zip(_layers_with_weights(model), layers, strict=True):
         for variable, array in zip(_as_saved(layer), arrays, strict=True):
             variable.assign(array.astype(variable.dtype))
-        for leaf in _leaves(layer):
-            _finish(leaf)
+        for leaf in leaves(layer):
+            finish(leaf)
 
 
 def _fan_in(layer, variable) -> int:
@@ -168,8 +170,8 @@ def _with_published_weights(
                 zoo.build(network, size)  # which says in our words what is wrong with the size
                 raise
             raise misfit(found[0], network.name, first_line(error)) from error
-    for leaf in _leaves(model):
-        _finish(leaf)
+    for leaf in leaves(model):
+        finish(leaf)
     _require_finite(model, found[0], network.name)
     return model, found[0]
 
@@ -229,24 +231,6 @@ def _saved_shapes(model) -> list[list[tuple[int, ...]]]:
     ]
 
 
-def _leaves(layer) -> Iterator:
-    """Yield the layers of a network, and of the networks within it."""
-    parts = getattr(layer, "layers", None)
-    if parts is None:
-        yield layer
-    for part in parts or ():
-        yield from _leaves(part)
-
-
-def _finish(layer) -> None:
-    """Have a layer use its new weights: ``Normalization`` computes with a copy.
-
-    Keras forgets this when it loads the oldest kind of file (keras 3.15).
-    """
-    if hasattr(layer, "finalize_state"):
-        layer.finalize_state()
-
-
 @contextlib.contextmanager
 def _named_misfit(path: Path, network: str) -> Iterator[None]:
     try:
@@ -270,4 +254,5 @@ def _replaced(module, name: str, value) -> Iterator[None]:
 def _why_refused(error: Exception) -> str:
     if "lambda" in str(error).lower():
         return "it has a Lambda layer, which is code"
-    return first_line(error)
+    unknown = re.search(r"Could not locate (?:class|function) '[^']*'", str(error))
+    return unknown.group() if unknown else first_line(error)
