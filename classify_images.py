@@ -212,13 +212,7 @@ def recorded_network(
             f"'{path}' describes its network in a way that is not understood ({error!r}): "
             "train it again"
         ) from error
-    recorded = model.extraction_.get("weights_file")
-    file = weights or recorded
-    if file is not None and not Path(file).is_file():
-        raise InputError(
-            f"no weights file '{file}': expected the one that the features were made with, "
-            f"of SHA-256 {description.weights.sha256}; give --weights FILE"
-        )
+    file = weights or model.extraction_.get("weights_file")
     return load(description, file and Path(file), **options)
 
 

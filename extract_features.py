@@ -451,7 +451,9 @@ def chosen_network(parser: argparse.ArgumentParser, arguments: dict[str, object]
     size = arguments.pop("size")
     options = {key: arguments.pop(key) for key in NETWORK_OPTIONS}
     missing = [f"--{key}" for key in ("dataset", "output") if arguments[key] is None]
-    if missing and not arguments["list_layers"]:
+    if arguments["list_layers"]:
+        options["preprocessing"] = options["preprocessing"] or "none"  # no picture is seen
+    elif missing:
         parser.error(f"expected {' and '.join(missing)}")
     try:
         return NetworkChoice(**options, size=size and (size, size))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pyimagesearch.nn.backend import sees_accelerator
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
@@ -36,8 +37,9 @@ class KerasNetwork:
         self.description = description
         self.why = why
         self.preprocess = PREPROCESSINGS[description.preprocessing]
-        on_processor = not sees_accelerator(model)
-        self.batch_size = min(batch_size, PROCESSOR_BATCH_SIZE) if on_processor else batch_size
+        self.batch_size = (
+            batch_size if sees_accelerator() else min(batch_size, PROCESSOR_BATCH_SIZE)
+        )
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Turn (b, height, width, 3) into float32 rows (b, n_features), for b <= batch_size."""
@@ -48,9 +50,3 @@ class KerasNetwork:
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
         features = self.model.predict_on_batch(batch)
         return np.asarray(features, np.float32)[:n_images].reshape(n_images, -1)
-
-
-def sees_accelerator(model) -> bool:
-    """Tell whether Keras has put a network's weights on a GPU or TPU."""
-    value = model.weights[0].value
-    return "cpu" not in str(getattr(value, "device", "cpu")).lower()
