@@ -63,6 +63,18 @@ def write_first_format(model, path: Path) -> None:
                 group[name.decode()] = variable.numpy()
 
 
+@pytest.fixture(scope="module")
+def small():
+    """A small network of Keras, with numbers of its own."""
+    return with_numbers(zoo.build(SMALL, SIZE))
+
+
+@pytest.fixture(scope="module")
+def sibling():
+    """A network of Keras of another make."""
+    return zoo.build(zoo.ZOO["MobileNet"], SIZE)
+
+
 SAVERS = {
     "first.h5": write_first_format,
     "saved.h5": lambda model, path: model.save(path),
@@ -88,12 +100,11 @@ def test_every_kind_of_file_fills_a_chain_number_by_number(tmp_path, narrow, nam
 
 
 @every_kind
-def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, name):
+def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, small, name):
     path = tmp_path / name
-    model = with_numbers(zoo.build(SMALL, SIZE))
-    SAVERS[name](model, path)
+    SAVERS[name](small, path)
     other, loaded = kerasmodel.zoo_model(SMALL, SIZE, str(path))
-    for got, expected in zip(other.weights, model.weights, strict=True):
+    for got, expected in zip(other.weights, small.weights, strict=True):
         np.testing.assert_array_equal(got.numpy(), expected.numpy())
     assert loaded == Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
 
@@ -119,9 +130,9 @@ def test_the_weights_of_a_sibling_are_refused_by_a_chain(tmp_path, narrow, name)
 
 
 @every_kind
-def test_the_weights_of_a_sibling_are_refused_by_a_network_of_keras(tmp_path, name):
+def test_the_weights_of_a_sibling_are_refused_by_a_network_of_keras(tmp_path, sibling, name):
     path = tmp_path / name
-    SAVERS[name](zoo.build(zoo.ZOO["MobileNetV2"], SIZE), path)
+    SAVERS[name](sibling, path)
     with pytest.raises(InputError, match=r"damaged or not MobileNetV3Small's") as caught:
         kerasmodel.zoo_model(SMALL, SIZE, str(path))
     assert "\n" not in str(caught.value)
