@@ -14,7 +14,7 @@ from pyimagesearch.utils import InputError
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SMALL = zoo.ZOO["MobileNetV3Small"]
+SMALL = zoo.ZOO["MobileNet"]
 SIZE = (32, 32)
 
 
@@ -72,7 +72,7 @@ def small():
 @pytest.fixture(scope="module")
 def sibling():
     """A network of Keras of another make."""
-    return zoo.build(zoo.ZOO["MobileNet"], SIZE)
+    return zoo.build(zoo.ZOO["MobileNetV2"], SIZE)
 
 
 SAVERS = {
@@ -113,7 +113,7 @@ def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, 
 def test_a_network_with_its_head_fills_one_without(tmp_path, name):
     import keras
 
-    whole = with_numbers(keras.applications.MobileNetV3Small(input_shape=(32, 32, 3), weights=None))
+    whole = with_numbers(keras.applications.MobileNet(input_shape=(32, 32, 3), weights=None))
     whole.save(tmp_path / name)
     other, _ = kerasmodel.zoo_model(SMALL, SIZE, str(tmp_path / name))
     for got, expected in zip(other.weights, whole.weights, strict=False):
@@ -133,7 +133,7 @@ def test_the_weights_of_a_sibling_are_refused_by_a_chain(tmp_path, narrow, name)
 def test_the_weights_of_a_sibling_are_refused_by_a_network_of_keras(tmp_path, sibling, name):
     path = tmp_path / name
     SAVERS[name](sibling, path)
-    with pytest.raises(InputError, match=r"damaged or not MobileNetV3Small's") as caught:
+    with pytest.raises(InputError, match=r"damaged or not MobileNet's") as caught:
         kerasmodel.zoo_model(SMALL, SIZE, str(path))
     assert "\n" not in str(caught.value)
 
@@ -145,7 +145,7 @@ def test_a_file_cut_short_is_refused(tmp_path, narrow, name):
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(InputError, match=r"damaged or not VGG16's"):
         vgg.load_weights("VGG16", str(path))
-    with pytest.raises(InputError, match=r"damaged or not MobileNetV3Small's"):
+    with pytest.raises(InputError, match=r"damaged or not MobileNet's"):
         kerasmodel.zoo_model(SMALL, SIZE, str(path))
 
 
