@@ -79,13 +79,24 @@ def test_ncnn_features_of_a_picture_are_the_same_bits_whatever_its_neighbours(vg
     np.testing.assert_array_equal(vgg16_on_ncnn(prepared), alone)
 
 
+SMALL_PICTURES = PICTURES[:2, :96, :96]
+
+
+@pytest.fixture(scope="module")
+def small_model():
+    """The same VGG16 for pictures of another size."""
+    model = zoo.build(zoo.ZOO["VGG16"], (96, 96))
+    fill_with_random(model)
+    return model
+
+
 @pytest.fixture(scope="module", params=["block3_pool", "block4_conv2", "block5_pool"])
-def cut_by_hand(model, request) -> tuple[str, np.ndarray]:
+def cut_by_hand(small_model, request) -> tuple[str, np.ndarray]:
     """VGG16 cut at a layer with Keras itself: the layer, and what it gives for two pictures."""
     import keras
 
-    cut = keras.Model(model.inputs, model.get_layer(request.param).output)
-    batch = keras.applications.vgg16.preprocess_input(PICTURES[:2].astype(np.float32))
+    cut = keras.Model(small_model.inputs, small_model.get_layer(request.param).output)
+    batch = keras.applications.vgg16.preprocess_input(SMALL_PICTURES.astype(np.float32))
     return request.param, cut.predict(batch, verbose=0)
 
 
@@ -101,10 +112,11 @@ def test_vgg16_cut_anywhere_and_pooled_is_what_keras_gives(cut_by_hand, engine):
     }
     for pooling, pool in layers.items():
         expected = np.asarray(pool(given))
-        network = load_network(NetworkChoice("VGG16", layer, pooling, weights="random"), engine, 2)
+        choice = NetworkChoice("VGG16", layer, pooling, (96, 96), weights="random")
+        network = load_network(choice, engine, batch_size=2)
         assert (network.description.layer, network.description.pooling) == (layer, pooling)
         assert network.description.n_features == expected.shape[1]
-        rows = network(network.preprocess(PICTURES[:2]))
+        rows = network(network.preprocess(SMALL_PICTURES))
         assert relative_difference(rows, expected) < 1e-5
 
 
@@ -182,7 +194,7 @@ def test_only_plain_chains_are_taken_apart():
 
 def test_auto_takes_ncnn_for_a_chain_and_keras_for_the_rest(monkeypatch):
     chain = NetworkChoice(weights="random", size=(32, 32))
-    other = NetworkChoice("MobileNetV3Small", weights="random", size=(32, 32))
+    other = NetworkChoice("MobileNet", weights="random", size=(32, 32))
     monkeypatch.setattr(loading, "accelerator_devices", list)
     network = load_network(chain)
     assert (network.engine, network.why) == ("ncnn", "no accelerator, and a plain chain")

@@ -87,7 +87,6 @@ def test_its_weights_are_the_file_that_keras_asks_for(name, monkeypatch):
     ("name", "size"),
     [
         pytest.param("MobileNet", 128, id="scaled to -1 to 1"),
-        pytest.param("ResNet50", 32, id="scaled as caffe does"),
         pytest.param("MobileNetV3Small", 224, id="of its own size"),
         pytest.param("EfficientNetB0", 64, id="scales the pixels itself"),
     ],
