@@ -14,13 +14,15 @@ ROOT = Path(__file__).parent.parent
 SEARCH = """
     import sys
     import numpy as np
-    from pyimagesearch.linear import RowSpaceGridSearchCV
+    from sklearn.model_selection import StratifiedKFold
+    from pyimagesearch.linear import grid_search
     n_rows, n_features, n_classes = map(int, sys.argv[1:])
     random = np.random.default_rng(0)
     labels = np.arange(n_rows) % n_classes
     features = random.standard_normal((n_rows, n_features), dtype=np.float32)
     features += labels[:, None]
-    RowSpaceGridSearchCV({"C": [1e-4]}, cv=3, n_jobs=2, tolerance=0.1).fit(features, labels)
+    folds = StratifiedKFold(3).split(labels, labels)
+    grid_search(features, labels, [1e-4], folds, n_jobs=2, tolerance=0.1)
     # Not ru_maxrss, which begins with what the parent process held.
     with open("/proc/self/status") as status:
         (peak,) = [line.split()[1] for line in status if line.startswith("VmHWM:")]

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix
 
-from pyimagesearch.linear.gridsearch import check_finite
+from pyimagesearch.linear.passes import count_not_finite, refuse_not_finite
 
 
 @dataclass(frozen=True)
@@ -99,5 +99,5 @@ def evaluate(
 
 
 def _judge(model: LogisticRegression, block: np.ndarray) -> np.ndarray:
-    check_finite(block)
+    refuse_not_finite(count_not_finite(block), len(block))
     return model.predict_proba(block)

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from pyimagesearch.linear.gridsearch import N_FOLDS
-from pyimagesearch.linear.products import BLOCK_BYTES
+from pyimagesearch.linear.passes import BLOCK_BYTES
 
 INTERPRETER_BYTES = 300 * 2**20  # Python, its libraries and their threads, generously, 2026-11
 COLUMN_ARRAYS = 30  # (rows, columns) arrays of a Newton step in float64
