@@ -29,6 +29,7 @@ from pyimagesearch.linear import (
     GridSearch,
     as_records,
     available_bytes,
+    by_rows,
     check_trainable,
     evaluate,
     format_table,
@@ -162,16 +163,16 @@ def train(
     Raises
     ------
     InputError
-        If the rows or their classes are too few, or the memory is, or a
-        feature is not finite.
+        If the rows or their classes are too few, or a feature is not finite.
     """
     n_rows, n_features = features.shape
     n_train = int(n_rows * TRAIN_FRACTION)
     check_rows(features, n_train)
-    check_memory(n_train, n_features, len(features.label_names), jobs)
+    for note in memory_notes(n_train, n_features, len(features.label_names), jobs):
+        say(f"note: {note}")
 
     started = time.perf_counter()
-    X, y = features.read(0, n_train), features.labels[:n_train]
+    X, y = features.mapped(0, n_train), features.labels[:n_train]
     read = time.perf_counter()
 
     say("tuning hyperparameters...")
@@ -219,14 +220,17 @@ def check_rows(features: FeaturesFile, n_train: int) -> None:
         check_trainable(features.labels[:n_train], N_FOLDS, names)
 
 
-def check_memory(n_train: int, n_features: int, n_classes: int, jobs: int) -> None:
-    """Refuse a search that would not fit in the memory there is."""
-    needed, there = required_bytes(n_train, n_features, n_classes, jobs), available_bytes()
-    if there is not None and needed > there:
-        raise InputError(
-            f"the search needs {needed / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are "
-            "available: close other programs, use a larger machine, or extract fewer pictures"
-        )
+def memory_notes(n_train: int, n_features: int, n_classes: int, jobs: int) -> list[str]:
+    """Warn of a search that may not fit in the memory there is: the estimate can be wrong."""
+    there = available_bytes()
+    by = by_rows(n_train, n_features, n_classes, jobs)
+    needed = required_bytes(n_train, n_features, n_classes, jobs, by)
+    if there is None or needed <= there:
+        return []
+    return [
+        f"the search needs some {needed / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are "
+        "available: it will be slow or be killed; close other programs, or use a larger machine"
+    ]
 
 
 def check_outputs(arguments: dict[str, str | None]) -> None:

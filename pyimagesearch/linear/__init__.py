@@ -1,9 +1,9 @@
 """The linear classifier: an exact, fast grid search, and its judgement."""
 
+from pyimagesearch.linear.coordinates import N_FOLDS, by_rows
 from pyimagesearch.linear.evaluation import Evaluation, evaluate
 from pyimagesearch.linear.gridsearch import (
     C_GRID,
-    N_FOLDS,
     Fit,
     GridSearch,
     check_trainable,
@@ -20,6 +20,7 @@ __all__ = [
     "GridSearch",
     "as_records",
     "available_bytes",
+    "by_rows",
     "check_trainable",
     "evaluate",
     "format_table",

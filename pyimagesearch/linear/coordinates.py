@@ -7,16 +7,29 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pyimagesearch.linear.logloss import LogLoss
+from pyimagesearch.linear.memory import available_bytes, required_bytes
 from pyimagesearch.linear.newton import Point, Solution, SolutionPath
 from pyimagesearch.linear.passes import Passes, Rows
 from pyimagesearch.linear.spaces import FeatureSpace, RowSpace
 
+N_FOLDS = 3
 FEW_ROWS = 1000  # their products cost next to nothing, whatever the features are
+PASSES = 150  # that a search takes, all folds side by side: some 65 with real features, up to 300
+LEAST_COLUMNS = 30  # fewer side by side cost as much: then reading the features takes the time
 
 
-def by_rows(n_rows: int, n_features: int) -> bool:
-    """Tell whether products of the rows cost less than passes over the features."""
-    return n_rows <= max(n_features, FEW_ROWS)
+def by_rows(n_rows: int, n_features: int, n_classes: int, n_jobs: int) -> bool:
+    """Tell whether products of the rows cost less than passes over the features, and fit.
+
+    The products cost n^2 d multiplications and each fit's use of them n^2 K, a pass 2 n d K a fold.
+    """
+    n_columns = max(N_FOLDS * n_classes, LEAST_COLUMNS)
+    of_rows = n_rows**2 * (n_features + PASSES * n_columns)
+    of_features = PASSES * 2 * n_rows * n_features * n_columns
+    if n_rows > FEW_ROWS and of_rows > of_features:
+        return False
+    there = available_bytes()
+    return there is None or required_bytes(n_rows, n_features, n_classes, n_jobs, True) <= there
 
 
 class Coordinates:

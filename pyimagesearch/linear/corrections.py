@@ -1,16 +1,19 @@
 """What the loss adds to the inverse Hessian of |w|^2 / 2, from the few rows that matter."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from pyimagesearch.linear.logloss import Curvature
 
-SUPPORT = 200  # rows that matter to a class: 400 saved no more than they cost (CALTECH-101)
-RIDGES = (1e-14, 1e-12, 1e-9, 1e-6)  # of a mean diagonal
+SUPPORT = 100  # rows that matter to a class, at most: 400 cost more than they save (CALTECH-101)
+LEAST_PULL = 1e-2  # C p (1 - p) |x|^2 of a row that matters; 1 is what regularisation weighs
+RIDGES = (1e-14, 1e-12, 1e-9, 1e-6, 1.0)  # of a mean diagonal
 
 
-def supports(curvature: Curvature, squares: np.ndarray, size: int) -> np.ndarray:
-    """Return the rows that matter most to each class: indices, (K, size).
+def supports(curvature: Curvature, squares: np.ndarray, size: int) -> list[np.ndarray]:
+    """Return the rows that matter to each class: indices in ascending order.
 
     Parameters
     ----------
@@ -19,10 +22,16 @@ def supports(curvature: Curvature, squares: np.ndarray, size: int) -> np.ndarray
     squares : ndarray, shape (n,)
         Squared lengths of the rows.
     size : int
-        How many to take of each class.
+        How many to take of each class, at most.
     """
-    pull = curvature.diagonal() * squares[:, None]
-    return np.argpartition(-pull, size - 1, axis=0)[:size].T
+    pulls = (curvature.diagonal() * squares[:, None]).T  # (n, K) -> (K, n)
+    found = []
+    for pull in pulls:
+        rows = np.flatnonzero(pull > LEAST_PULL)
+        if len(rows) > size:
+            rows = np.sort(rows[np.argpartition(-pull[rows], size)[:size]])
+        found.append(rows)
+    return found
 
 
 class Corrections:
@@ -33,62 +42,63 @@ class Corrections:
 
     Parameters
     ----------
-    curvature : Curvature
-        Of the loss of all rows.
-    rows : ndarray of int, shape (K, m)
-        The rows of each class, as indices into those of the curvature.
-    places : ndarray of int, shape (K, m)
-        The same, as indices into the scores that will be given.
+    weights : list of ndarray, shape (m,)
+        W of each class.
+    places : list of ndarray of int, shape (m,)
+        Where the rows of each class stand in the scores that will be given.
+    products : callable
+        Returns G (m, m), a new array, for such places.
     n_scores : int
-        How many rows those scores have.
-    products : ndarray, shape (K, m, m)
-        The products of each class's rows with each other.
+        How many rows the scores will have.
     exact : bool
         Whether to correct for what couples the classes, not only by their mean.
     """
 
-    def __init__(self, curvature, rows, places, n_scores, products, exact):
-        self._places, self._classes = places, np.arange(len(rows))[:, None]
-        weights = curvature.diagonal(complete=exact)[rows, self._classes].astype(np.float64)
-        roots = np.sqrt(weights)[:, :, None]  # (K, m, 1)
-        system = products * roots
-        system *= roots.transpose(0, 2, 1)
-        m = system.shape[1]
-        ridge = 8 * np.finfo(products.dtype).eps * np.trace(system, axis1=1, axis2=2)
-        system[:, np.arange(m), np.arange(m)] += 1 + ridge[:, None]
-        # By way of a factor, so that no rounding can make it indefinite.
-        factors = np.linalg.inv(np.linalg.cholesky(system.astype(np.float64)))
-        factors *= roots.transpose(0, 2, 1)
-        inverses = factors.transpose(0, 2, 1) @ factors
-        self._inverses = inverses.astype(products.dtype)
-        self._total = None
-        if exact:
-            total = np.zeros((n_scores, n_scores))
-            for place, inverse in zip(places, inverses, strict=True):
-                total[np.ix_(place, place)] += inverse
-            self._total = factor_of(total)
+    def __init__(
+        self,
+        weights: list[np.ndarray],
+        places: list[np.ndarray],
+        products: Callable[[np.ndarray], np.ndarray],
+        n_scores: int,
+        exact: bool,
+    ):
+        self._classes = []
+        total = np.zeros((n_scores, n_scores)) if exact else None
+        for k, (weight, rows) in enumerate(zip(weights, places, strict=True)):
+            if not len(rows):
+                continue
+            roots, system = np.sqrt(weight), products(rows)
+            system *= roots
+            system *= roots[:, None]
+            ridge = 8 * np.finfo(system.dtype).eps * np.trace(system)  # more than rounding takes
+            system.flat[:: len(rows) + 1] += 1 + ridge
+            factor = cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
+            self._classes.append((k, rows, roots, factor))
+            if exact:
+                solved = cho_solve(factor, np.diag(roots), check_finite=False)
+                total[np.ix_(rows, rows)] += solved * roots[:, None]
+        self._total = factor_of(total) if exact else None
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Return the correction (n_scores, K); over the classes it sums to 0, as w does."""
-        found = self._of_classes(scores)
+        found = np.zeros_like(scores)
+        for k, rows, roots, factor in self._classes:
+            found[rows, k] = roots * cho_solve(factor, roots * scores[rows, k], check_finite=False)
         if self._total is None:
             return found - found.mean(axis=1, keepdims=True)
         shared = cho_solve(self._total, found.sum(axis=1), check_finite=False)
-        return found - self._of_classes(np.broadcast_to(shared[:, None], scores.shape))
-
-    def _of_classes(self, scores: np.ndarray) -> np.ndarray:
-        found = np.zeros(scores.shape, self._inverses.dtype)
-        picked = scores[self._places, self._classes][:, :, None].astype(found.dtype)  # (K, m, 1)
-        found[self._places, self._classes] = (self._inverses @ picked)[:, :, 0]
+        for k, rows, roots, factor in self._classes:
+            found[rows, k] -= roots * cho_solve(factor, roots * shared[rows], check_finite=False)
         return found
 
 
 def factor_of(matrix: np.ndarray) -> tuple:
     """Return a Cholesky factor of a matrix that is as good as singular, made definite."""
-    least = np.trace(matrix) / len(matrix) + 1e-300
+    mean = np.trace(matrix) / len(matrix) + 1e-300
     for ridge in RIDGES:
+        matrix.flat[:: len(matrix) + 1] += ridge * mean
         try:
-            return cho_factor(matrix + ridge * least * np.eye(len(matrix)), lower=True)
+            return cho_factor(matrix, lower=True, check_finite=False)
         except np.linalg.LinAlgError:  # rounding has made it indefinite
             continue
-    return cho_factor(least * np.eye(len(matrix)))
+    return cho_factor(mean * np.eye(len(matrix)))

@@ -9,13 +9,16 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from pyimagesearch.linear.coordinates import FeatureCoordinates, RowCoordinates, by_rows
+from pyimagesearch.linear.coordinates import (
+    FeatureCoordinates,
+    RowCoordinates,
+    by_rows,
+)
 from pyimagesearch.linear.newton import MAX_ITER, TOLERANCE, Point, Solution, SolutionPath
 from pyimagesearch.linear.passes import Rows
 from pyimagesearch.utils import InputError
 
 C_GRID = (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
-N_FOLDS = 3
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def grid_search(
     options = {"tolerance": tolerance, "max_iter": max_iter}
     with threadpool_limits(n_jobs):
         rows = Rows(X)
-        kind = RowCoordinates if by_rows(*X.shape) else FeatureCoordinates
+        by = by_rows(*X.shape, len(classes), n_jobs)
+        kind = RowCoordinates if by else FeatureCoordinates
         coordinates = kind(rows, labels, len(classes), len(folds), n_jobs)
     scale = rows.scale**2 * (2 if len(classes) == 2 else 1)  # of the objective: see plain_model
     one_at_a_time, stopped = threading.Lock(), threading.Event()

@@ -135,10 +135,20 @@ class Curvature:
         V[every, labels] = -V.sum(axis=1)
         return V
 
-    def diagonal(self, complete: bool = False) -> np.ndarray:
-        """Return C p (1 - p) of each row and class, or C p: (n, K)."""
+    def diagonal(self) -> np.ndarray:
+        """Return C p (1 - p) of each row and class: (n, K)."""
         every, left = np.arange(len(self._wrong)), self._wrong.sum(axis=1)
-        W = self._wrong * (1 if complete else 1 - self._wrong)
-        W[every, self._labels] = np.where(left > 0, 1 - left, 0) * (1 if complete else left)
+        W = self._wrong * (1 - self._wrong)
+        W[every, self._labels] = left * (1 - left)
         W *= self._C
-        return W
+        return np.maximum(W, 0)  # rounding
+
+    def weights(self, rows: list[np.ndarray], complete: bool) -> list[np.ndarray]:
+        """Return C p (1 - p) of some rows of each class, or all of C p."""
+        found = []
+        for k, of_class in enumerate(rows):
+            is_right, wrong = self._labels[of_class] == k, self._wrong[of_class]
+            left = np.where(is_right, wrong.sum(axis=1), wrong[:, k])  # a difference would cancel
+            p = np.where(is_right, 1 - left, left) if complete else left * (1 - left)
+            found.append(self._C * np.maximum(p, 0))
+        return found

@@ -9,7 +9,8 @@ import numpy as np
 
 from pyimagesearch.utils import InputError
 
-BLOCK_BYTES = 8 * 2**20  # of features in single precision that are passed over at a time
+COPY_BYTES = 256 * 2**20  # features that are centred once, not in every pass
+BLOCK_BYTES = 2 * 2**20  # of features in single precision that are passed over at a time
 
 
 def count_not_finite(rows: np.ndarray) -> int:
@@ -61,13 +62,15 @@ class Rows:
             with np.errstate(all="ignore"):
                 total += X[rows].sum(axis=0, dtype=np.float64)
         refuse_not_finite(wrong, n)
-        self.centre = (total / n).astype(X.dtype)
+        self.centre, self._copy = (total / n).astype(X.dtype), None
         self.scale, self.squares = 1.0, np.empty(n)
         for rows in self.blocks():
             block = self.centred(rows, np.float64)
             self.squares[rows] = np.einsum("ij,ij->i", block, block)
         self.scale = 1 / np.sqrt(self.squares.mean()) if self.squares.any() else 1.0
         self.squares *= self.scale**2
+        if 4 * n * d <= COPY_BYTES:
+            self._copy = np.subtract(X, self.centre).astype(np.float32, copy=False)
 
     def blocks(self) -> list[slice]:
         """Return slices of consecutive rows that cover all."""
@@ -76,6 +79,8 @@ class Rows:
 
     def centred(self, rows: slice | np.ndarray, dtype: type) -> np.ndarray:
         """Return some rows less their centre, not scaled."""
+        if dtype == np.float32 and self._copy is not None:
+            return self._copy[rows]
         if dtype == np.float64:
             return np.subtract(self.X[rows], self.centre, dtype=np.float64)
         return np.subtract(self.X[rows], self.centre).astype(dtype, copy=False)
@@ -83,7 +88,7 @@ class Rows:
     def products(self) -> np.ndarray:
         """Return the products of all rows with each other, centred and scaled: (n, n) float64."""
         n, d = self.shape
-        G, step = np.zeros((n, n)), max(1, 4 * BLOCK_BYTES // (4 * n))
+        G, step = np.zeros((n, n)), max(1, 16 * BLOCK_BYTES // (4 * n))
         for start in range(0, d, step):
             columns = slice(start, start + step)
             slab = np.subtract(self.X[:, columns], self.centre[columns], dtype=np.float64)

@@ -22,6 +22,8 @@ from pyimagesearch.linear.corrections import SUPPORT, Corrections, supports
 from pyimagesearch.linear.logloss import Curvature, LogLoss
 from pyimagesearch.linear.passes import Passes, Request
 
+PIECE = 256  # rows that are picked at a time
+
 
 def check_not_stopped(stopped: threading.Event) -> None:
     """End a fit that nobody waits for any more."""
@@ -97,11 +99,16 @@ class RowSpace:
     def preconditioner(self, curvature: Curvature) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function: the product with nearly the inverse of the Hessian."""
         rows = supports(curvature, np.diag(self._fast), self._support)
-        products = self._fast[rows[:, :, None], rows[:, None, :]]
-        correct = Corrections(curvature, rows, rows, len(self._G), products, self._exact)
+        correct = Corrections(
+            curvature.weights(rows, self._exact),
+            rows,
+            lambda of_class: self._fast[np.ix_(of_class, of_class)],
+            len(self._G),
+            self._exact,
+        )
 
         def apply(v: np.ndarray) -> np.ndarray:
-            correction = self.cast(correct(v[1]))
+            correction = correct(v[1])
             return v - np.stack([correction, self._fast @ correction])
 
         return apply
@@ -145,8 +152,8 @@ class FeatureSpace:
         """Return the product of the weights of two vectors."""
         return float(np.vdot(u, v))
 
-    def scores(self, w: np.ndarray) -> np.ndarray:
-        """Return the scores of the rows, (n, K)."""
+    def scores(self, w: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
+        """Return the scores of the rows that are used, by default all: (n, K)."""
         found = np.zeros((len(self._used), w.shape[1]))
         if not w.any():
             return found
@@ -154,7 +161,7 @@ class FeatureSpace:
         def keep(rows: slice, scores: np.ndarray) -> None:
             found[rows] = scores
 
-        self._passes.run(Request(w[:-1], keep, np.float64, self._all))
+        self._passes.run(Request(w[:-1], keep, np.float64, self._all if used is None else used))
         return found
 
     def refresh(self, point):
@@ -175,7 +182,7 @@ class FeatureSpace:
         """Return a step in double precision, its scores, and the change of the intercepts."""
         u = solved.astype(np.float64)
         intercepts, u[-1] = u[-1].copy(), 0
-        return u, self.scores(u), intercepts
+        return u, self.scores(u, self._used), intercepts
 
     def hessian_product(self, curvature: Curvature, v: np.ndarray) -> np.ndarray:
         """Multiply by the Hessian of f."""
@@ -194,16 +201,21 @@ class FeatureSpace:
 
     def preconditioner(self, curvature: Curvature) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function: the product with nearly the inverse of the Hessian."""
-        size = min(int(self._used.sum()), self._support)
-        rows = supports(curvature, self._rows.squares + 1, size)
-        union, places = np.unique(rows, return_inverse=True)
-        places = places.reshape(rows.shape)
+        rows = supports(curvature, self._rows.squares + 1, self._support)
+        union = np.unique(np.concatenate(rows))
         X = np.empty((len(union), self._rows.shape[1] + 1), self._dtype)
-        X[:, :-1] = self._rows.centred(union, np.float64) * self._rows.scale
+        for i in range(0, len(union), PIECE):
+            piece = self._rows.centred(union[i : i + PIECE], self._dtype)
+            X[i : i + PIECE, :-1] = self._rows.scale * piece
         X[:, -1] = 1
-        products = np.stack([X[place] @ X[place].T for place in places])
-        correct = Corrections(curvature, rows, places, len(union), products, self._exact)
-        return lambda v: v - X.T @ self.cast(correct(X @ v))
+        correct = Corrections(
+            curvature.weights(rows, self._exact),
+            [np.searchsorted(union, of_class) for of_class in rows],
+            lambda places: X[places] @ X[places].T,
+            len(union),
+            self._exact,
+        )
+        return lambda v: v - X.T @ correct(X @ v)
 
     def work_harder(self) -> None:
         """Let more rows matter, in double precision."""
