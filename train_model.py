@@ -261,7 +261,7 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
 def write_report(path: str, training: Training, features: FeaturesFile) -> None:
     """Write all that was found out as JSON."""
     search, evaluation = training.search, training.evaluation
-    n_test = len(evaluation.labels)
+    n_test, n_classes = len(evaluation.labels), len(features.label_names)
     report = {
         "db": str(features.path),
         "rows": {"train": features.shape[0] - n_test, "test": n_test},
@@ -273,7 +273,8 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
         "notes": notes(search),
         "accuracy": evaluation.accuracy,
         "baseline": evaluation.baseline,
-        "classes": evaluation.report(as_dict=True),
+        **({"rank5_accuracy": evaluation.rank_accuracy(5)} if n_classes > 5 else {}),
+        **evaluation.report_dict(),
         "confusion_matrix": evaluation.confusion_matrix().tolist(),
         "seconds": training.seconds,
         "versions": {
@@ -338,6 +339,8 @@ def main(argv: list[str] | None = None) -> int:
             training = train(features, arguments["C"], arguments["jobs"], say)
             evaluation = training.evaluation
             print(evaluation.report())
+            if len(features.label_names) > 5:
+                say(f"rank-5 accuracy {evaluation.rank_accuracy(5):.4f}")
             say(
                 f"accuracy {evaluation.accuracy:.4f}; "
                 f"always choosing the largest class gives {evaluation.baseline:.4f}"

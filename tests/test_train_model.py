@@ -260,10 +260,34 @@ def test_too_few_rows_are_counted(capsys):
     assert "has 6 rows, of which 4 would train" in capsys.readouterr().err
 
 
-def test_a_search_that_does_not_fit_in_memory_is_refused_with_the_numbers(monkeypatch, capsys):
+def test_a_search_that_may_not_fit_in_memory_is_warned_of_with_the_numbers(monkeypatch, capsys):
     monkeypatch.setattr("train_model.available_bytes", lambda: 50 * 10**6)
-    assert train() == 1
-    assert "GB of memory, and 0.1 GB are available" in capsys.readouterr().err
+    assert train() == 0
+    assert "GB of memory, and 0.1 GB are available" in capsys.readouterr().out
+
+
+def test_other_cs_replace_the_grid():
+    assert train("--C", "1e-3", "0.01", "--report", "r.json") == 0
+    report = json.loads(Path("r.json").read_text())
+    assert [row["C"] for row in report["search"]] == [0.001, 0.01]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "one"])
+def test_a_c_that_is_not_a_positive_number_is_wrong_usage(value, capsys):
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args(["-d", "a", "-m", "b", f"--C={value}"])
+    assert stop.value.code == 2
+    assert f"'{value}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_classes", [5, 6])
+def test_rank_5_accuracy_is_told_of_more_than_five_classes(n_classes, capsys):
+    rows, labels = draw_rows(n_classes)
+    write(Path("g.hdf5"), rows, labels, [f"class {i}" for i in range(n_classes)])
+    assert main(["-d", "g.hdf5", "-m", "m.cpickle", "--report", "r.json"]) == 0
+    report = json.loads(Path("r.json").read_text())
+    assert ("rank-5 accuracy " in capsys.readouterr().out) == (n_classes == 6)
+    assert ("rank5_accuracy" in report) == (n_classes == 6)
 
 
 def test_a_row_to_judge_that_is_not_finite_is_refused(capsys):

@@ -17,11 +17,13 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from pyimagesearch.linear.corrections import SUPPORT, Corrections, supports
 from pyimagesearch.linear.logloss import Curvature, LogLoss
 from pyimagesearch.linear.passes import Passes, Request
 
+MOST_FEATURES = 2500  # whose products with each other take less time than a few passes
 PIECE = 256  # rows that are picked at a time
 
 
@@ -113,11 +115,18 @@ class RowSpace:
 
         return apply
 
+    def ridge(self, targets: np.ndarray, ridge: float) -> np.ndarray:
+        """Return the coordinates of ridge regression, (1, n, K)."""
+        system = self._fast + np.float32(ridge) * np.eye(len(self._fast), dtype=np.float32)
+        factor = cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
+        return cho_solve(factor, targets.astype(np.float32))[None]
+
     def work_harder(self) -> None:
         """Let more rows matter, in double precision, and correct for what couples the classes."""
         self._support = min(len(self._G), 2 * self._support)
+        self._exact = self._fast.dtype == np.float64
         if not self._exact:
-            self._exact, self._fast = True, self._G + 1
+            self._fast = self._G + 1
 
 
 class FeatureSpace:
@@ -216,6 +225,22 @@ class FeatureSpace:
             self._exact,
         )
         return lambda v: v - X.T @ correct(X @ v)
+
+    def ridge(self, targets: np.ndarray, ridge: float) -> np.ndarray | None:
+        """Return the vector of ridge regression, or None where its system is large."""
+        n_features = self._rows.shape[1]
+        if n_features > MOST_FEATURES:
+            return None
+        system, right = np.zeros((n_features + 1,) * 2), 0.0
+        for rows in self._rows.blocks():
+            X = np.ones((rows.stop - rows.start, n_features + 1), np.float32)
+            X[:, :-1] = self._rows.scale * self._rows.centred(rows, np.float32)
+            X *= self._used[rows, None]
+            system += X.T @ X
+            right = right + X.T @ targets[rows]
+        system.flat[:: n_features + 2] += ridge
+        factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
+        return cho_solve(factor, right)
 
     def work_harder(self) -> None:
         """Let more rows matter, in double precision."""
