@@ -292,7 +292,7 @@ class Labels:
 
     def __init__(self, names: list[str]):
         self._names = names
-        self._rows: list[tuple[int, int, float, float]] = []
+        self._rows: list[tuple[int, int, float, float, int]] = []
         self._unknown: Counter = Counter()
 
     def add(self, answer: Answer) -> None:
@@ -303,7 +303,8 @@ class Labels:
             return
         label = self._names.index(name)
         given = float(answer.probabilities[label])
-        self._rows.append((label, answer.predicted, given, answer.probability))
+        rank = int((answer.probabilities > given).sum())
+        self._rows.append((label, answer.predicted, given, answer.probability, rank))
 
     def report(self) -> list[str]:
         """Return the classification report, and what it leaves out."""
@@ -314,8 +315,8 @@ class Labels:
         ]
         if not self._rows:
             return [*lines, "no picture lies in a folder with the name of a class: no report"]
-        labels, predicted, given, highest = map(np.array, zip(*self._rows, strict=True))
-        evaluation = Evaluation(labels, predicted, given, highest, self._names)
+        columns = map(np.array, zip(*self._rows, strict=True))
+        evaluation = Evaluation(*columns, label_names=self._names)
         return [*lines, f"accuracy {evaluation.accuracy:.4f}\n{evaluation.report()}"]
 
 

@@ -7,28 +7,36 @@ search with 3 folds and fit the classifier at the best C; the rest judge it.
 What is pickled is a plain scikit-learn LogisticRegression.
 """
 
+from pyimagesearch.utils.stopping import run, stop_at_once
+
+if __name__ == "__main__":
+    stop_at_once()  # on Ctrl-C, while the imports below take their second
+
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from sklearn.model_selection import StratifiedKFold
 
 from pyimagesearch.io import FeaturesFile, open_features
 from pyimagesearch.linear import (
     C_GRID,
-    N_FOLDS,
-    CountFits,
     Evaluation,
-    RowSpaceGridSearchCV,
+    GridSearch,
     as_records,
     available_bytes,
+    by_rows,
     check_trainable,
     evaluate,
     format_table,
+    grid_search,
     notes,
     required_bytes,
     save_classifier,
@@ -46,9 +54,8 @@ from pyimagesearch.utils.arguments import jobs
 from pyimagesearch.utils.errors import naming
 from pyimagesearch.utils.files import check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
-from pyimagesearch.utils.stopping import run
+from pyimagesearch.utils.split import N_FOLDS, n_train_rows
 
-TRAIN_FRACTION = 0.75
 PER_PICTURE = ("paths", "digests", "skipped")  # of the provenance: of no use to a classifier
 OUTPUTS = ("model", "report", "plot", "mistakes")
 PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
@@ -73,7 +80,16 @@ def build_parser() -> argparse.ArgumentParser:
         type=jobs,
         default="-1",
         metavar="JOBS",
-        help="fits that run at once; -1 for all cores this process may use (default: %(default)s)",
+        help="cores to use; -1 for all that this process may use (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--C",
+        nargs="+",
+        type=positive_number,
+        default=C_GRID,
+        metavar="VALUE",
+        help="inverse strengths of the regularisation to choose from (default: the chapter's, "
+        f"{' '.join(f'{C:g}' for C in C_GRID)})",
     )
     parser.add_argument(
         "--report", metavar="FILE", help="write the search and the judgement as JSON"
@@ -89,27 +105,47 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def positive_number(text: str) -> float:
+    """Read a finite number above 0.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If `text` is anything else.
+    """
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from error
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a finite number above 0")
+    return number
+
+
 @dataclass(frozen=True)
 class Training:
     """A finished training.
 
     Attributes
     ----------
-    search : RowSpaceGridSearchCV
-        The fitted grid search; ``search.best_estimator_`` is the classifier.
+    search : GridSearch
+        What the search found; ``search.model`` is the classifier.
     evaluation : Evaluation
         Its judgement of the rows set aside.
     seconds : dict of str to float
         Wall time of reading, of the search with the last fit, and of judging.
     """
 
-    search: RowSpaceGridSearchCV
+    search: GridSearch
     evaluation: Evaluation
     seconds: dict[str, float]
 
 
 def train(
-    features: FeaturesFile, jobs: int = 1, say: Callable[[str], None] = lambda text: None
+    features: FeaturesFile,
+    grid: Sequence[float] = C_GRID,
+    jobs: int = 1,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Training:
     """Search C on the first 75 % of the rows, and judge the best on the rest.
 
@@ -117,8 +153,10 @@ def train(
     ----------
     features : FeaturesFile
         An open file of features.
+    grid : sequence of float
+        The C's to choose from.
     jobs : int
-        How many fits run at once.
+        How many cores to use.
     say : callable
         Called with each piece of the story.
 
@@ -129,41 +167,43 @@ def train(
     Raises
     ------
     InputError
-        If the rows or their classes are too few, or the memory is, or a
-        feature is not finite.
+        If the rows or their classes are too few, or a feature is not finite.
     """
     n_rows, n_features = features.shape
-    n_train = int(n_rows * TRAIN_FRACTION)
+    n_train = n_train_rows(n_rows)
     check_rows(features, n_train)
-    check_memory(n_train, n_features, len(features.label_names), jobs)
+    for note in memory_notes(n_train, n_features, len(features.label_names), jobs):
+        say(f"note: {note}")
 
     started = time.perf_counter()
-    X, y = features.read(0, n_train), features.labels[:n_train]
+    X, y = features.mapped(0, n_train), features.labels[:n_train]
     read = time.perf_counter()
 
     say("tuning hyperparameters...")
-    model = RowSpaceGridSearchCV({"C": C_GRID}, cv=N_FOLDS, n_jobs=jobs)
-    with progress_bar("Training", len(C_GRID) * N_FOLDS + 1).start() as bar:
-        model.set_callbacks(CountFits(bar.increment))
-        with naming(features.path):
-            model.fit(X, y)
+    # The same as GridSearchCV(LogisticRegression(), {"C": grid}, cv=3), with proven minima.
+    folds = StratifiedKFold(N_FOLDS).split(y, y)
+    with (
+        naming(features.path),
+        progress_bar("Training", len(grid) * N_FOLDS + 1).start() as bar,
+    ):
+        search = grid_search(X, y, grid, folds, n_jobs=jobs, advance=bar.increment)
     del X  # what is judged is read in blocks, in its place
     searched = time.perf_counter()
-    describe(model, say)
+    describe(search, say)
 
     say("evaluating...")
     blocks, labels = features.blocks(n_train, n_rows), features.labels[n_train:]
     with naming(features.path):
-        evaluation = evaluate(model.best_estimator_, blocks, labels, features.label_names)
+        evaluation = evaluate(search.model, blocks, labels, features.label_names)
     judged = time.perf_counter()
     seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
-    return Training(model, evaluation, seconds)
+    return Training(search, evaluation, seconds)
 
 
-def describe(search: RowSpaceGridSearchCV, say: Callable[[str], None]) -> None:
+def describe(search: GridSearch, say: Callable[[str], None]) -> None:
     """Tell which C is the best, and show the table that it was chosen from."""
-    best = search.best_params_
-    say(f"best hyperparameters: {best}\n{format_table(search_table(search), best['C'])}")
+    best = search.best_C
+    say(f"best hyperparameters: {{'C': {best}}}\n{format_table(search_table(search), best)}")
     for note in notes(search):
         say(f"note: {note}")
 
@@ -184,14 +224,17 @@ def check_rows(features: FeaturesFile, n_train: int) -> None:
         check_trainable(features.labels[:n_train], N_FOLDS, names)
 
 
-def check_memory(n_train: int, n_features: int, n_classes: int, jobs: int) -> None:
-    """Refuse a search that would not fit in the memory there is."""
-    needed, there = required_bytes(n_train, n_features, n_classes, jobs), available_bytes()
-    if there is not None and needed > there:
-        raise InputError(
-            f"the search needs {needed / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are "
-            "available: close other programs, use a larger machine, or extract fewer pictures"
-        )
+def memory_notes(n_train: int, n_features: int, n_classes: int, jobs: int) -> list[str]:
+    """Warn of a search that may not fit in the memory there is: the estimate can be wrong."""
+    there = available_bytes()
+    by = by_rows(n_train, n_features, n_classes, jobs)
+    needed = required_bytes(n_train, n_features, n_classes, jobs, by)
+    if there is None or needed <= there:
+        return []
+    return [
+        f"the search needs some {needed / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are "
+        "available: it will be slow or be killed; close other programs, or use a larger machine"
+    ]
 
 
 def check_outputs(arguments: dict[str, str | None]) -> None:
@@ -213,25 +256,26 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     """Save the classifier, with the names of its classes and how its features were made."""
     recorded = features.provenance or {}
     extraction = {key: recorded[key] for key in recorded if key not in PER_PICTURE}
-    save_classifier(path, training.search.best_estimator_, features.label_names, extraction)
+    save_classifier(path, training.search.model, features.label_names, extraction)
 
 
 def write_report(path: str, training: Training, features: FeaturesFile) -> None:
     """Write all that was found out as JSON."""
     search, evaluation = training.search, training.evaluation
-    n_test = len(evaluation.labels)
+    n_test, n_classes = len(evaluation.labels), len(features.label_names)
     report = {
         "db": str(features.path),
         "rows": {"train": features.shape[0] - n_test, "test": n_test},
         "n_features": features.shape[1],
         "label_names": features.label_names,
         "search": as_records(search_table(search)),
-        "best_params": search.best_params_,
-        "all_converged": all(fit.converged for fit in search.fits_.values()),
+        "best_params": {"C": search.best_C},
+        "all_converged": all(fit.converged for fit in search.fits),
         "notes": notes(search),
         "accuracy": evaluation.accuracy,
         "baseline": evaluation.baseline,
-        "classes": evaluation.report(as_dict=True),
+        **({"rank5_accuracy": evaluation.rank_accuracy(5)} if n_classes > 5 else {}),
+        **evaluation.report_dict(),
         "confusion_matrix": evaluation.confusion_matrix().tolist(),
         "seconds": training.seconds,
         "versions": {
@@ -293,9 +337,11 @@ def main(argv: list[str] | None = None) -> int:
         with open_features(arguments["db"]) as features:
             if arguments["mistakes"]:
                 check_pictures(features)
-            training = train(features, arguments["jobs"], say)
+            training = train(features, arguments["C"], arguments["jobs"], say)
             evaluation = training.evaluation
             print(evaluation.report())
+            if len(features.label_names) > 5:
+                say(f"rank-5 accuracy {evaluation.rank_accuracy(5):.4f}")
             say(
                 f"accuracy {evaluation.accuracy:.4f}; "
                 f"always choosing the largest class gives {evaluation.baseline:.4f}"

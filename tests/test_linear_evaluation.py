@@ -49,7 +49,7 @@ def test_the_baseline_is_the_share_of_the_largest_class(rows, model):
 def test_a_class_without_a_row_is_in_matrix_and_report(rows, model):
     judged = evaluate(model, blocks(rows), np.zeros(60, int), NAMES)
     assert judged.confusion_matrix().sum(axis=1).tolist() == [60, 0, 0]
-    assert judged.report(as_dict=True)["panda"]["support"] == 0
+    assert judged.report_dict()["classes"]["panda"]["support"] == 0
 
 
 def test_a_row_that_is_not_finite_is_refused(rows, model):
@@ -57,3 +57,21 @@ def test_a_row_that_is_not_finite_is_refused(rows, model):
     spoilt[20, 1] = np.inf
     with pytest.raises(InputError, match="not finite"):
         evaluate(model, blocks(spoilt), np.arange(60) % 3, NAMES)
+
+
+def test_a_class_may_be_called_as_a_line_of_the_report_is(rows, model):
+    labels = np.arange(60) % 3
+    names = ["accuracy", "macro avg", "weighted avg"]
+    found = evaluate(model, blocks(rows), labels, names).report_dict()
+    assert list(found["classes"]) == names
+    assert [found["classes"][name]["support"] for name in names] == [20, 20, 20]
+    assert found["averages"]["macro avg"]["support"] == 60
+
+
+def test_the_rank_counts_the_classes_that_were_thought_likelier(rows, model):
+    labels = np.arange(60) % 3
+    judged = evaluate(model, blocks(rows), labels, NAMES)
+    order = np.argsort(-model.predict_proba(rows), axis=1)
+    np.testing.assert_array_equal(judged.rank, np.argwhere(order == labels[:, None])[:, 1])
+    assert judged.rank_accuracy(1) == judged.accuracy
+    assert judged.rank_accuracy(1) < judged.rank_accuracy(2) < judged.rank_accuracy(3) == 1

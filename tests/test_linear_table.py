@@ -2,23 +2,25 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedKFold
 
-from pyimagesearch.linear import RowSpaceGridSearchCV, format_table, notes, search_table
+from pyimagesearch.linear import GridSearch, format_table, grid_search, notes, search_table
 from pyimagesearch.linear.table import Row
 
 
-def fit(max_iter: int) -> RowSpaceGridSearchCV:
+def fit(max_iter: int) -> GridSearch:
     rows = np.random.default_rng(0).standard_normal((30, 50)).astype(np.float32)
-    search = RowSpaceGridSearchCV({"C": [1.0, 10.0]}, n_jobs=1, max_iter=max_iter)
-    return search.fit(rows, np.arange(30) % 3)
+    labels = np.arange(30) % 3
+    folds = StratifiedKFold(3).split(labels, labels)
+    return grid_search(rows, labels, [1.0, 10.0], folds, max_iter=max_iter)
 
 
 def test_every_fit_that_has_not_converged_is_named():
-    search = fit(max_iter=1)
+    search = fit(max_iter=0)
     said = [note.partition(" has not converged")[0] for note in notes(search)[1:]]
     assert said == [
-        *[f"the fit of fold {fold} at C = {C}" for fold in (1, 2, 3) for C in (1, 10)],
-        f"the last fit at C = {search.best_params_['C']:g}",
+        *[f"the fit of fold {fold} at C = {C}" for C in (1, 10) for fold in (1, 2, 3)],
+        f"the last fit at C = {search.best_C:g}",
     ]
     assert [row.converged for row in search_table(search)] == [0, 0]
 
@@ -29,18 +31,11 @@ def test_fits_that_have_converged_need_no_note():
     assert [row.converged for row in search_table(search)] == [3, 3]
 
 
-@pytest.mark.parametrize(
-    ("best", "said"),
-    [
-        (0.1, ["the best C, 0.1, is the smallest of the grid: a better one may lie beyond"]),
-        (1.0, []),
-        (10.0, ["the best C, 10, is the largest of the grid: a better one may lie beyond"]),
-    ],
-)
-def test_a_best_c_at_an_edge_of_the_grid_is_noted(best, said):
-    grid = {"C": [0.1, 1.0, 10.0]}
-    search = SimpleNamespace(param_grid=grid, best_params_={"C": best}, fits_={})
-    assert notes(search) == said
+@pytest.mark.parametrize(("best", "side"), [(0.1, "smallest"), (1.0, None), (10.0, "largest")])
+def test_a_best_c_at_an_edge_of_the_grid_is_noted(best, side):
+    said = notes(SimpleNamespace(grid=(0.1, 1.0, 10.0), best_C=best, fits=[]))
+    expected = f"the best C, {best:g}, is the {side} of the grid: a better one may lie beyond"
+    assert said == ([f"{expected}; look there with --C"] if side else [])
 
 
 def test_the_columns_stand_below_their_headings_and_the_best_c_has_a_star():

@@ -3,8 +3,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-import train_model
-from pyimagesearch import linear
 from pyimagesearch.preprocessing import (
     LabelledImages,
     LeftAside,
@@ -123,7 +121,5 @@ def test_no_more_than_five_small_classes_are_named():
     assert lines[-1] == "3 more classes are as small"
 
 
-def test_the_split_is_that_of_the_training():
-    assert train_model.TRAIN_FRACTION == split.TRAIN_FRACTION
-    assert linear.N_FOLDS == split.N_FOLDS
-    assert split.n_train_rows(3) == 2
+def test_three_quarters_of_the_rows_train_rounded_down():
+    assert [split.n_train_rows(n) for n in (3, 4, 300)] == [2, 3, 225]

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import pickle
@@ -8,15 +9,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report
+from sklearn.model_selection import StratifiedKFold
 
 from pyimagesearch.io import HDF5DatasetWriter
-from pyimagesearch.linear import C_GRID, N_FOLDS, CountFits, RowSpaceGridSearchCV
+from pyimagesearch.linear import C_GRID, grid_search
+from pyimagesearch.utils.split import N_FOLDS
 from train_model import build_parser, main
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +89,7 @@ def test_the_first_three_quarters_train_and_the_rest_judge(features, capsys):
     model = pickle.loads(Path("out/m.cpickle").read_bytes())
     direct = LogisticRegression(C=model.C, solver="newton-cholesky", tol=1e-12)
     direct.fit(rows[:60].astype(np.float64), labels[:60])
-    np.testing.assert_allclose(model.coef_, direct.coef_, atol=1e-3 * np.abs(direct.coef_).max())
+    np.testing.assert_allclose(model.coef_, direct.coef_, atol=0.02 * np.abs(direct.coef_).max())
     expected = classification_report(
         labels[60:], direct.predict(rows[60:]), target_names=NAMES, zero_division=0
     )
@@ -257,10 +261,34 @@ def test_too_few_rows_are_counted(capsys):
     assert "has 6 rows, of which 4 would train" in capsys.readouterr().err
 
 
-def test_a_search_that_does_not_fit_in_memory_is_refused_with_the_numbers(monkeypatch, capsys):
+def test_a_search_that_may_not_fit_in_memory_is_warned_of_with_the_numbers(monkeypatch, capsys):
     monkeypatch.setattr("train_model.available_bytes", lambda: 50 * 10**6)
-    assert train() == 1
-    assert "GB of memory, and 0.1 GB are available" in capsys.readouterr().err
+    assert train() == 0
+    assert "GB of memory, and 0.1 GB are available" in capsys.readouterr().out
+
+
+def test_other_cs_replace_the_grid():
+    assert train("--C", "1e-3", "0.01", "--report", "r.json") == 0
+    report = json.loads(Path("r.json").read_text())
+    assert [row["C"] for row in report["search"]] == [0.001, 0.01]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "one"])
+def test_a_c_that_is_not_a_positive_number_is_wrong_usage(value, capsys):
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args(["-d", "a", "-m", "b", f"--C={value}"])
+    assert stop.value.code == 2
+    assert f"'{value}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_classes", [5, 6])
+def test_rank_5_accuracy_is_told_of_more_than_five_classes(n_classes, capsys):
+    rows, labels = draw_rows(n_classes)
+    write(Path("g.hdf5"), rows, labels, [f"class {i}" for i in range(n_classes)])
+    assert main(["-d", "g.hdf5", "-m", "m.cpickle", "--report", "r.json"]) == 0
+    report = json.loads(Path("r.json").read_text())
+    assert ("rank-5 accuracy " in capsys.readouterr().out) == (n_classes == 6)
+    assert ("rank5_accuracy" in report) == (n_classes == 6)
 
 
 def test_a_row_to_judge_that_is_not_finite_is_refused(capsys):
@@ -280,7 +308,9 @@ def test_a_signal_stops_the_search_without_a_trace(monkeypatch, capsys, number):
         if signals:  # the other threads go on for a while
             os.kill(os.getpid(), signals.pop())
 
-    monkeypatch.setattr("train_model.CountFits", lambda advance: CountFits(stop))
+    bar = SimpleNamespace(increment=stop)
+    shown = SimpleNamespace(start=lambda: contextlib.nullcontext(bar))
+    monkeypatch.setattr("train_model.progress_bar", lambda title, total: shown)
     assert train() == 128 + number
     said = capsys.readouterr()
     assert said.err == f"[INFO] stopped by {number.name}\n"
@@ -297,9 +327,9 @@ def test_each_fit_is_counted_though_several_end_at_once():
         time.sleep(0.01)  # as a bar does while it is drawn
         counted = before + 1
 
-    search = RowSpaceGridSearchCV({"C": C_GRID}, n_jobs=2)
-    search.set_callbacks(CountFits(advance))
-    search.fit(*draw_rows())
+    rows, labels = draw_rows()
+    folds = StratifiedKFold(N_FOLDS).split(labels, labels)
+    grid_search(rows, labels, C_GRID, folds, n_jobs=2, advance=advance)
     assert counted == len(C_GRID) * N_FOLDS + 1
 
 

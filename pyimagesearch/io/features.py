@@ -61,6 +61,18 @@ class FeaturesFile:
             rows[block.start - start : block.stop - start] = values
         return rows
 
+    def mapped(self, start: int, stop: int) -> np.ndarray:
+        """Return rows `start` to `stop` where they lie, float32; read if they cannot be mapped.
+
+        Of a contiguous file, such as `HDF5DatasetWriter` makes, nothing is read before it is used,
+        and what was read can be dropped again: a file may be larger than the memory.
+        """
+        dataset, offset = self._features, self._features.id.get_offset()
+        if offset is None or dataset.dtype != np.float32 or not dataset.dtype.isnative:
+            return self.read(start, stop)
+        rows = np.memmap(self.path, np.float32, "r", offset, shape=self.shape)
+        return rows[start:stop]
+
     def blocks(self, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the rows from `start` to `stop` in blocks of some 32 MB.
 

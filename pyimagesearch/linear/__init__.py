@@ -1,28 +1,30 @@
 """The linear classifier: an exact, fast grid search, and its judgement."""
 
 from pyimagesearch.linear.classifierfile import load_classifier, save_classifier
+from pyimagesearch.linear.coordinates import by_rows
 from pyimagesearch.linear.evaluation import Evaluation, evaluate
 from pyimagesearch.linear.gridsearch import (
     C_GRID,
-    N_FOLDS,
-    RowSpaceGridSearchCV,
+    Fit,
+    GridSearch,
     check_trainable,
+    grid_search,
 )
 from pyimagesearch.linear.memory import available_bytes, required_bytes
-from pyimagesearch.linear.progress import CountFits
 from pyimagesearch.linear.table import as_records, format_table, notes, search_table
 
 __all__ = [
     "C_GRID",
-    "N_FOLDS",
-    "CountFits",
     "Evaluation",
-    "RowSpaceGridSearchCV",
+    "Fit",
+    "GridSearch",
     "as_records",
     "available_bytes",
+    "by_rows",
     "check_trainable",
     "evaluate",
     "format_table",
+    "grid_search",
     "load_classifier",
     "notes",
     "required_bytes",

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix
 
-from pyimagesearch.linear.gridsearch import check_finite
+from pyimagesearch.linear.passes import count_not_finite, refuse_not_finite
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Evaluation:
         Indices into `label_names`.
     true_probability, predicted_probability : ndarray of float64, shape (n,)
         What the classifier gave to the true class, and to the one it chose.
+    rank : ndarray of int64, shape (n,)
+        How many classes were thought likelier than the true one.
     label_names : sequence of str
         Names of all classes, also of those that no picture here has.
     """
@@ -28,6 +30,7 @@ class Evaluation:
     predicted: np.ndarray
     true_probability: np.ndarray
     predicted_probability: np.ndarray
+    rank: np.ndarray
     label_names: Sequence[str]
 
     @property
@@ -44,21 +47,31 @@ class Evaluation:
         """Return counts of pictures: (true class, predicted class)."""
         return confusion_matrix(self.labels, self.predicted, labels=self._indices())
 
-    def report(self, as_dict: bool = False) -> str | dict:
+    def rank_accuracy(self, n: int) -> float:
+        """Return the part of the pictures whose class is among the n thought likeliest."""
+        return float((self.rank < n).mean())
+
+    def report(self) -> str:
         """Return scikit-learn's classification report, with every class in it."""
-        return classification_report(
-            self.labels,
-            self.predicted,
-            labels=self._indices(),
-            target_names=list(self.label_names),
-            zero_division=0,
-            output_dict=as_dict,
-        )
+        return classification_report(self.labels, self.predicted, **self._report_options())
+
+    def report_dict(self) -> dict:
+        """Return the same for a machine: ``classes`` by name, and ``averages``."""
+        options = self._report_options() | {"target_names": None, "output_dict": True}
+        found = classification_report(self.labels, self.predicted, **options)
+        # By number first: a class may be called "accuracy", as one of the report's own keys is.
+        classes = {name: found.pop(str(i)) for i, name in enumerate(self.label_names)}
+        found.pop("accuracy", None)
+        return {"classes": classes, "averages": found}
 
     def worst_mistakes(self) -> np.ndarray:
         """Return the mistakes, those first whose true class was thought least likely."""
         mistakes = np.flatnonzero(self.labels != self.predicted)
         return mistakes[np.argsort(self.true_probability[mistakes], kind="stable")]
+
+    def _report_options(self) -> dict:
+        names = list(self.label_names)
+        return {"labels": self._indices(), "target_names": names, "zero_division": 0}
 
     def _indices(self) -> np.ndarray:
         return np.arange(len(self.label_names))
@@ -95,9 +108,16 @@ def evaluate(
     probabilities = np.concatenate([_judge(model, block) for _, block in blocks])
     rows, predicted = np.arange(len(labels)), probabilities.argmax(axis=1)
     true_probability = probabilities[rows, labels]
-    return Evaluation(labels, predicted, true_probability, probabilities.max(axis=1), label_names)
+    return Evaluation(
+        labels=labels,
+        predicted=predicted,
+        true_probability=true_probability,
+        predicted_probability=probabilities.max(axis=1),
+        rank=(probabilities > true_probability[:, None]).sum(axis=1),
+        label_names=label_names,
+    )
 
 
 def _judge(model: LogisticRegression, block: np.ndarray) -> np.ndarray:
-    check_finite(block)
+    refuse_not_finite(count_not_finite(block), len(block))
     return model.predict_proba(block)

@@ -1,179 +1,154 @@
-"""The log loss of two and of many classes, to full relative precision.
+"""The log loss of several classes, its slope and its curvature, to full relative precision.
 
-Everything is computed relative to the true class. Of a picture that is judged
-almost surely, the probability of the truth rounds to 1, but what is left for
-the other classes is a number of full precision; where C is large, those are
-the numbers that the solution consists of.
+Everything is kept relative to the true class: of a picture that is judged almost surely, the
+probability of the truth rounds to 1, but those of the wrong classes are numbers of full precision.
+Where C is large, they are what the solution consists of.
 """
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+BLOCK_NUMBERS = 2**17  # scores treated at a time: 1 MB in float64, which stays in the cache
+
 
 class LogLoss:
-    """The loss of scores, and how it bends, at the scores given last.
-
-    Two classes have one column of scores, that of the second class; the first
-    class's are 0, as scikit-learn has it. More classes have a column each.
+    """The sum of the log losses of some rows, and its derivatives by their scores.
 
     Parameters
     ----------
     labels : ndarray of int, shape (n,)
-        Class indices, 0 to ``n_classes - 1``.
+        Class indices of all rows, 0 to ``n_classes - 1``.
     n_classes : int
-        How many classes there are, at least 2.
-
-    Attributes
-    ----------
-    n_columns : int
-        1 for two classes, else the number of classes.
-    residuals : ndarray, shape (n, n_columns)
-        True class less probability: minus the gradient of the loss.
+        K, at least 2.
+    used : ndarray of bool, shape (n,), optional
+        Which rows count; by default all. The others have no loss and no slope.
     """
 
-    def __init__(self, labels: np.ndarray, n_classes: int):
-        self._labels = labels
-        self._rows = np.arange(len(labels))
-        self._binary = n_classes == 2
-        self.n_columns = 1 if self._binary else n_classes
+    def __init__(self, labels: np.ndarray, n_classes: int, used: np.ndarray | None = None):
+        self.labels, self.n_classes = labels, n_classes
+        self.used = np.ones(len(labels), bool) if used is None else used
+        self._step = max(1, BLOCK_NUMBERS // n_classes)
 
-    def value(self, scores: np.ndarray) -> float:
-        """Return the sum of the losses of all rows; keeps nothing."""
-        _, top, others, _ = self._odds(scores)
-        # log(sum of exp(odds)) with the true class's own exp(-top) set apart
-        return float((top + np.log1p(others + np.expm1(-top))).sum())
+    def blocks(self) -> Iterator[slice]:
+        """Yield slices of consecutive rows that cover all."""
+        for start in range(0, len(self.labels), self._step):
+            yield slice(start, start + self._step)
 
-    def settle(self, scores: np.ndarray) -> None:
-        """Take these scores as the place where the loss is differentiated."""
-        odds, _, others, truth = self._odds(scores)
-        total = others + truth
-        self._wrong = odds / total[:, None]  # probabilities, 0 for the true class
-        self._true = truth / total
-        residuals = -self._wrong
-        residuals[self._rows, self._labels] = others / total
-        self.residuals = self._columns(residuals)
+    def value(self, scores: np.ndarray, intercepts: np.ndarray) -> float:
+        """Return the sum of the losses at scores (n, K) and intercepts (K,)."""
+        return sum(self._wrong(scores[rows] + intercepts, rows)[0] for rows in self.blocks())
 
-    def bend(self, change: np.ndarray) -> np.ndarray:
-        """Multiply each row by the loss's second derivative: diag(p) - p p^T."""
-        change = self._all_classes(change)
-        relative = change - change[self._rows, self._labels][:, None]
-        mean = (self._wrong * relative).sum(axis=1, keepdims=True)
-        bent = self._wrong * (relative - mean)
-        bent[self._rows, self._labels] = -self._true * mean[:, 0]
-        return self._columns(bent)
+    def wrong(self, scores: np.ndarray, intercepts: np.ndarray) -> np.ndarray:
+        """Return the probabilities of the wrong classes, (n, K) float32; 0 for the right one."""
+        found = np.empty(scores.shape, np.float32)
+        for rows in self.blocks():
+            found[rows] = self._wrong(scores[rows] + intercepts, rows)[1]
+        return found
 
-    def mean_weights(self) -> np.ndarray:
-        """Return each row's second derivative, a mean over the columns: (n,)."""
-        return self._spread().mean(axis=1)
+    def residuals(self, scores: np.ndarray, intercepts: np.ndarray, rows: slice) -> np.ndarray:
+        """Return probabilities less truth, the slope of the loss, of a slice of the rows."""
+        wrong = self._wrong(scores[rows] + intercepts, rows)[1]
+        wrong[np.arange(len(wrong)), self.labels[rows]] = -wrong.sum(axis=1)
+        return wrong
 
-    def curvature(self, factors: np.ndarray) -> np.ndarray:
-        """Return the second derivative by what multiplies some factors of the columns.
+    def by_intercepts(self, scores: np.ndarray, intercepts: np.ndarray) -> tuple:
+        """Return the loss, its gradient (K,) and Hessian (K, K), and the sum of all |residuals|."""
+        loss, size = 0.0, 0.0
+        gradient, outer = np.zeros(self.n_classes), np.zeros((self.n_classes,) * 2)
+        for rows in self.blocks():
+            of_rows, P = self._wrong(scores[rows] + intercepts, rows)
+            loss += of_rows
+            every, labels, right = np.arange(len(P)), self.labels[rows], P.sum(axis=1)
+            gradient += P.sum(axis=0) - np.bincount(labels, right, self.n_classes)
+            size += 2 * right.sum()
+            P[every, labels] = (1 - right) * self.used[rows]
+            outer += P.T @ P
+        # Off the diagonal it is -P^T P, and each row sums to 0: a difference on it would cancel.
+        hessian = -outer
+        np.fill_diagonal(hessian, 0)
+        np.fill_diagonal(hessian, -hessian.sum(axis=1))
+        return loss, gradient, hessian, size
 
-        Parameters
-        ----------
-        factors : ndarray, shape (n, m, n_columns) or (n, m, 1)
-            To each column c of the scores a multiple of ``factors[:, i, c]``
-            is added, for each i; ones stand for an intercept.
-
-        Returns
-        -------
-        ndarray, shape (m * n_columns, m * n_columns)
-            All multiples of the first factor, then those of the next.
-        """
-        n_rows, m, _ = factors.shape
-        k = self.n_columns
-        weighted = (factors * self.probabilities()[:, None]).reshape(n_rows, m * k)
-        curvature = -(weighted.T @ weighted)
-        # A column with itself: p - p^2 would cancel, where p is near 1.
-        by_column = np.ascontiguousarray(factors.transpose(2, 1, 0))  # (k or 1, m, n)
-        own = (by_column * self._spread().T[:, None]) @ by_column.transpose(0, 2, 1)
-        columns = np.arange(k)
-        curvature.reshape(m, k, m, k)[:, columns, :, columns] = own
-        return curvature
-
-    def probabilities(self) -> np.ndarray:
-        """Return the probability of each column's class: (n, n_columns)."""
-        probabilities = self._wrong.copy()
-        probabilities[self._rows, self._labels] = self._true
-        return self._columns(probabilities)
-
-    def _spread(self) -> np.ndarray:
-        """Return p (1 - p), exactly where p is near 1: (n, n_columns)."""
-        spread = self._wrong * (1 - self._wrong)
-        spread[self._rows, self._labels] = self._true * self._wrong.sum(axis=1)
-        return self._columns(spread)
-
-    def inverse_blocks(self, shifts: np.ndarray, dtype: type) -> "InverseBlocks":
-        """Prepare to multiply each row by (B^-1 + shift)^-1, for what `bend` multiplies by, B.
+    def along(self, points: Sequence[tuple], factors: np.ndarray) -> tuple:
+        """Return the loss at a combination of points, its gradient and its Hessian by the factors.
 
         Parameters
         ----------
-        shifts : ndarray, shape (n,)
-            A positive number a row.
-        dtype : type
-            The precision to compute in.
+        points : sequence of (scores (n, K), intercepts (K,))
+            What is combined.
+        factors : ndarray, shape (m,)
+            How much of each.
         """
-        labels = None if self._binary else self._labels
-        weights = self._spread() if self._binary else self.probabilities()
-        return InverseBlocks(weights, labels, shifts[:, None], dtype)
+        m = len(points)
+        loss, gradient, hessian = 0.0, np.zeros(m), np.zeros((m, m))
+        for rows in self.blocks():
+            Z = np.stack([scores[rows] + intercepts for scores, intercepts in points])  # (m, b, K)
+            of_rows, wrong = self._wrong(np.tensordot(factors, Z, 1), rows)
+            loss += of_rows
+            Z -= Z[:, np.arange(len(wrong)), self.labels[rows], None]
+            weighted = wrong * Z
+            means = weighted.sum(axis=2)  # (m, b)
+            gradient += means.sum(axis=1)
+            hessian += np.einsum("abk,cbk->ac", weighted, Z, optimize=True) - means @ means.T
+        return loss, gradient, hessian
 
-    def _odds(self, scores: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return exp(score - largest score), 0 for the true class, and its parts."""
-        odds = self._all_classes(scores)
-        odds = odds - odds[self._rows, self._labels][:, None]
-        top = odds.max(axis=1)  # 0 or more: the true class has 0
-        odds = np.exp(odds - top[:, None])
-        odds[self._rows, self._labels] = 0
-        return odds, top, odds.sum(axis=1), np.exp(-top)
-
-    def _all_classes(self, columns: np.ndarray) -> np.ndarray:
-        return np.hstack([np.zeros_like(columns), columns]) if self._binary else columns
-
-    def _columns(self, classes: np.ndarray) -> np.ndarray:
-        return classes[:, 1:] if self._binary else classes
+    def _wrong(self, scores: np.ndarray, rows: slice) -> tuple[float, np.ndarray]:
+        """Return the loss of a slice of rows, and the probabilities of their wrong classes."""
+        every, labels, used = np.arange(len(scores)), self.labels[rows], self.used[rows]
+        odds = scores - scores[every, labels, None]
+        odds[every, labels] = -np.inf  # the truth's own 1 apart, which would drown what is small
+        top = np.maximum(odds.max(axis=1), 0)
+        odds -= top[:, None]
+        np.exp(odds, out=odds)
+        truth, others = np.exp(-top), odds.sum(axis=1)
+        losses = np.where(top > 0, top + np.log(truth + others), np.log1p(others))
+        odds *= (used / (truth + others))[:, None]
+        return float(losses @ used), odds
 
 
-class InverseBlocks:
-    """Multiplication of each row by (B^-1 + shift)^-1, B being how its loss bends.
-
-    For ``B = diag(p) - p p^T`` that is ``diag(h) - h h^T / sum(h)``, with
-    ``h = p / (1 + shift p)``: the inverse of B is diag(1 / p), on what sums
-    to 0 in a row.
+class Curvature:
+    """The second derivative of C times the loss at one place: C (diag(p) - p p^T) a row.
 
     Parameters
     ----------
-    weights : ndarray, shape (n, k)
-        p; for a single column, B itself.
-    labels : ndarray of int, shape (n,), or None
-        The true classes; None for a single column.
-    shifts : ndarray, shape (n, 1)
-        A positive number a row.
-    dtype : type
-        The precision to compute in.
+    wrong : ndarray of float32 or float64, shape (n, K)
+        Probabilities of the wrong classes, 0 for the right one.
+    labels : ndarray of int, shape (n,)
+        The right ones.
+    C : float
+        Inverse strength of the regularisation.
     """
 
-    def __init__(
-        self, weights: np.ndarray, labels: np.ndarray | None, shifts: np.ndarray, dtype: type
-    ):
-        damping = 1 / (1 + shifts * weights)
-        self._damping = damping.astype(dtype)
-        self._damped = (weights * damping).astype(dtype)
-        self._truth = None if labels is None else (np.arange(len(labels)), labels)
-        self._totals = self._damped.sum(axis=1, keepdims=True)
+    def __init__(self, wrong: np.ndarray, labels: np.ndarray, C: float):
+        self.dtype = wrong.dtype
+        self._wrong, self._labels, self._C = wrong, labels, wrong.dtype.type(C)
 
-    def apply(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the product with some rows (n, k), and B^-1 times it.
+    def __call__(self, scores: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
+        """Multiply the scores of a slice of the rows by it."""
+        wrong, labels = self._wrong[rows], self._labels[rows]
+        every = np.arange(len(wrong))
+        V = scores - scores[every, labels, None]
+        V -= np.einsum("ij,ij->i", wrong, V)[:, None]
+        V *= wrong
+        V *= self._C
+        V[every, labels] = -V.sum(axis=1)
+        return V
 
-        What B^-1 gives is determined but for a constant in each row.
-        """
-        if self._truth is not None:
-            # Relative to the true class, whose own weight may drown the others.
-            rows = rows - rows[self._truth][:, None]
-            rows -= np.einsum("ij,ij->i", self._damped, rows)[:, None] / self._totals
-        return self._damped * rows, self._damping * rows
+    def diagonal(self) -> np.ndarray:
+        """Return C p (1 - p) of each row and class: (n, K)."""
+        every, left = np.arange(len(self._wrong)), self._wrong.sum(axis=1)
+        W = self._wrong * (1 - self._wrong)
+        W[every, self._labels] = left * (1 - left)
+        W *= self._C
+        return np.maximum(W, 0)  # rounding
 
-    def sum(self) -> np.ndarray:
-        """Return the sum of the blocks of all rows: (k, k), float64."""
-        total = np.diag(self._damped.sum(axis=0, dtype=np.float64))
-        if self._truth is not None:
-            total -= (self._damped / self._totals).T @ self._damped
-        return total
+    def weights(self, rows: list[np.ndarray], complete: bool) -> list[np.ndarray]:
+        """Return C p (1 - p) of some rows of each class, or all of C p."""
+        found = []
+        for k, of_class in enumerate(rows):
+            is_right, wrong = self._labels[of_class] == k, self._wrong[of_class]
+            left = np.where(is_right, wrong.sum(axis=1), wrong[:, k])  # a difference would cancel
+            p = np.where(is_right, 1 - left, left) if complete else left * (1 - left)
+            found.append(self._C * np.maximum(p, 0))
+        return found

@@ -1,216 +1,294 @@
-"""The Newton step of logistic regression: three ways to solve its system.
+"""Logistic regression for one C after another, each solution with a proven bound.
 
-With scores ``X w + b``, w in coordinates V, the step solves ``V + C bend(X w
-+ b) = -gradient``, where `bend` multiplies each row by the second derivative
-of its loss, and b is what keeps the sum over the rows at 0.
-
-- Directly, by elimination, where the unknowns are few.
-- By rows: the system times the inverse of ``C bend`` is symmetric, and its
-  blocks for single rows can be inverted in closed form. Conjugate gradients
-  preconditioned with these (a block Jacobi method; the intercepts as
-  constraints: Gould, Hribar and Nocedal, "On the solution of equality
-  constrained quadratic programming problems arising in optimization", 2001)
-  take a few products where rows differ from each other more than they are
-  alike, and the minimum is near.
-- By weights: plain conjugate gradients on w, which always lead downhill.
-  Where the data are so ill-conditioned that this takes many products, they
-  are preconditioned with a Cholesky factor.
+The objective ``f(w, b) = C * sum of log losses + |w|^2 / 2`` is minimised by Newton's method. The
+intercepts b are minimised exactly before each step; what is left bends by at least 1 in every
+direction of w, so that f is at most ``|gradient|^2 / 2`` above its minimum. That bound, in double
+precision, is the only thing that ends a fit. Each Newton system is solved by conjugate gradients
+(Nocedal and Wright, Numerical Optimization, 2006, chapter 7), in single precision and only as
+exactly as the step deserves, preconditioned class by class with the exact inverse for the few rows
+that matter to the class, from which the mean over the classes is taken off. If that is too little,
+more rows matter, in double precision, and what couples the classes is corrected exactly (Rasmussen
+and Williams, Gaussian Processes for Machine Learning, 2006, algorithm 3.3). Along C, a fit begins
+at the best combination of the last two solutions, since w is nearly linear in log C where the
+classes can be separated. How w is written down, by features or by rows, is the space's affair: see
+`pyimagesearch.linear.spaces`.
 """
 
-from collections.abc import Callable
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
-from pyimagesearch.linear.logloss import LogLoss
-from pyimagesearch.linear.spaces import FeatureSpace, Pair, RowSpace
+from pyimagesearch.linear.logloss import Curvature, LogLoss
 
-PATIENCE = 12  # products before another way is tried
-MAX_PRODUCTS = 100  # products in all before conjugate gradients are given up
-SMALL = 2e9  # multiplications, some hundredths of a second: what is solved directly
-ROW_MARGIN = 0.3  # what is left by rows weighs less than what is left of the gradient
-LEAST_CURVATURE = 1e-300  # where even the sum of all is nothing
-RIDGES = (1e-12, 1e-9, 1e-6, 1e-3)  # of a matrix scaled to a diagonal of 1
+TOLERANCE = 1e-3  # of f: from 1e-2 on the choice of C and the held-out accuracy stayed the same
+MAX_ITER = 100  # Newton steps; real features take some 5 at the first C and 1 at a later one
+NEAR = 1e-2  # from this gap on a system is solved for the bound, before that only to make way
+MAX_PRODUCTS = 60  # of one system: more of them do less than a better preconditioner
+PATIENCE = 5  # steps without a gain before a fit is given up: rounding has the better of it
+EASY_C = 100.0  # with rows of length 1; from there on a fit begins with a ridge of 1 / C
+ROUNDING = 1e-13  # relative, of an objective
+LEAST_STEP = 1e-9
 
 
-class NewtonSolver:
-    """Newton steps at the place where a loss was settled last.
+class Point(NamedTuple):
+    """Weights in the coordinates of a space, the scores (n, K) they give, intercepts (K,)."""
+
+    w: np.ndarray
+    scores: np.ndarray
+    intercepts: np.ndarray
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A minimum, as near as it was come to.
+
+    Attributes
+    ----------
+    point : Point
+        Where it is.
+    objective : float
+        f there.
+    gap : float
+        Proven bound on how far above its minimum f is, as a part of f.
+    n_iter : int
+        Newton steps taken.
+    elapsed_s : float
+        Seconds they took.
+    """
+
+    point: Point
+    objective: float
+    gap: float
+    n_iter: int
+    elapsed_s: float
+
+
+class SolutionPath:
+    """Solutions for ascending C's of one set of rows.
 
     Parameters
     ----------
     space : RowSpace or FeatureSpace
-        The rows that are fitted.
+        The rows.
     loss : LogLoss
         Their loss.
+    tolerance : float
+        The gap at which a fit has converged.
+    max_iter : int
+        The most Newton steps of a fit.
+    start : tuple of (w, intercepts), optional
+        Where to begin, in place of 0.
+    own_bound : bool
+        Whether the gap has to be proven at the solution itself, not by a bound seen on the way.
     """
 
-    def __init__(self, space: RowSpace | FeatureSpace, loss: LogLoss):
+    def __init__(
+        self,
+        space,
+        loss: LogLoss,
+        tolerance: float = TOLERANCE,
+        max_iter: int = MAX_ITER,
+        start: tuple[np.ndarray, np.ndarray] | None = None,
+        own_bound: bool = False,
+    ):
         self._space, self._loss = space, loss
-        n_rows, n_unknowns = len(loss.residuals), space.n_coordinates * loss.n_columns
-        self.direct = isinstance(space, FeatureSpace) and is_small(n_rows, n_unknowns)
-        self._precondition = lambda V, scores: (V, scores)
+        self._tolerance, self._max_iter, self._own_bound = tolerance, max_iter, own_bound
+        w, intercepts = start or (space.zeros(loss.n_classes), np.zeros(loss.n_classes))
+        self._last = [Point(w, space.scores(w), intercepts)]
+        self._is_new = start is None
 
-    def step(
-        self, C: float, gradient: Pair, accuracy: float, by_rows: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Solve for the Newton step.
+    def solve(self, C: float) -> Solution:
+        """Minimise at `C`, from the solutions for the C's before."""
+        started, space, loss = time.perf_counter(), self._space, self._loss
+        way = self._approach() if C > EASY_C and self._is_new else 0
+        point = self._best_combination(C)
+        best, least, bound_before, least_gap, least_f = None, -np.inf, np.inf, np.inf, np.inf
+        for n_iter in range(self._max_iter - way + 1):
+            value, settled, intercepts = best_intercepts(loss, point.scores, point.intercepts)
+            point = point._replace(intercepts=intercepts)
+            f = C * value + space.dot(point.w, point.w) / 2
+            gradient = space.gradient(point, C, loss)
+            bound = space.dot(gradient, gradient) / 2 if settled else np.inf
+            if best is None or f <= best[0]:
+                best = f, bound, point
+            least = max(least, f - bound)  # what f can be at the least, whichever step showed it
+            above = best[1] if self._own_bound else best[0] - least
+            gap = max(above, 0.0) / best[0] if best[0] > 0 else 0.0
+            if gap < 0.9 * least_gap or f < 0.99 * least_f:
+                least_gap, least_f, better = gap, f, n_iter
+            if (
+                gap <= self._tolerance
+                or way + n_iter == self._max_iter
+                or n_iter - better > PATIENCE
+            ):
+                break
+            near = bound <= NEAR * f
+            if bound > bound_before / 2 and near:
+                space.work_harder()
+            bound_before = bound
+            goal = max(0.4 * self._tolerance * f, (0.05 if bound < 0.1 * f else 0.1) * bound)
+            curvature = Curvature(space.cast(loss.wrong(point.scores, intercepts)), loss.labels, C)
+            step, solved = conjugate_gradients(space, curvature, gradient, goal, to_the_goal=near)
+            if not solved:
+                space.work_harder()
+            moved = self._move(C, point, f, gradient, step)
+            if moved is None:
+                break
+            point = moved
+        f, _, point = best
+        point = space.refresh(point)
+        self._last = [point] if self._is_new else [self._last[-1], point]
+        self._is_new = False
+        return Solution(point, float(f), float(gap), way + n_iter, time.perf_counter() - started)
 
-        Parameters
-        ----------
-        C : float
-            Inverse strength of the regularisation.
-        gradient : pair of ndarray
-            Coordinates of the gradient, and its scores.
-        accuracy : float
-            What may be left of the gradient, as a part of it.
-        by_rows : bool
-            Whether to try that way first.
+    def _approach(self) -> int:
+        """Begin a large C, far from which Newton's steps go astray; return how many were taken.
 
-        Returns
-        -------
-        tuple of ndarray
-            The step's coordinates (n_coordinates, k), its scores (n, k) and
-            the change of the intercepts (k,).
+        The start is ridge regression's, which gives nearly one margin to all rows, as the minimum
+        does; where its system is too large, the minimum at a C that is not.
         """
-        if self.direct:
-            V = self._directly(C, gradient[0])
-            S = self._space.scores(V)
-        else:
-            solved = self._by_rows(C, gradient, accuracy) if by_rows else None
-            V, S = solved or self._by_weights(C, gradient, accuracy)
-        return V, S, self._intercepts()(self._loss.bend(S))
+        space, loss, (zero,) = self._space, self._loss, self._last
+        _, _, b = best_intercepts(loss, zero.scores, zero.intercepts)
+        slope = loss.residuals(zero.scores, b, slice(None))
+        solved = space.ridge(-slope, 1 / EASY_C)
+        if solved is None:
+            way = SolutionPath(space, loss, NEAR, self._max_iter)
+            n_iter = way.solve(EASY_C).n_iter
+            self._last = way._last
+            return n_iter
+        w, scores, change = space.step(solved)
+        self._last = [Point(w, scores, change)]  # not b: that would grow with w
+        return 1
 
-    def _intercepts(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Return a function: the change of the intercepts that answers bent scores."""
-        n_rows = len(self._loss.residuals)
-        curvature = self._loss.curvature(np.ones((n_rows, 1, 1)))
-        make_definite(curvature)
-        inverse = np.linalg.inv(curvature)
-        return lambda bent: -(inverse @ bent.sum(axis=0))
+    def _best_combination(self, C: float) -> Point:
+        """Return the best combination of the last solution and its change, by Newton's method."""
+        newest = self._last[-1]
+        directions = [newest]
+        if len(self._last) > 1:
+            directions.append(Point(*(x - y for x, y in zip(newest, self._last[-2], strict=True))))
+        products = np.array([[self._space.dot(u.w, v.w) for v in directions] for u in directions])
+        places = [(point.scores, point.intercepts) for point in directions]
 
-    def _bend(self, C: float) -> Callable[[np.ndarray], np.ndarray]:
-        """Return a function: what the curvature of the loss makes of scores, in coordinates."""
-        intercepts = self._intercepts()
+        def at(factors: np.ndarray) -> tuple:
+            loss, slope, bend = self._loss.along(places, factors)
+            f = C * loss + factors @ products @ factors / 2
+            return f, C * slope + products @ factors, C * bend + products
 
-        def bend(scores: np.ndarray) -> np.ndarray:
-            bent = self._loss.bend(scores)
-            answer = np.broadcast_to(intercepts(bent), bent.shape)
-            return self._space.combine(C * (bent + self._loss.bend(answer)))
+        factors = np.eye(len(directions))[0]
+        f, slope, bend = at(factors)
+        for _ in range(30):
+            step = -np.linalg.lstsq(bend, slope, rcond=1e-12)[0]
+            if -(slope @ step) < 1e-4 * f:
+                break
+            t, there = 1.0, at(factors + step)
+            while there[0] > f and t > LEAST_STEP:
+                t /= 2
+                there = at(factors + t * step)
+            if there[0] > f:
+                break
+            factors, (f, slope, bend) = factors + t * step, there
+        parts = zip(*directions, strict=True)
+        return Point(*(sum(map(np.multiply, factors, part)) for part in parts))
 
-        return bend
-
-    def _by_rows(self, C: float, gradient: Pair, accuracy: float) -> Pair | None:
-        """Solve by the rows, in the precision of the scores; None if that leads nowhere."""
-        dtype = gradient[1].dtype
-        precondition = self._inverse_blocks(C, dtype)
-        # Begun with the step that would be right if all scores were 0.
-        V, S, rest = -gradient[0].astype(dtype), -gradient[1], gradient[1]
-        direction, unbent = precondition(rest)
-        fitness = first = np.vdot(rest, direction)
-        for _ in range(PATIENCE):
-            scores = self._space.scores(direction)
-            image = unbent + scores
-            bending = np.vdot(direction, image)
-            if not bending > 0:  # rounding has the better of it
-                return None
-            length = fitness / bending
-            V, S, rest = V + length * direction, S + length * scores, rest - length * image
-            better, better_unbent = precondition(rest)
-            fitness_before, fitness = fitness, np.vdot(rest, better)
-            if fitness <= ROW_MARGIN * accuracy**2 * first:
-                V = self._space.combine(V.astype(np.float64))
-                return (V, S) if np.vdot(V, gradient[1]) < 0 else None
-            ratio = fitness / fitness_before
-            direction, unbent = better + ratio * direction, better_unbent + ratio * unbent
+    def _move(self, C: float, point: Point, f: float, gradient, step) -> Point | None:
+        """Go along a step as far as f falls enough; None if it does not."""
+        space, loss = self._space, self._loss
+        u, scores, intercepts = space.step(step)
+        ww, wu, uu = space.dot(point.w, point.w), space.dot(point.w, u), space.dot(u, u)
+        slope, t = min(space.dot(gradient, u), 0.0), 1.0
+        while t > LEAST_STEP:
+            there = point.scores + t * scores
+            b = point.intercepts + t * intercepts
+            new = C * loss.value(there, b) + ww / 2 + t * wu + t**2 * uu / 2
+            if new <= f + 1e-4 * t * slope + ROUNDING * f:
+                return Point(point.w + t * u, there, b)
+            t /= 2
         return None
 
-    def _inverse_blocks(self, C: float, dtype: type) -> Callable[[np.ndarray], Pair]:
-        """Return a function: the product with the inverse blocks, and (C bend)^-1 times that."""
-        blocks = self._loss.inverse_blocks(C * self._space.squared_rows(), dtype)
-        sums = C * blocks.sum()
-        make_definite(sums)
-        sums = cho_factor(sums)
 
-        def apply(rest: np.ndarray) -> Pair:
-            product, _ = blocks.apply(rest)
-            intercepts = cho_solve(sums, C * product.sum(axis=0, dtype=np.float64))
-            product, unbent = blocks.apply(rest - intercepts.astype(dtype))
-            return C * product, unbent
+def best_intercepts(loss: LogLoss, scores: np.ndarray, b: np.ndarray) -> tuple:
+    """Minimise the loss over the intercepts alone, by Newton's method.
 
-        return apply
-
-    def _by_weights(self, C: float, gradient: Pair, accuracy: float) -> Pair:
-        """Solve by the weights, as well as it goes."""
-        space, bend = self._space, self._bend(C)
-        rest = -gradient[0], -gradient[1]
-        step = np.zeros_like(rest[0]), np.zeros_like(rest[1])
-        fitness, least = 1.0, squared(space, *rest)
-        best, goal = step, accuracy**2 * least
-        for n_products in range(MAX_PRODUCTS):
-            if n_products == PATIENCE:
-                self._precondition = space.preconditioner(C * self._loss.mean_weights())
-            better = self._precondition(*rest)
-            fitness_before, fitness = fitness, space.dots(rest[0], *better).sum()
-            if n_products in (0, PATIENCE):
-                direction = better
-            else:
-                ratio = fitness / fitness_before
-                direction = tuple(x + ratio * y for x, y in zip(better, direction, strict=True))
-            image = direction[0] + bend(direction[1])
-            bending = space.dots(image, *direction).sum()
-            if not bending > 0:  # rounding has the better of it
-                break
-            length = fitness / bending
-            step = tuple(x + length * y for x, y in zip(step, direction, strict=True))
-            rest = rest[0] - length * image, rest[1] - length * space.scores(image)
-            left = squared(space, *rest)
-            if left <= least:
-                best, least = step, left
-            if left <= goal:
-                break
-        return best
-
-    def _directly(self, C: float, gradient: np.ndarray) -> np.ndarray:
-        """Solve for the weights and the intercepts at once, by elimination."""
-        X, k = self._space.rows(), gradient.shape[1]
-        with_ones = np.hstack([X, np.ones((len(X), 1))])[:, :, None]
-        system = C * self._loss.curvature(with_ones)
-        make_definite(system[-k:, -k:])
-        system.flat[: gradient.size * (len(system) + 1) : len(system) + 1] += 1
-        target = np.append(gradient, -C * self._loss.residuals.sum(axis=0))
-        return -solve_definite(system, target)[:-k].reshape(gradient.shape)
-
-
-def is_small(n_rows: int, n_unknowns: int) -> bool:
-    """Tell whether Newton's system is small enough to be solved by elimination."""
-    return n_rows * n_unknowns**2 <= SMALL
-
-
-def squared(space: RowSpace | FeatureSpace, V: np.ndarray, scores: np.ndarray) -> float:
-    """Return the squared length of w."""
-    return float(np.maximum(space.dots(V, V, scores), 0).sum())
-
-
-def make_definite(curvature: np.ndarray) -> None:
-    """Bend a curvature by intercepts upwards where it is flat, in place.
-
-    It is flat where all intercepts grow alike, and all but flat for classes
-    that are judged surely. The step changes by that, its goal does not.
+    Returns
+    -------
+    float
+        The loss.
+    bool
+        Whether its slope is as good as 0: a 1e10th of what it is the sum of.
+    ndarray, shape (K,)
+        The intercepts.
     """
-    k, trace = len(curvature), np.trace(curvature)
-    if k > 1:
-        curvature += trace / k**2
-    curvature.flat[:: k + 1] += max(1e-12 * trace, LEAST_CURVATURE)
+    value, slope, bend, size = loss.by_intercepts(scores, b)
+    for _ in range(50):
+        if np.abs(slope).max() <= 1e-10 * size:
+            return value, True, b
+        trace = np.trace(bend)
+        bend += trace / len(b) ** 2  # flat where all intercepts grow alike
+        bend.flat[:: len(b) + 1] += 1e-12 * trace + 1e-300
+        step = -np.linalg.solve(bend, slope)
+        t = min(1.0, 2 / np.abs(step).max())
+        while t > LEAST_STEP and loss.value(scores, b + t * step) > value * (1 + ROUNDING):
+            t /= 2
+        if t <= LEAST_STEP:
+            break
+        b = b + t * step
+        value, slope, bend, size = loss.by_intercepts(scores, b)
+    return value, bool(np.abs(slope).max() <= 1e-10 * size), b
 
 
-def solve_definite(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Solve a small positive definite system, however its unknowns are scaled."""
-    scaling = np.sqrt(np.diag(matrix))
-    matrix = matrix / scaling / scaling[:, None]
-    for ridge in RIDGES:
-        try:
-            factor = cho_factor(matrix + ridge * np.eye(len(matrix)))
-        except np.linalg.LinAlgError:  # rounding has made it indefinite
-            continue
-        return cho_solve(factor, target / scaling) / scaling
-    return target / scaling**2  # still downhill
+def conjugate_gradients(
+    space, curvature: Curvature, gradient, goal: float, to_the_goal: bool
+) -> tuple[np.ndarray, bool]:
+    """Solve Newton's system for the step, until half the square of what is left is below a goal.
+
+    Parameters
+    ----------
+    space, curvature
+        What the Hessian consists of.
+    gradient
+        At the place of the curvature.
+    goal : float
+        What may be left, as a bound on f.
+    to_the_goal : bool
+        If not, the solution is good enough as soon as the quadratic model hardly falls any more.
+
+    Returns
+    -------
+    array
+        The step, in the coordinates of the space.
+    bool
+        Whether it came as far as it should.
+    """
+    precondition = space.preconditioner(curvature)
+    rest = space.cast(-gradient)
+    step, smoothed, rest_of_smoothed = np.zeros_like(rest), np.zeros_like(rest), rest.copy()
+    fallen = old = 0.0
+    for i in range(MAX_PRODUCTS):
+        better = precondition(rest)
+        new = space.dot(rest, better)
+        if not new > 0:  # rounding has the better of it
+            break
+        direction = better + (new / old) * direction if i else better  # noqa: F821
+        old = new
+        image = space.hessian_product(curvature, direction)
+        bending = space.dot(image, direction)
+        if not bending > 0:
+            break
+        length = new / bending
+        step += length * direction
+        rest -= length * image
+        # The way with the least residual: that of conjugate gradients itself rises on the way
+        # (Zhou and Walker, Residual smoothing techniques for iterative methods, 1994).
+        change = rest - rest_of_smoothed
+        t = -space.dot(rest_of_smoothed, change) / max(space.dot(change, change), 1e-300)
+        smoothed += t * (step - smoothed)
+        rest_of_smoothed += t * change
+        fall = length * new / 2
+        fallen += fall
+        if space.dot(rest_of_smoothed, rest_of_smoothed) / 2 < goal:
+            return (smoothed if to_the_goal else step), True
+        if not to_the_goal and i and fall < 0.05 * fallen:
+            return step, True
+    return (smoothed if to_the_goal else step), False

@@ -1,237 +1,247 @@
-"""Two ways to hold the same linear model: by its rows, or by its features.
+"""Two ways to write down the weights of a linear model: by its rows, or by their features.
 
-The weights w of an L2-regularised linear model that was fitted to the centred
-rows X (n, d) are a combination of these rows, ``w = X^T a`` (the representer
-theorem: Kimeldorf and Wahba, "Some results on Tchebycheffian spline
-functions", 1971). With fewer rows than features the n numbers of `a` are the
-better coordinates: all that is needed of X then are the products of its rows
-with each other, ``G = X X^T`` (n, n), and nothing is approximated. Otherwise
-the coordinates are w itself.
+The minimum of an L2-regularised objective is a combination of the centred rows, ``w = X^T a``. With
+few rows of many features it is found in the coordinates a, from the products ``X X^T`` alone; with
+many rows, in w itself, and the features are passed over in blocks where they lie. Both spaces give
+the solver the same operations; a vector of theirs is an array to add and to scale:
 
-Small problems are rotated first, to the principal axes of their rows: these
-are at most as many as there are rows or features, scale by themselves, and
-make a problem that elimination solves to the last digits.
+- `RowSpace`: (2, n, K), the coordinates a and the scores X w, so that lengths need no product;
+- `FeatureSpace`: (d + 1, K), w and the intercepts.
 
-Both spaces give the solver the same things. V stands for coordinates, a
-column per column of scores.
+Rows are centred and scaled to a mean squared length of 1. So single precision is safe at any scale,
+and an intercept is one more feature, always 1, to a Newton step.
 """
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, svd
+from scipy.linalg import cho_factor, cho_solve
 
-from pyimagesearch.linear.products import BLOCK_BYTES, RowProducts
+from pyimagesearch.linear.corrections import SUPPORT, Corrections, supports
+from pyimagesearch.linear.logloss import Curvature, LogLoss
+from pyimagesearch.linear.passes import Passes, Request
 
-ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-15}  # of a sum of eigenvalues
-# Scores are log odds. An error of 1e-4 in one changes the gradient by a part
-# of 1e-4, and the objective by the square of that.
-EXACT_SCORES = 1e-4
+MOST_FEATURES = 2500  # whose products with each other take less time than a few passes
+PIECE = 256  # rows that are picked at a time
 
-Pair = tuple[np.ndarray, np.ndarray]
+
+def check_not_stopped(stopped: threading.Event) -> None:
+    """End a fit that nobody waits for any more."""
+    if stopped.is_set():
+        raise CancelledError
 
 
 class RowSpace:
-    """Coordinates by rows, for fewer rows than features.
+    """Weights as a combination of the rows that are fitted.
 
     Parameters
     ----------
-    features : ndarray, shape (m, d)
-        All rows there are.
-    products : RowProducts
-        Their products.
-    rows : ndarray of int, shape (n,)
-        Those that the model is fitted to.
+    G : ndarray of float64, shape (n, n)
+        Products of these rows with each other; is centred in place.
+    stopped : threading.Event, optional
+        Set by another thread, it ends the fit with `CancelledError`.
     """
 
-    def __init__(self, features: np.ndarray, products: RowProducts, rows: np.ndarray):
-        self._features, self._products, self._rows = features, products, rows
-        self.n_coordinates = len(rows)
-        self._centre()
+    def __init__(self, G: np.ndarray, stopped: threading.Event | None = None):
+        mean = G.mean(axis=0)
+        G -= mean[:, None]
+        G -= mean - mean.mean()
+        self._stopped = stopped or threading.Event()
+        self._G, self._support, self._exact = G, min(len(G), SUPPORT), False
+        self._fast = G.astype(np.float32)
+        self._fast += 1  # the intercepts' feature
 
-    def _centre(self) -> None:
-        centred = self._products.matrix[np.ix_(self._rows, self._rows)]
-        self._row_means = centred.mean(axis=0, dtype=np.float64)
-        shift = (self._row_means - self._row_means.mean() / 2).astype(centred.dtype)
-        centred -= shift
-        centred -= shift[:, None]
-        self._centred = centred
+    def zeros(self, n_classes: int) -> np.ndarray:
+        """Return the vector of no weights."""
+        return np.zeros((2, len(self._G), n_classes))
 
-    def scores(self, V: np.ndarray) -> np.ndarray:
-        """Return X w, in the precision of the products: (n, k)."""
-        # Symmetric, and faster this way for few columns.
-        return np.ascontiguousarray((V.T.astype(self._centred.dtype) @ self._centred).T)
+    def vector(self, a: np.ndarray) -> np.ndarray:
+        """Return the vector of some coordinates, (n, K) -> (2, n, K)."""
+        a = a - a.mean(axis=0)  # the rows are centred: it is the same vector
+        return np.stack([a, self._G @ a])
 
-    def squared_rows(self) -> np.ndarray:
-        """Return the squared lengths of the rows of X: (n,)."""
-        return np.diag(self._centred)
+    def cast(self, array: np.ndarray) -> np.ndarray:
+        """Return an array in the precision of the systems that are solved now."""
+        return array.astype(self._fast.dtype, copy=False)
 
-    def sharpen(self, V: np.ndarray, scores: np.ndarray) -> bool:
-        """Go over to double precision if single has falsified scores; tell if it did."""
-        if self._centred.dtype == np.float64:
-            return False
-        if self._products.deviation(self._rows, V, scores) <= EXACT_SCORES:
-            return False
-        del self._centred
-        self._products.make_double()
-        self._centre()
-        return True
+    @staticmethod
+    def dot(u: np.ndarray, v: np.ndarray) -> float:
+        """Return the product of the weights of two vectors."""
+        return float(np.vdot(u[0], v[1]))
 
-    def combine(self, residuals: np.ndarray) -> np.ndarray:
-        """Return the coordinates of X^T residuals.
+    @staticmethod
+    def scores(w: np.ndarray) -> np.ndarray:
+        """Return the scores of the rows, (n, K)."""
+        return w[1]
 
-        A constant has no effect on w, as the rows are centred. Left in, it
-        could grow without bound, and rounding would make it count.
-        """
-        return residuals - residuals.mean(axis=0)
+    def refresh(self, point):
+        """Return a point with its scores computed anew: sums of sums have drifted."""
+        w = self.vector(point.w[0])
+        return point._replace(w=w, scores=w[1])
 
-    def dots(self, U: np.ndarray, V: np.ndarray, scores_of_V: np.ndarray) -> np.ndarray:
-        """Return the inner products of two w's, column by column: (k,)."""
-        return np.einsum("ij,ij->j", U, scores_of_V)
+    def gradient(self, point, C: float, loss: LogLoss) -> np.ndarray:
+        """Return the gradient of f by the weights, where the intercepts are at their best."""
+        slope = loss.residuals(point.scores, point.intercepts, slice(None))
+        return self.vector(point.w[0] + C * slope)
 
-    def preconditioner(self, weights: np.ndarray) -> Callable[[np.ndarray, np.ndarray], Pair]:
-        """Prepare to multiply by (I + X^T diag(weights) X)^-1, and its scores.
+    def step(self, solved: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return a step in double precision, its scores, and the change of the intercepts."""
+        a = solved[0].astype(np.float64)
+        u = self.vector(a)
+        return u, u[1], a.sum(axis=0)
 
-        By Woodbury's identity that needs a Cholesky factor of n x n only
-        (Rasmussen and Williams, "Gaussian Processes for Machine Learning",
-        2006, section 3.4.3).
-        """
-        dtype = self._centred.dtype
-        least = max(1e-10 * weights.max(), np.finfo(dtype).tiny)  # all may be 0
-        root = np.sqrt(np.maximum(weights, least)).astype(dtype)[:, None]
-        matrix = self._centred * root
-        matrix *= root.T
-        # What is rounded off must not make it indefinite.
-        matrix.flat[:: len(matrix) + 1] += 1 + ROUNDING[dtype] * np.trace(matrix)
-        factor = _factor(matrix)
+    def hessian_product(self, curvature: Curvature, v: np.ndarray) -> np.ndarray:
+        """Multiply by the Hessian of f."""
+        check_not_stopped(self._stopped)
+        bent = curvature(v[1])
+        return v + np.stack([bent, self._fast @ bent])
 
-        def apply(V: np.ndarray, scores_of_V: np.ndarray) -> Pair:
-            solved = cho_solve(factor, root * scores_of_V, check_finite=False)
-            V = V - root * solved
-            return V - V.mean(axis=0), solved / root
+    def preconditioner(self, curvature: Curvature) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function: the product with nearly the inverse of the Hessian."""
+        rows = supports(curvature, np.diag(self._fast), self._support)
+        correct = Corrections(
+            curvature.weights(rows, self._exact),
+            rows,
+            lambda of_class: self._fast[np.ix_(of_class, of_class)],
+            len(self._G),
+            self._exact,
+        )
+
+        def apply(v: np.ndarray) -> np.ndarray:
+            correction = correct(v[1])
+            return v - np.stack([correction, self._fast @ correction])
 
         return apply
 
-    def decide(self, rows: np.ndarray, V: np.ndarray) -> np.ndarray:
-        """Return the scores of other rows of the same features: (len(rows), k)."""
-        matrix = self._products.matrix
-        spread = np.zeros((len(matrix), V.shape[1]), matrix.dtype)  # copying whole rows is faster
-        spread[self._rows] = V - V.mean(axis=0)  # what centring the fitted rows does to w
-        blocks = _blocks(len(rows), matrix.itemsize * len(matrix))
-        scores = np.concatenate([matrix[rows[block]] @ spread for block in blocks])
-        return scores - self._row_means @ spread[self._rows]
+    def ridge(self, targets: np.ndarray, ridge: float) -> np.ndarray:
+        """Return the coordinates of ridge regression, (1, n, K)."""
+        system = self._fast + np.float32(ridge) * np.eye(len(self._fast), dtype=np.float32)
+        factor = cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
+        return cho_solve(factor, targets.astype(np.float32))[None]
 
-    def model(self, V: np.ndarray) -> Pair:
-        """Return w (k, d) and what centring adds to the intercept (k,)."""
-        V = V - V.mean(axis=0)
-        dtype, centre = self._centred.dtype, self._products.centre
-        w = np.zeros((V.shape[1], self._features.shape[1]))
-        for block in _blocks(len(V), dtype.itemsize * w.shape[1]):
-            X = self._features[self._rows[block]].astype(dtype, copy=False) - centre.astype(dtype)
-            w += V[block].T.astype(dtype) @ X
-        return w, -(self._row_means @ V + w @ centre)
+    def work_harder(self) -> None:
+        """Let more rows matter, in double precision, and correct for what couples the classes."""
+        self._support = min(len(self._G), 2 * self._support)
+        self._exact = self._fast.dtype == np.float64
+        if not self._exact:
+            self._fast = self._G + 1
 
 
 class FeatureSpace:
-    """Coordinates by features, for at least as many rows as features.
+    """Weights as they are, one a feature.
 
     Parameters
     ----------
-    features : ndarray, shape (m, d)
-        All rows there are.
-    rows : ndarray of int, shape (n,)
-        Those that the model is fitted to.
+    passes : Passes
+        Over the features.
+    used : ndarray of bool, shape (n,)
+        Which rows are fitted.
+    stopped : threading.Event, optional
+        See `RowSpace`.
     """
 
-    def __init__(self, features: np.ndarray, rows: np.ndarray):
-        self._features = features
-        self.n_coordinates = features.shape[1]
-        centred = features[rows].astype(np.float64)
-        self._mean = centred.mean(axis=0)
-        centred -= self._mean
-        self._centred = centred
+    def __init__(self, passes: Passes, used: np.ndarray, stopped: threading.Event | None = None):
+        self._stopped = stopped or threading.Event()
+        self._passes, self._used, self._rows = passes, used, passes.rows
+        self._all = np.ones_like(used)
+        self._support, self._dtype, self._exact = SUPPORT, np.float32, False
 
-    def rows(self) -> np.ndarray:
-        """Return X, the centred rows: (n, n_coordinates)."""
-        return self._centred
+    def zeros(self, n_classes: int) -> np.ndarray:
+        """Return the vector of no weights."""
+        return np.zeros((self._rows.shape[1] + 1, n_classes))
 
-    def scores(self, V: np.ndarray) -> np.ndarray:
-        """Return X w: (n, k)."""
-        return self._centred @ V
+    def cast(self, array: np.ndarray) -> np.ndarray:
+        """Return an array in the precision of the systems that are solved now."""
+        return array.astype(self._dtype, copy=False)
 
-    def squared_rows(self) -> np.ndarray:
-        """Return the squared lengths of the rows of X: (n,)."""
-        return np.einsum("ij,ij->i", self._centred, self._centred)
+    @staticmethod
+    def dot(u: np.ndarray, v: np.ndarray) -> float:
+        """Return the product of the weights of two vectors."""
+        return float(np.vdot(u, v))
 
-    def sharpen(self, V: np.ndarray, scores: np.ndarray) -> bool:
-        """Return False: the precision is double anyway."""
-        return False
+    def scores(self, w: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
+        """Return the scores of the rows that are used, by default all: (n, K)."""
+        found = np.zeros((len(self._used), w.shape[1]))
+        if not w.any():
+            return found
 
-    def combine(self, residuals: np.ndarray) -> np.ndarray:
-        """Return the coordinates of X^T residuals."""
-        return self._centred.T @ residuals
+        def keep(rows: slice, scores: np.ndarray) -> None:
+            found[rows] = scores
 
-    def dots(self, U: np.ndarray, V: np.ndarray, scores_of_V: np.ndarray) -> np.ndarray:
-        """Return the inner products of two w's, column by column: (k,)."""
-        return np.einsum("ij,ij->j", U, V)
+        self._passes.run(Request(w[:-1], keep, np.float64, self._all if used is None else used))
+        return found
 
-    def preconditioner(self, weights: np.ndarray) -> Callable[[np.ndarray, np.ndarray], Pair]:
-        """Prepare to multiply by (I + X^T diag(weights) X)^-1, and its scores."""
-        matrix = np.eye(self.n_coordinates)
-        for block in _blocks(len(self._centred), 8 * self.n_coordinates):
-            matrix += self._centred[block].T @ (self._centred[block] * weights[block, None])
-        factor = _factor(matrix)
+    def refresh(self, point):
+        """Return a point with its scores computed anew: sums of sums have drifted."""
+        return point._replace(scores=self.scores(point.w))
 
-        def apply(V: np.ndarray, scores_of_V: np.ndarray) -> Pair:
-            solved = cho_solve(factor, V, check_finite=False)
-            return solved, self.scores(solved)
+    def gradient(self, point, C: float, loss: LogLoss) -> np.ndarray:
+        """Return the gradient of f by the weights, where the intercepts are at their best."""
 
-        return apply
+        def slope(rows: slice, _) -> np.ndarray:
+            return C * loss.residuals(point.scores, point.intercepts, rows)
 
-    def decide(self, rows: np.ndarray, V: np.ndarray) -> np.ndarray:
-        """Return the scores of other rows of the same features: (len(rows), k)."""
-        scores = [self._features[rows[block]] @ V for block in _blocks(len(rows), 8 * len(V))]
-        return np.concatenate(scores) - self._mean @ V
+        found = point.w.copy()
+        found[:-1] += self._passes.run(Request(None, slope, np.float64, self._used))
+        return found
 
-    def model(self, V: np.ndarray) -> Pair:
-        """Return w (k, d) and what centring adds to the intercept (k,)."""
-        return V.T.copy(), -(self._mean @ V)
+    def step(self, solved: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return a step in double precision, its scores, and the change of the intercepts."""
+        u = solved.astype(np.float64)
+        intercepts, u[-1] = u[-1].copy(), 0
+        return u, self.scores(u, self._used), intercepts
 
+    def hessian_product(self, curvature: Curvature, v: np.ndarray) -> np.ndarray:
+        """Multiply by the Hessian of f."""
+        check_not_stopped(self._stopped)
+        sums = []  # what each block gives to the intercepts
 
-class Rotation:
-    """Rows along the principal axes of what they span, as many as these are.
+        def bend(rows: slice, scores: np.ndarray) -> np.ndarray:
+            bent = curvature(scores + v[-1], rows)
+            sums.append(bent.sum(axis=0))
+            return bent
 
-    Nothing is lost: axes in which no row differs from another need no weight.
+        found = v.copy()
+        found[:-1] += self._passes.run(Request(v[:-1], bend, self._dtype, self._used))
+        found[-1] += sum(sums)
+        return found
 
-    Parameters
-    ----------
-    features : ndarray, shape (n, d)
-        The rows.
+    def preconditioner(self, curvature: Curvature) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function: the product with nearly the inverse of the Hessian."""
+        rows = supports(curvature, self._rows.squares + 1, self._support)
+        union = np.unique(np.concatenate(rows))
+        X = np.empty((len(union), self._rows.shape[1] + 1), self._dtype)
+        for i in range(0, len(union), PIECE):
+            piece = self._rows.centred(union[i : i + PIECE], self._dtype)
+            X[i : i + PIECE, :-1] = self._rows.scale * piece
+        X[:, -1] = 1
+        correct = Corrections(
+            curvature.weights(rows, self._exact),
+            [np.searchsorted(union, of_class) for of_class in rows],
+            lambda places: X[places] @ X[places].T,
+            len(union),
+            self._exact,
+        )
+        return lambda v: v - X.T @ correct(X @ v)
 
-    Attributes
-    ----------
-    rows : ndarray of float64, shape (n, r)
-        The rows along the r <= min(n, d) axes, from their mean.
-    """
+    def ridge(self, targets: np.ndarray, ridge: float) -> np.ndarray | None:
+        """Return the vector of ridge regression, or None where its system is large."""
+        n_features = self._rows.shape[1]
+        if n_features > MOST_FEATURES:
+            return None
+        system, right = np.zeros((n_features + 1,) * 2), 0.0
+        for rows in self._rows.blocks():
+            X = np.ones((rows.stop - rows.start, n_features + 1), np.float32)
+            X[:, :-1] = self._rows.scale * self._rows.centred(rows, np.float32)
+            X *= self._used[rows, None]
+            system += X.T @ X
+            right = right + X.T @ targets[rows]
+        system.flat[:: n_features + 2] += ridge
+        factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
+        return cho_solve(factor, right)
 
-    def __init__(self, features: np.ndarray):
-        self._mean = features.mean(axis=0, dtype=np.float64)
-        left, lengths, axes = svd(features - self._mean, full_matrices=False)
-        rank = max(1, np.count_nonzero(lengths > ROUNDING[lengths.dtype] * lengths[0]))
-        self.rows, self._axes = left[:, :rank] * lengths[:rank], axes[:rank]
-
-    def model(self, w: np.ndarray) -> Pair:
-        """Return weights (k, d) for the features, and what is added to the intercept (k,)."""
-        w = w @ self._axes
-        return w, -(w @ self._mean)
-
-
-def _factor(symmetric: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return a Cholesky factor in the place of a matrix."""
-    # LAPACK wants columns together: the transpose is the same matrix, and no copy.
-    return cho_factor(symmetric.T, lower=True, overwrite_a=True, check_finite=False)
-
-
-def _blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:
-    step = max(1, BLOCK_BYTES // row_bytes)
-    return (slice(start, start + step) for start in range(0, n_rows, step))
+    def work_harder(self) -> None:
+        """Let more rows matter, in double precision."""
+        self._support, self._dtype = 2 * self._support, np.float64

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from pyimagesearch.linear.gridsearch import RowSpaceGridSearchCV
+import numpy as np
+
+from pyimagesearch.linear.gridsearch import GridSearch
 
 HEADINGS = ("C", "accuracy", "std", "iterations", "converged", "seconds")
 
@@ -23,7 +25,7 @@ class Row:
     converged, fits : int
         How many of how many fits have converged.
     elapsed_s : float
-        Seconds of all folds, one core each.
+        Seconds of all folds.
     """
 
     C: float
@@ -35,28 +37,21 @@ class Row:
     elapsed_s: float
 
 
-def search_table(search: RowSpaceGridSearchCV) -> list[Row]:
-    """Return a row for each C of a fitted search, in the order of its grid."""
-    results = search.cv_results_
-    rows = []
-    for i, candidate in enumerate(results["params"]):
-        fits = [
-            fit
-            for (C, fold), fit in search.fits_.items()
-            if candidate["C"] == C and fold is not None
-        ]
-        rows.append(
-            Row(
-                C=float(candidate["C"]),
-                mean_accuracy=float(results["mean_test_score"][i]),
-                std_accuracy=float(results["std_test_score"][i]),
-                iterations=sum(fit.n_iter for fit in fits),
-                converged=sum(fit.converged for fit in fits),
-                fits=len(fits),
-                elapsed_s=sum(fit.elapsed_s for fit in fits),
-            )
+def search_table(search: GridSearch) -> list[Row]:
+    """Return a row for each C of a search, in the order of its grid."""
+    return [
+        Row(
+            C=float(C),
+            mean_accuracy=float(np.mean([fit.accuracy for fit in fits])),
+            std_accuracy=float(np.std([fit.accuracy for fit in fits])),
+            iterations=sum(fit.n_iter for fit in fits),
+            converged=sum(fit.converged for fit in fits),
+            fits=len(fits),
+            elapsed_s=sum(fit.elapsed_s for fit in fits),
         )
-    return rows
+        for C in search.grid
+        for fits in [[fit for fit in search.fits[:-1] if fit.C == C]]
+    ]
 
 
 def format_table(rows: Sequence[Row], best_C: float) -> str:
@@ -72,17 +67,20 @@ def format_table(rows: Sequence[Row], best_C: float) -> str:
     return "\n".join(lines)
 
 
-def notes(search: RowSpaceGridSearchCV) -> list[str]:
+def notes(search: GridSearch) -> list[str]:
     """Say what a reader of the table should know about it."""
-    grid, best = search.param_grid["C"], search.best_params_["C"]
+    grid, best = search.grid, search.best_C
     said = []
     if len(grid) > 1 and best in (min(grid), max(grid)):
         side = "smallest" if best == min(grid) else "largest"
-        said.append(f"the best C, {best:g}, is the {side} of the grid: a better one may lie beyond")
-    for (C, fold), fit in search.fits_.items():
+        said.append(
+            f"the best C, {best:g}, is the {side} of the grid: a better one may lie beyond; "
+            "look there with --C"
+        )
+    for fit in search.fits:
         if not fit.converged:
-            which = "the last fit" if fold is None else f"the fit of fold {fold + 1}"
-            said.append(f"{which} at C = {C:g} has not converged (gap {fit.gap:.0e})")
+            which = "the last fit" if fit.fold is None else f"the fit of fold {fit.fold + 1}"
+            said.append(f"{which} at C = {fit.C:g} has not converged (gap {fit.gap:.0e})")
     return said
 
 
