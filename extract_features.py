@@ -321,7 +321,7 @@ def check(
     if checked.bad and not skip_bad:
         raise InputError(
             f"{len(checked.bad)} of {len(images):,} pictures cannot be read: "
-            "mend or remove them, or leave them out with --skip-bad"
+            "replace or remove them, or leave them out with --skip-bad"
         )
     if not len(checked.images):
         raise InputError(f"none of the {len(images):,} pictures can be read")

@@ -1,5 +1,10 @@
 """A tiny folder of labelled pictures, and a network of three lines."""
 
+import os
+import pty
+import re
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,3 +65,23 @@ class _Callable:
 def load_fake(*_, **options):
     """Stand in for `pyimagesearch.nn.load_network`."""
     return fake_network(**options)
+
+
+def run_on_a_terminal(command: Sequence[str | Path], stdout: Path, code: int = 0) -> str:
+    """Run a command whose stderr is a terminal; return what it drew there, without colours.
+
+    The terminal is read while the command runs, or it would wait once the buffer is full.
+    """
+    ours, theirs = pty.openpty()
+    with stdout.open("wb") as file:
+        child = subprocess.Popen(command, stdout=file, stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    try:
+        while piece := os.read(ours, 65536):
+            drawn += piece
+    except OSError:
+        pass  # Linux says so when the other side is closed
+    os.close(ours)
+    assert child.wait() == code
+    return re.sub(r"\x1b\[[0-9;]*m", "", drawn.decode())

@@ -206,7 +206,7 @@ def extract(
     n_bytes, n_bytes_when_computing : int
         How large files may be, from the start or from the first picture on.
     computed : str
-        A file that grows by one byte a picture that has been computed.
+        A file that grows by one byte per picture that has been computed.
     **network
         Options of the fake network.
     """

@@ -1,6 +1,5 @@
 import json
 import os
-import pty
 import random
 import re
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import CLASSES, N_IMAGES, load_fake
+from conftest import CLASSES, N_IMAGES, load_fake, run_on_a_terminal
 from PIL import Image
 
 import extract_features
@@ -230,19 +229,8 @@ def test_on_a_terminal_the_bar_counts_pictures_up_to_100_percent(image_folder):
         "from extract_features import extract\n"
         "extract(sys.argv[3], 'f.hdf5', load_network=load_fake)\n"
     )
-    ours, theirs = pty.openpty()
     paths = [str(ROOT), str(ROOT / "tests"), str(image_folder)]
-    child = subprocess.Popen([sys.executable, "-c", program, *paths], stderr=theirs)
-    os.close(theirs)
-    drawn = b""
-    try:
-        while piece := os.read(ours, 65536):
-            drawn += piece
-    except OSError:
-        pass  # Linux says so when the other side is closed
-    os.close(ours)
-    assert child.wait() == 0
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", drawn.decode())  # colours
+    plain = run_on_a_terminal([sys.executable, "-c", program, *paths], Path("said"))
     last = plain.replace("\r", "\n").strip().splitlines()[-1]
     assert "Extracting Features: 100%" in last
     assert "15 of 15" in last

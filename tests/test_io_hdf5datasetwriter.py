@@ -82,7 +82,7 @@ def test_the_public_attributes_are_those_of_the_chapter(output):
     [
         pytest.param((6, 32, 32, 3), "uint8", id="raw pictures"),
         pytest.param((7, 784), "float32", id="flattened"),
-        pytest.param((5,), "float64", id="one number a row"),
+        pytest.param((5,), "float64", id="one number per row"),
         pytest.param((4, 3), np.int16, id="int16"),
     ],
 )

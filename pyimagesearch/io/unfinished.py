@@ -117,7 +117,7 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # of a damaged file h5py raises whatever comes to hand
+    except Exception as error:  # of a damaged file h5py raises any type of exception
         of_the_disk = partialfile.error_number(error) is not None
         advice = "see to the disk" if of_the_disk else "delete it to start again"
         raise InputError(

@@ -35,7 +35,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Part of the pictures that are judged rightly."""
+        """Part of the pictures whose class was predicted."""
         return float((self.labels == self.predicted).mean())
 
     @property

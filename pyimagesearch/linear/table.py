@@ -1,4 +1,4 @@
-"""The search as a table: a row a C, what it scored and how it was fitted."""
+"""The search as a table: one row per C, what it scored and how it was fitted."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -46,5 +46,5 @@ def _begins_like_one(path: Path) -> bool:
             return False
         with Image.open(path, formats=FORMATS):
             return True
-    except Exception:  # Pillow's plugins raise whatever comes to hand
+    except Exception:  # Pillow's plugins raise any type of exception
         return False
