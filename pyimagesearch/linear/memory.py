@@ -6,11 +6,11 @@ from pathlib import Path
 from pyimagesearch.linear.corrections import SUPPORT
 from pyimagesearch.linear.passes import BLOCK_BYTES, COPY_BYTES
 
-INTERPRETER_BYTES = 160 * 2**20  # Python, its libraries and their threads, 2026-11
+INTERPRETER_BYTES = 100 * 2**20  # Python, its libraries and their threads, 2026-11
 FLOAT32, FLOAT64 = 4, 8
 ROW_NUMBER_BYTES = 250  # of a row and class: vectors of conjugate gradients come with their scores
-SCORE_BYTES = 90  # of a row and class by features: three sets of scores, probabilities, curvature
-WEIGHT_BYTES = 120  # of a feature and class: the vectors of conjugate gradients, points, sums
+SCORE_BYTES = 75  # of a row and class by features: three sets of scores, probabilities, curvature
+WEIGHT_BYTES = 80  # of a feature and class: the vectors of conjugate gradients, points, sums
 
 MEMINFO = Path("/proc/meminfo")
 OWN_GROUPS = Path("/proc/self/cgroup")
@@ -41,8 +41,8 @@ def required_bytes(
     n_fitted = math.ceil(n_rows * (n_folds - 1) / n_folds)
     if by_rows:
         n_running = 1 if n_jobs == 1 else n_folds
-        # Each fold has its part of the products in both precisions.
-        products = FLOAT64 * n_rows**2 + (FLOAT64 + FLOAT32) * n_fitted**2 * n_running
+        # Each fold has its part of the products in both precisions, and factors it at its start.
+        products = FLOAT64 * n_rows**2 + (FLOAT64 + 2 * FLOAT32) * n_fitted**2 * n_running
         # While they are summed, there are a second array of products and a slab of columns.
         products = max(products, 2 * FLOAT64 * n_rows**2 + 16 * 2 * BLOCK_BYTES)
         numbers = ROW_NUMBER_BYTES * n_classes * max(n_fitted * n_running, n_rows)

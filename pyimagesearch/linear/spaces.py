@@ -117,7 +117,8 @@ class RowSpace:
 
     def ridge(self, targets: np.ndarray, ridge: float) -> np.ndarray:
         """Return the coordinates of ridge regression, (1, n, K)."""
-        system = self._fast + np.float32(ridge) * np.eye(len(self._fast), dtype=np.float32)
+        system = self._fast.copy()
+        system.flat[:: len(system) + 1] += ridge
         factor = cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
         return cho_solve(factor, targets.astype(np.float32))[None]
 
