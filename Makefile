@@ -22,7 +22,7 @@ demo: .venv/ready
 	$(BIN)/python classify_images.py --model $(DEMO)/model.cpickle $(DEMO)/new
 
 # The stamp is newer than both lists of requirements only if all was installed.
-.venv/ready: requirements.txt tests/requirements.txt
+.venv/ready: requirements.txt requirements-cluster.txt tests/requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt

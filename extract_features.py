@@ -32,7 +32,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from pyimagesearch.extraction import stream_features
+from pyimagesearch.extraction import joined, stream_features
 from pyimagesearch.io import (
     HDF5DatasetWriter,
     check_new_output,
@@ -66,6 +66,7 @@ from pyimagesearch.preprocessing import (
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_int, seed
 from pyimagesearch.utils.files import make_parents
+from pyimagesearch.utils.processor import processor_model
 from pyimagesearch.utils.progress import progress_bar
 
 FLOAT_BYTES = 4  # per number of a row
@@ -179,6 +180,14 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out pictures that cannot be read, instead of stopping before the work starts",
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="compute on the workers of a Dask cluster: tcp://HOST:PORT or tls://HOST:PORT of its "
+        "scheduler, or the path of a scheduler file; whoever reaches a scheduler that is not "
+        "protected can run code on its workers: use tls:// or a closed network (default: compute "
+        "here)",
+    )
     return parser
 
 
@@ -212,6 +221,7 @@ def extract(
     jobs: int = 1,
     seed: int = 42,
     skip_bad: bool = False,
+    cluster: str | None = None,
     load_network: Callable[..., Network] = load_network,
     say: Callable[[str], None] = lambda line: None,
 ) -> Extraction:
@@ -225,7 +235,7 @@ def extract(
     choice : NetworkChoice or None
         Which network, cut where, with which weights; None is VGG16 as in the
         chapter.
-    batch_size, buffer_size, engine, jobs, seed, skip_bad
+    batch_size, buffer_size, engine, jobs, seed, skip_bad, cluster
         As on the command line.
     load_network : callable
         Loads the network, see `pyimagesearch.nn.load_network`.
@@ -267,7 +277,7 @@ def extract(
     else:
         check_room(output, len(images) * n_features * FLOAT_BYTES)
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with joined(cluster, network, say) as workers, ThreadPoolExecutor(jobs) as pool:
         checked = check(images, earlier, pool, jobs, skip_bad, say)
         tell_contents(images, checked, say)
         images = checked.images
@@ -277,7 +287,7 @@ def extract(
             output,
             dataKey="features",
             bufSize=buffer_size,
-            provenance=settings | contents(checked),
+            provenance=settings | processors(workers) | contents(checked),
             resume=True,
         )
         with writer:
@@ -286,7 +296,7 @@ def extract(
             if n_before:
                 say(f"resuming at {n_before:,} of {len(images):,}")
             started = time.perf_counter()
-            write_features(writer, checked, network, pool, jobs)
+            write_features(writer, checked, network, pool, jobs, workers)
         elapsed_s = time.perf_counter() - started
     return Extraction((len(images), n_features), len(images) - n_before, elapsed_s)
 
@@ -378,6 +388,11 @@ def provenance(
     }
 
 
+def processors(workers) -> dict[str, object]:
+    """Say on which processors the rows are computed: another may give other last digits."""
+    return {"processors": workers.recorded_processors() if workers else processor_model()}
+
+
 def contents(checked: CheckedImages) -> dict[str, object]:
     """Say of which pictures the rows are, and what was in these."""
     return {
@@ -417,17 +432,23 @@ def write_features(
     network: Network,
     pool: Executor,
     jobs: int,
+    workers=None,
 ) -> None:
     """Stream the pictures that are not in the file yet through the network."""
     images = checked.images
     # Batches are those of a run without a break, or the last digit might differ.
     n_known = writer.idx % network.batch_size  # rows of the first batch that are in the file
     row = writer.idx - n_known
-    load = partial(checked.load, size=network.description.size)
-    batches = stream_features(network, load, range(row, len(images)), pool, jobs)
+    rows = range(row, len(images))
+    if workers:
+        batches = workers.stream_features(checked.read, rows, pool, jobs)
+    else:
+        load = partial(checked.load, size=network.description.size)
+        batches = stream_features(network, load, rows, pool, jobs)
+    note = workers.note if workers else None
     with (
         stop_requests() as stop_if_asked,
-        progress_bar("Extracting Features", len(images), done=writer.idx) as bar,
+        progress_bar("Extracting Features", len(images), writer.idx, note) as bar,
     ):
         for features in batches:
             labels = images.labels[row : row + len(features)]

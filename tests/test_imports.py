@@ -13,6 +13,8 @@ ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py")
 # Every other room knows itself and utils only.
 INTRODUCES = {"extraction": {"nn", "preprocessing"}}
 HOMES = {
+    "dask": {"extraction"},
+    "distributed": {"extraction"},
     "filelock": {"io"},
     "h5py": {"io", "nn"},  # files of weights are HDF5, too
     "keras": {"nn"},

@@ -1,5 +1,6 @@
-"""Pictures to rows of features: loaded ahead of the network, in order, in little memory."""
+"""Pictures to rows of features: on this machine or a cluster, in order, in little memory."""
 
+from pyimagesearch.extraction.joining import joined
 from pyimagesearch.extraction.streaming import stream_features
 
-__all__ = ["stream_features"]
+__all__ = ["joined", "stream_features"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 # These describe the run, not the rows: another value does not forbid to resume.
-OF_THE_RUN = ("created", "dataset", "versions", "weights_file")
+OF_THE_RUN = ("created", "dataset", "processors", "versions", "weights_file")
 
 
 def differences(recorded: Mapping[str, object], now: Mapping[str, object]) -> list[str]:

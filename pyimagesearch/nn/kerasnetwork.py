@@ -1,5 +1,9 @@
 """Compute a headless network with Keras, on whatever backend it has."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 
 from pyimagesearch.nn.backend import sees_accelerator
@@ -10,6 +14,7 @@ from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 # times as fast as 32 at once with AVX2, 0.96 times with AVX-512, and half of the
 # memory on both (keras 3.15, tensorflow 2.21, 2 cores, November 2026).
 PROCESSOR_BATCH_SIZE = 4
+SAVED = "network.keras"
 
 
 class KerasNetwork:
@@ -41,6 +46,22 @@ class KerasNetwork:
             batch_size if sees_accelerator() else min(batch_size, PROCESSOR_BATCH_SIZE)
         )
 
+    def __reduce__(self):
+        """Travel as a saved network, to be computed in the same batches elsewhere."""
+        import keras
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, SAVED)
+            self.model.save(path)
+            saved = path.read_bytes()
+        return _arrived, (
+            keras.backend.backend(),
+            saved,
+            self.description,
+            self.batch_size,
+            self.why,
+        )
+
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Turn (b, height, width, 3) into float32 rows (b, n_features), for b <= batch_size."""
         n_images = len(batch)
@@ -50,3 +71,18 @@ class KerasNetwork:
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
         features = self.model.predict_on_batch(batch)
         return np.asarray(features, np.float32)[:n_images].reshape(n_images, -1)
+
+
+def _arrived(backend: str, saved: bytes, description: Description, batch_size: int, why: str):
+    """Open a network that has travelled, on the backend that it comes from."""
+    os.environ.setdefault("KERAS_BACKEND", backend)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, SAVED)
+        path.write_bytes(saved)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    network = KerasNetwork(model, description, batch_size, why)
+    network.batch_size = batch_size  # others would give other last digits
+    return network

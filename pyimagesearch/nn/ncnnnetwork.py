@@ -5,6 +5,7 @@ Convolutional Neural Networks", CVPR 2016) need less than half the time of the
 direct convolution, with the same rounding errors.
 """
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,6 +29,9 @@ class NcnnNetwork:
     beats several threads on one batch. Calls release Python's global lock. See
     `pyimagesearch.nn.network.Network` for the attributes.
 
+    ncnn takes the layers at the first call, and the arrays are dropped: until
+    then the network can be pickled.
+
     Parameters
     ----------
     chain : dict of str to Convolution or MaxPooling
@@ -46,10 +50,20 @@ class NcnnNetwork:
         self.description = description
         self.why = why
         self.preprocess = PREPROCESSINGS[description.preprocessing]
-        self._steps = list(_steps(chain, description.size))
+        self._chain: Chain | None = chain
+        self._steps: list[OneByOne | Sheet] = []
+        self._lock = threading.Lock()
+
+    def __reduce__(self):
+        """Travel as arrays: ncnn's own form of a network cannot."""
+        if self._chain is None:
+            raise TypeError("a network that has computed keeps no arrays to pickle")
+        return NcnnNetwork, (self._chain, self.description, self.why)
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Turn (b, height, width, 3) into float32 rows (b, n_features)."""
+        if self._chain is not None:
+            self._load()
         planes = batch.transpose(0, 3, 1, 2)  # (b, h, w, c) -> (b, c, h, w)
         for step in self._steps:
             planes = step(planes)
@@ -58,6 +72,12 @@ class NcnnNetwork:
         if self.description.pooling == "max":
             return planes.max(axis=(2, 3))
         return planes.transpose(0, 2, 3, 1).reshape(len(batch), self.description.n_features)
+
+    def _load(self) -> None:
+        with self._lock:
+            if self._chain is not None:  # else another thread was faster
+                self._steps = list(_steps(self._chain, self.description.size))
+                self._chain = None
 
 
 def _steps(chain: Chain, size: tuple[int, int]) -> Iterator[OneByOne | Sheet]:

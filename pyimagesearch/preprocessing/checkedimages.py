@@ -74,9 +74,29 @@ class CheckedImages:
         """
         path = self.images.absolute_path(row)
         pixels = load_image(path, size)
+        self._require_unchanged(row)
+        return pixels
+
+    def read(self, row: int) -> tuple[str, bytes]:
+        """Return the relative path of a row's picture, and the contents of the file.
+
+        Raises
+        ------
+        InputError
+            As `load`.
+        """
+        path = self.images.absolute_path(row)
+        try:
+            contents = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"'{path}' cannot be read: {error.strerror.lower()}") from error
+        self._require_unchanged(row)
+        return self.images.paths[row], contents
+
+    def _require_unchanged(self, row: int) -> None:
+        path = self.images.absolute_path(row)
         if Stamp.of(path) != self.stamps[self.images.paths[row]]:
             raise InputError(f"'{path}' has changed since it was checked: run again to check it")
-        return pixels
 
 
 def check_images(

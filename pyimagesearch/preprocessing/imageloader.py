@@ -9,6 +9,7 @@ libtiff, one level below, writes its complaints about a damaged file to
 stderr by itself.
 """
 
+import io
 import logging
 import re
 import stat
@@ -36,7 +37,9 @@ FILTER_LOCK = threading.Lock()
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it logs to stderr
 
 
-def load_image(path: str | Path, size: tuple[int, int] | None = (224, 224)) -> np.ndarray:
+def load_image(
+    path: str | Path, size: tuple[int, int] | None = (224, 224), contents: bytes | None = None
+) -> np.ndarray:
     """Read a picture as 8-bit RGB of a given size.
 
     The pixels are those of ``keras.utils.load_img(path, target_size=size)``:
@@ -66,6 +69,9 @@ def load_image(path: str | Path, size: tuple[int, int] | None = (224, 224)) -> n
     size : tuple of int or None
         Height and width of the result, in pixels; None keeps those of the
         picture.
+    contents : bytes or None
+        What is in the file, if that has been read already: `path` then only
+        names it.
 
     Returns
     -------
@@ -79,7 +85,7 @@ def load_image(path: str | Path, size: tuple[int, int] | None = (224, 224)) -> n
         its format tells, or holds a number that is not finite.
     """
     try:
-        return np.array(_read_rgb(path, size))
+        return np.array(_read_rgb(path, size, contents=contents))
     except Exception as error:  # Pillow's plugins raise any type of exception
         raise InputError(f"{str(path)!r} cannot be read: {_reason(error)}") from error
 
@@ -108,11 +114,15 @@ def check_image(path: str | Path) -> str | None:
     return None
 
 
-def _read_rgb(path: str | Path, size: tuple[int, int] | None, draft: bool = False) -> Image.Image:
+def _read_rgb(
+    path: str | Path,
+    size: tuple[int, int] | None,
+    draft: bool = False,
+    contents: bytes | None = None,
+) -> Image.Image:
     """Decode a file to mode RGB; a draft of a JPEG has other pixels."""
-    _require_contents(Path(path))
     _ignore_pillow_warnings()
-    with Path(path).open("rb") as file:
+    with _open(Path(path)) if contents is None else io.BytesIO(contents) as file:
         with _recognise(file) as image:
             if draft:
                 # Agreed with the full decode on 305,387 mutated JPEGs (Pillow 13.0, 2026).
@@ -139,8 +149,8 @@ def _recognise(file: BinaryIO) -> Image.Image:
         ) from error
 
 
-def _require_contents(path: Path) -> None:
-    """Refuse what is no regular file, since opening a FIFO would wait for ever."""
+def _open(path: Path) -> BinaryIO:
+    """Open a regular file only, since opening a FIFO would wait for ever."""
     if path.is_symlink() and not path.exists():
         raise ValueError(f"it is a link to {str(path.readlink())!r}, which does not exist")
     status = path.stat()
@@ -150,6 +160,7 @@ def _require_contents(path: Path) -> None:
         raise ValueError("it is not a regular file")
     if status.st_size == 0:
         raise ValueError("it is empty")
+    return path.open("rb")
 
 
 def _ignore_pillow_warnings() -> None:

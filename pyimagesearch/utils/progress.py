@@ -2,10 +2,12 @@
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import progressbar
 
+Note = Callable[[], str]
 LINE_SECONDS = 30.0  # between two lines, at least
 
 
@@ -14,11 +16,12 @@ class ProgressLines(progressbar.NullBar):
 
     Parameters
     ----------
-    title, total, done
+    title, total, done, note
         As for `progress_bar`.
     """
 
-    def __init__(self, title: str, total: int, done: int = 0):
+    def __init__(self, title: str, total: int, done: int = 0, note: Note | None = None):
+        self._note = note
         super().__init__(max_value=total, initial_value=done)
         self._title, self._total, self._done_before = title, total, done
         self._started = self._last_line = time.monotonic()
@@ -38,10 +41,13 @@ class ProgressLines(progressbar.NullBar):
         if not rate:
             return line
         left = timedelta(seconds=round((self._total - self.value) / rate))
-        return f"{line}, {rate:.3g} per second, {left} left"
+        noted = f" ({self._note()})" if self._note else ""
+        return f"{line}, {rate:.3g} per second{noted}, {left} left"
 
 
-def progress_bar(title: str, total: int, done: int = 0) -> progressbar.ProgressBar:
+def progress_bar(
+    title: str, total: int, done: int = 0, note: Note | None = None
+) -> progressbar.ProgressBar:
     """Return a progress bar on stderr: a context manager with ``increment(n)``.
 
     Parameters
@@ -53,6 +59,8 @@ def progress_bar(title: str, total: int, done: int = 0) -> progressbar.ProgressB
     done : int
         How many of them are done before the bar starts; the estimated time
         of arrival leaves them out.
+    note : callable or None
+        Returns a few words to show with the rate, whenever that is shown.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def progress_bar(title: str, total: int, done: int = 0) -> progressbar.ProgressB
         smear, one that writes a line every half minute.
     """
     if not sys.stderr.isatty():
-        return ProgressLines(title, total, done)
+        return ProgressLines(title, total, done, note)
     widgets = [
         f"{title}: ",
         progressbar.Percentage(),
@@ -72,6 +80,9 @@ def progress_bar(title: str, total: int, done: int = 0) -> progressbar.ProgressB
         " ",
         progressbar.ETA(),
     ]
+    if note:
+        rate = progressbar.AdaptiveTransferSpeed(unit="images", prefixes=("",))
+        widgets += [" ", rate, lambda *_: f" ({note()})"]
     return progressbar.ProgressBar(
         min_value=done, max_value=total, initial_value=done, widgets=widgets
     )

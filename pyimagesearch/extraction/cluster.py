@@ -1,0 +1,368 @@
+"""Compute features on the workers of a Dask cluster that is there already.
+
+The pictures' bytes and the network go from here to the scheduler, and from
+there to the workers: these need no file of ours, and no route to this machine.
+"""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import io
+import logging
+import os
+import time
+import warnings
+import zipfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cloudpickle
+import dask
+import numpy as np
+from distributed import Client, KilledWorker
+from distributed.versions import get_versions
+
+from pyimagesearch.extraction import worker
+from pyimagesearch.extraction.worker import PREFIX, NetworkPlugin
+from pyimagesearch.nn import Network
+from pyimagesearch.utils import InputError, processor
+from pyimagesearch.utils.orderedmap import ordered_map
+from pyimagesearch.utils.processor import processor_model
+
+CONNECT_S = 10.0  # until a scheduler must have answered
+WORKERS_S = 30.0  # until there must be a worker, at the start and later
+LOOK_EVERY_S = 1.0
+BATCHES_PER_THREAD = 3  # one is computed, one is on its way to it, one on its way back
+PACKAGE = Path(__file__).parents[1]
+ROOMS_ON_WORKERS = ("nn", "preprocessing", "utils")
+ALWAYS = ("distributed", "numpy", "pillow")
+NAMED = 4  # pictures of a batch that are named in a message
+
+cloudpickle.register_pickle_by_value(worker)
+cloudpickle.register_pickle_by_value(processor)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some pictures that are under way."""
+
+    names: list[str]
+    future: concurrent.futures.Future
+
+
+class _ByValue:
+    """A function that travels whole, also within what Dask pickles by reference."""
+
+    def __init__(self, function: Callable):
+        self._pickled = cloudpickle.dumps(function)
+
+    def __reduce__(self):
+        return cloudpickle.loads, (self._pickled,)
+
+    def __call__(self, *arguments):
+        """Run it here, which nobody does: Dask asks for a callable."""
+        return cloudpickle.loads(self._pickled)(*arguments)
+
+
+class Cluster:
+    """The workers of a cluster, each with a network: a context manager.
+
+    Parameters
+    ----------
+    address : str
+        ``tcp://HOST:PORT``, ``tls://HOST:PORT`` or the path of a scheduler file.
+    network : Network
+        What computes the features there; it must not have computed here.
+
+    Attributes
+    ----------
+    n_workers : int
+        How many workers there are now.
+    processors : Counter of str
+        How many workers of each model of processor there were at first.
+    took_part : dict of str to str
+        The address of each worker that has computed, and its processor.
+
+    Raises
+    ------
+    InputError
+        On entering: if there is no scheduler or no worker, or if these have
+        other versions than this machine. Later: if they are lost.
+    """
+
+    def __init__(self, address: str, network: Network):
+        self.n_workers = 0
+        self.processors: Counter[str] = Counter()
+        self.took_part: dict[str, str] = {}
+        self._address = address
+        self._network = network
+        self._code = _code()
+        self._name = PREFIX + _digest(self._code, network)
+        self._compute = _ByValue(worker.compute_features)
+        self._n_threads = 0
+        self._looked = self._seen = 0.0
+
+    def __enter__(self) -> "Cluster":
+        """Connect, check the workers, and give them the network."""
+        _quiet()
+        self._client = self._connect()
+        try:
+            with self._lost():
+                self._wait_for_workers()
+                self._check_versions()
+                self._send_network()
+                self.processors = Counter(self._client.run(processor_model).values())
+        except BaseException:
+            self._client.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the cluster; what was still under way is dropped there."""
+        self._client.close()
+
+    def stream_features(
+        self, read: Callable[[int], tuple[str, bytes]], rows: range, executor: Executor, jobs: int
+    ) -> Iterator[np.ndarray]:
+        """Yield the features of pictures, batch by batch.
+
+        Parameters
+        ----------
+        read : callable
+            Takes a row's number, returns the name of its picture and the
+            contents of the file; called in the executor.
+        rows : range
+            The rows to compute.
+        executor : concurrent.futures.Executor
+            Where files are read: here, not on the cluster.
+        jobs : int
+            How many workers that executor has.
+
+        Yields
+        ------
+        ndarray of float32, shape (b, n_features)
+            As from `pyimagesearch.extraction.stream_features`.
+
+        Raises
+        ------
+        InputError
+            If the scheduler or all workers are lost, or if a batch ends every
+            worker that computes it.
+        """
+        size = self._network.batch_size
+        pictures = ordered_map(read, rows, executor, jobs + 2 * size)
+        under_way: deque[_Batch] = deque()
+        try:
+            with self._lost():
+                for batch in iter(lambda: list(islice(pictures, size)), []):
+                    under_way.append(self._submit(batch))
+                    while len(under_way) >= self._most():
+                        yield self._result(under_way)
+                while under_way:
+                    yield self._result(under_way)
+        finally:
+            for batch in under_way:
+                batch.future.cancel()
+
+    def recorded_processors(self) -> str | dict[str, int]:
+        """Return what a file says of the processors that its features come from.
+
+        Of one model, how many there were changes nothing: the file is that of
+        a single machine. Of several, how many of each.
+        """
+        models = dict(sorted(self.processors.items()))
+        return next(iter(models)) if len(models) == 1 else models
+
+    def note(self) -> str:
+        """Return what the progress tells of the workers."""
+        return f"{self.n_workers} {'worker' if self.n_workers == 1 else 'workers'}"
+
+    def _connect(self) -> Client:
+        if "://" in self._address:
+            place = {"address": self._address}
+        elif Path(self._address).is_file():
+            place = {"scheduler_file": self._address}
+        else:
+            raise InputError(
+                f"no scheduler file '{self._address}': expected one, or tcp://HOST:PORT or "
+                "tls://HOST:PORT"
+            )
+        # Batches of large files are no mistake; other versions are told in our own words.
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                return Client(**place, name=self._name, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise InputError(
+                f"no Dask scheduler answers at '{self._address}': {_first_line(error)}; "
+                "start one with: dask scheduler"
+            ) from error
+
+    def _wait_for_workers(self) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=WORKERS_S)
+        except TimeoutError as error:
+            raise InputError(
+                f"the cluster at '{self._address}' had no worker for {WORKERS_S:.0f} s: "
+                f"start some with: dask worker {self._address}"
+            ) from error
+
+    def _check_versions(self) -> None:
+        """Refuse other versions, with which the features might be others, too."""
+        here = _versions(self._network.engine)
+        found = self._client.get_versions(packages=[name for name in here if name != "python"])
+        scheduler = {name: here[name] for name in ("python", "distributed")}
+        checks = [("the scheduler", scheduler, found["scheduler"])]
+        checks += [(f"worker {name}", here, there) for name, there in found["workers"].items()]
+        for who, expected, there in checks:
+            if wrong := worker.difference(expected, there["packages"]):
+                raise InputError(f"{who} {wrong}: install the same there as here")
+
+    def _send_network(self) -> None:
+        kept, unused = self._client.run_on_scheduler(worker.networks_on)
+        for name in unused:
+            self._client.unregister_worker_plugin(name)
+        if self._name in kept:
+            return
+        network = cloudpickle.dumps(self._network)
+        plugin = NetworkPlugin(self._name, self._code, network, _versions(self._network.engine))
+        try:
+            self._client.register_plugin(plugin)
+        except BaseException as error:
+            self._client.unregister_worker_plugin(self._name)
+            if isinstance(error, ImportError):
+                raise InputError(
+                    f"a worker cannot load the network: {_first_line(error)}; "
+                    "install the same there as here"
+                ) from error
+            raise
+
+    def _submit(self, pictures: list[tuple[str, bytes]]) -> _Batch:
+        future = self._client.get_executor(pure=False).submit(self._compute, self._name, pictures)
+        return _Batch([name for name, _ in pictures], future)
+
+    def _most(self) -> int:
+        """Return how many batches may be under way, which grows with the workers."""
+        if time.monotonic() - self._looked >= LOOK_EVERY_S:
+            self._look()
+        return max(1, BATCHES_PER_THREAD * self._n_threads)
+
+    def _look(self) -> None:
+        threads = self._client.nthreads(callback_timeout=WORKERS_S)
+        self.n_workers, self._n_threads = len(threads), sum(threads.values())
+        self._looked = time.monotonic()
+        if threads:
+            self._seen = self._looked
+
+    def _result(self, under_way: deque[_Batch]) -> np.ndarray:
+        """Wait for the first batch, as long as there is hope."""
+        batch = under_way[0]
+        while True:
+            try:
+                address, model, features = batch.future.result(timeout=LOOK_EVERY_S)
+                break
+            except KilledWorker as error:
+                raise InputError(
+                    f"{error.allowed_failures + 1} workers ended while they computed "
+                    f"{_named(batch.names)}: remove what is wrong with these, or give the "
+                    "workers more memory"
+                ) from error
+            except TimeoutError:
+                if batch.future.done():
+                    raise
+                self._look()
+                if time.monotonic() - self._seen > WORKERS_S:
+                    raise InputError(
+                        f"the cluster at '{self._address}' had no worker for {WORKERS_S:.0f} s, "
+                        f"while {_named(batch.names)} were to be computed: start some, and give "
+                        "the same command again"
+                    ) from None
+        under_way.popleft()
+        self.took_part[address] = model
+        return features
+
+    @contextlib.contextmanager
+    def _lost(self) -> Iterator[None]:
+        """Turn what Dask raises when the scheduler is gone into one line."""
+        try:
+            yield
+        except InputError:
+            raise
+        except (OSError, TimeoutError, concurrent.futures.CancelledError) as error:
+            raise self._loss(error) from error
+        except (RuntimeError, ValueError, AttributeError, TypeError) as error:
+            if self._client.status == "running":
+                raise
+            raise self._loss(error) from error
+
+    def _loss(self, error: BaseException) -> InputError:
+        why = _first_line(error)
+        return InputError(
+            f"lost the scheduler at '{self._address}' ({why}): look whether it runs, and give "
+            "the same command again"
+        )
+
+
+def told(processors: Iterable[str]) -> str:
+    """Return a phrase on some workers' processors.
+
+    Examples
+    --------
+    >>> told(["A", "B", "A"])
+    '2 x A, 1 x B'
+    """
+    return ", ".join(f"{n} x {model}" for model, n in sorted(Counter(processors).items()))
+
+
+def _code() -> bytes:
+    """Return a zip archive of what a worker needs of this project: with numpy and Pillow alone.
+
+    The rooms' ``__init__.py`` would import all of each room, h5py and imutils
+    with it; so they are empty there.
+    """
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for room in ROOMS_ON_WORKERS:
+            for path in sorted((PACKAGE / room).glob("*.py")):
+                empty = path.name == "__init__.py" and room != "utils"
+                name = zipfile.ZipInfo(path.relative_to(PACKAGE.parent).as_posix())  # no date
+                file.writestr(name, "" if empty else path.read_bytes())
+        file.writestr(zipfile.ZipInfo("pyimagesearch/__init__.py"), "")
+    return archive.getvalue()
+
+
+def _digest(code: bytes, network: Network) -> str:
+    what = (network.description, network.engine, network.batch_size)
+    return hashlib.sha256(repr(what).encode() + code).hexdigest()[:16]
+
+
+def _versions(engine: str) -> dict[str, str | None]:
+    """Return the versions here of what has a part in the features."""
+    packages = list(ALWAYS)
+    if engine == "ncnn":
+        packages.append("ncnn")
+    elif engine == "keras":
+        packages += ["keras", os.environ.get("KERAS_BACKEND", "tensorflow")]
+    here = get_versions(packages=[*packages, "pillow-heif"])["packages"]
+    if here["pillow-heif"]:
+        packages.append("pillow-heif")
+    return {package: here[package] for package in ["python", *packages]}
+
+
+def _quiet() -> None:
+    """Keep what Dask and tornado log about a lost cluster off the screen: one line says it."""
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:NAMED])
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
