@@ -29,11 +29,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pyimagesearch.extraction import stream_features
+from pyimagesearch.extraction import joined, stream_features
 from pyimagesearch.linear import Evaluation, load_classifier
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact_sheet
-from pyimagesearch.preprocessing import list_images, load_image
+from pyimagesearch.preprocessing import list_images, load_image, read_or_blank
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_int
 from pyimagesearch.utils.files import check_writable, replacing
@@ -121,6 +121,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="threads that load pictures, and that compute on a processor; -1 for all cores "
         "this process may use (default: %(default)s)",
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="compute on the workers of a Dask cluster: tcp://HOST:PORT or tls://HOST:PORT of its "
+        "scheduler, or the path of a scheduler file; whoever reaches a scheduler that is not "
+        "protected can run code on its workers: use tls:// or a closed network (default: compute "
+        "here)",
+    )
     return parser
 
 
@@ -157,7 +165,9 @@ class Answer:
         return np.argsort(-self.probabilities, kind="stable")[:k]
 
 
-def classify(model, network: Network, pictures: list[Path], *, jobs: int = 1) -> Iterator[Answer]:
+def classify(
+    model, network: Network, pictures: list[Path], *, jobs: int = 1, workers=None
+) -> Iterator[Answer]:
     """Yield what a classifier says of each picture, in order, in little memory.
 
     Parameters
@@ -170,6 +180,8 @@ def classify(model, network: Network, pictures: list[Path], *, jobs: int = 1) ->
         The pictures.
     jobs : int
         How many threads load pictures, and compute on a processor.
+    workers : Cluster or None
+        The workers that compute instead, see `pyimagesearch.extraction.joined`.
 
     Yields
     ------
@@ -177,20 +189,29 @@ def classify(model, network: Network, pictures: list[Path], *, jobs: int = 1) ->
         One per picture.
     """
     problems: dict[int, str] = {}
-    blank = np.zeros((*network.description.size, 3), np.uint8)
+    size, rows = network.description.size, range(len(pictures))
 
     def load(row: int) -> np.ndarray:
         try:
-            return load_image(pictures[row], network.description.size)
+            return load_image(pictures[row], size)
         except InputError as error:
             problems[row] = str(error)
-            return blank  # a batch has one row per picture
+            return np.zeros((*size, 3), np.uint8)  # a batch has one row per picture
+
+    def read(row: int) -> tuple[str, bytes]:
+        contents, problem = read_or_blank(pictures[row])
+        if problem:
+            problems[row] = f"{str(pictures[row])!r} cannot be read: {problem}"
+        return str(pictures[row]), contents
 
     with ThreadPoolExecutor(jobs) as pool:
-        blocks = stream_features(network, load, range(len(pictures)), pool, jobs)
+        if workers:
+            blocks = workers.stream_features(read, rows, pool, jobs)
+        else:
+            blocks = stream_features(network, load, rows, pool, jobs)
         with contextlib.closing(blocks):
-            rows = chain.from_iterable(model.predict_proba(block) for block in blocks)
-            for row, probabilities in enumerate(rows):
+            judged = chain.from_iterable(model.predict_proba(block) for block in blocks)
+            for row, probabilities in enumerate(judged):
                 problem = problems.pop(row, None)
                 yield Answer(pictures[row], None if problem else probabilities, problem)
 
@@ -275,28 +296,35 @@ def csv_rows(path: str | None, names: list[str], all_classes: bool) -> Iterator[
         yield write
 
 
-def summary(counts: Counter, n_pictures: int, elapsed_s: float) -> list[str]:
-    """Tell how many pictures there are of each class, the most frequent first."""
-    judged = counts.total()
-    lines = [f"{judged:,} of {n_pictures:,} pictures judged in {elapsed_s:.1f} s"]
-    told = counts.most_common(N_CLASSES_TOLD)
-    width = max((display_width(printable(name)) for name, _ in told), default=0)
-    lines += [f"{padded(printable(name), width)}  {n:,}" for name, n in told]
-    if len(counts) > len(told):
-        lines.append(f"and {len(counts) - len(told):,} classes more")
-    return lines
+class Tally:
+    """What is left of the answers once each has been printed, in little memory.
 
+    Parameters
+    ----------
+    names : list of str
+        Names of the classes.
+    labelled : bool
+        Whether the folder of each picture names its class.
+    """
 
-class Labels:
-    """The answers to pictures whose folders name their classes, for the report."""
-
-    def __init__(self, names: list[str]):
+    def __init__(self, names: list[str], labelled: bool):
+        self.counts: Counter = Counter()
+        self.least_sure: list[Answer] = []
         self._names = names
-        self._rows: list[tuple[int, int, float, float, int]] = []
+        self._labelled = labelled
+        self._judged: list[tuple[int, int, float, float, int]] = []
         self._unknown: Counter = Counter()
 
     def add(self, answer: Answer) -> None:
         """Take note of an answer."""
+        self.counts[self._names[answer.predicted]] += 1
+        self.least_sure = heapq.nsmallest(
+            N_DRAWN_AT_MOST, [*self.least_sure, answer], key=lambda one: one.probability
+        )
+        if self._labelled:
+            self._compare(answer)
+
+    def _compare(self, answer: Answer) -> None:
         name = answer.path.absolute().parent.name
         if name not in self._names:
             self._unknown[name] += 1
@@ -304,7 +332,17 @@ class Labels:
         label = self._names.index(name)
         given = float(answer.probabilities[label])
         rank = int((answer.probabilities > given).sum())
-        self._rows.append((label, answer.predicted, given, answer.probability, rank))
+        self._judged.append((label, answer.predicted, given, answer.probability, rank))
+
+    def summary(self, n_pictures: int, elapsed_s: float) -> list[str]:
+        """Tell how many pictures there are of each class, the most frequent first."""
+        lines = [f"{self.counts.total():,} of {n_pictures:,} pictures judged in {elapsed_s:.1f} s"]
+        told = self.counts.most_common(N_CLASSES_TOLD)
+        width = max((display_width(printable(name)) for name, _ in told), default=0)
+        lines += [f"{padded(printable(name), width)}  {n:,}" for name, n in told]
+        if len(self.counts) > len(told):
+            lines.append(f"and {len(self.counts) - len(told):,} classes more")
+        return lines
 
     def report(self) -> list[str]:
         """Return the classification report, and what it leaves out."""
@@ -313,9 +351,9 @@ class Labels:
             "of this classifier"
             for name, n in sorted(self._unknown.items())
         ]
-        if not self._rows:
+        if not self._judged:
             return [*lines, "no picture lies in a folder with the name of a class: no report"]
-        columns = map(np.array, zip(*self._rows, strict=True))
+        columns = map(np.array, zip(*self._judged, strict=True))
         evaluation = Evaluation(*columns, label_names=self._names)
         return [*lines, f"accuracy {evaluation.accuracy:.4f}\n{evaluation.report()}"]
 
@@ -358,32 +396,30 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         options = {key: arguments[key] for key in ("engine", "batch_size", "jobs")}
         network = recorded_network(model, arguments["model"], arguments["weights"], load, **options)
 
-        counts, labels, least_sure = Counter(), Labels(names), []
-        started = time.perf_counter()
-        answers = classify(model, network, pictures, jobs=arguments["jobs"])
-        width = max(display_width(printable(str(path))) for path in pictures)
-        answers = print_table(answers, names, width, arguments["top"], arguments["tsv"])
-        with csv_rows(arguments["csv"], names, arguments["all"]) as write_row:
+        tally, started = Tally(names, arguments["labelled"]), time.perf_counter()
+        with (
+            joined(arguments["cluster"], network, tell) as workers,
+            csv_rows(arguments["csv"], names, arguments["all"]) as write_row,
+        ):
+            answers = classify(model, network, pictures, jobs=arguments["jobs"], workers=workers)
+            width = max(display_width(printable(str(path))) for path in pictures)
+            answers = print_table(answers, names, width, arguments["top"], arguments["tsv"])
             for answer in shown(answers, len(pictures)):
-                if answer.problem is not None:
-                    continue
-                write_row(answer)
-                labels.add(answer)
-                counts[names[answer.predicted]] += 1
-                least_sure = heapq.nsmallest(
-                    N_DRAWN_AT_MOST, [*least_sure, answer], key=lambda one: one.probability
-                )
-        for line in summary(counts, len(pictures), time.perf_counter() - started):
+                if answer.problem is None:
+                    write_row(answer)
+                    tally.add(answer)
+        n_judged = tally.counts.total()
+        for line in tally.summary(len(pictures), time.perf_counter() - started):
             tell(line)
         if arguments["labelled"]:
-            for text in labels.report():
+            for text in tally.report():
                 tell(text)
-        if arguments["sheet"] and counts:
-            draw_sheet(arguments["sheet"], least_sure, names, counts.total())
+        if arguments["sheet"] and n_judged:
+            draw_sheet(arguments["sheet"], tally.least_sure, names, n_judged)
         for option in OUTPUTS:
             if arguments[option]:
                 tell(f"{option}: {arguments[option]}")
-        if n_bad := len(pictures) - counts.total():
+        if n_bad := len(pictures) - n_judged:
             raise InputError(
                 f"{n_bad:,} of {len(pictures):,} pictures cannot be read: replace them; "
                 "the others have been judged"

@@ -13,7 +13,7 @@ from pyimagesearch.preprocessing.earlierrun import EarlierRun
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
-from pyimagesearch.preprocessing.unlabelledimages import list_images
+from pyimagesearch.preprocessing.unlabelledimages import list_images, read_or_blank
 
 __all__ = [
     "CheckedImages",
@@ -32,6 +32,7 @@ __all__ = [
     "list_labelled_images",
     "load_image",
     "n_copies",
+    "read_or_blank",
     "require_two_classes",
     "small_classes",
 ]

@@ -1,10 +1,15 @@
 """List pictures that have no class yet, from any mix of files and folders."""
 
+import io
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
+from PIL import Image
+
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
+from pyimagesearch.preprocessing.imageloader import check_image
 from pyimagesearch.utils import InputError
 
 
@@ -46,3 +51,24 @@ def list_images(paths: Iterable[str]) -> tuple[list[Path], LeftAside]:
         passed_over = f" (passed over: {left_aside})" if kinds else ""
         raise InputError(f"no pictures in {where}{passed_over}: give pictures, or folders of them")
     return pictures, left_aside
+
+
+def read_or_blank(path: Path) -> tuple[bytes, str | None]:
+    """Return a picture's file, to be decoded elsewhere.
+
+    Returns
+    -------
+    bytes
+        The contents of the file; of a blank picture if it cannot be read.
+    str or None
+        Why it cannot be read.
+    """
+    problem = check_image(path)
+    return (_blank() if problem else path.read_bytes()), problem
+
+
+@cache
+def _blank() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(file, "PNG")
+    return file.getvalue()
