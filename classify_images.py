@@ -9,6 +9,11 @@ features, or no answer. The table is aligned for people; --tsv separates its
 columns by tabs, for other programs.
 """
 
+from pyimagesearch.utils.stopping import run, stop_at_once
+
+if __name__ == "__main__":
+    stop_at_once()  # on Ctrl-C, while the imports below take their second
+
 import argparse
 import contextlib
 import csv
@@ -33,7 +38,6 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_int
 from pyimagesearch.utils.files import check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
-from pyimagesearch.utils.stopping import run
 from pyimagesearch.utils.texttable import display_width, padded, printable
 
 OUTPUTS = ("csv", "sheet")
@@ -208,13 +212,7 @@ def recorded_network(
             f"'{path}' describes its network in a way that is not understood ({error!r}): "
             "train it again"
         ) from error
-    recorded = model.extraction_.get("weights_file")
-    file = weights or recorded
-    if file is not None and not Path(file).is_file():
-        raise InputError(
-            f"no weights file '{file}': expected the one that the features were made with, "
-            f"of SHA-256 {description.weights.sha256}; give --weights FILE"
-        )
+    file = weights or model.extraction_.get("weights_file")
     return load(description, file and Path(file), **options)
 
 

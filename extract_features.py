@@ -346,7 +346,7 @@ def tell_contents(
     require_two_classes(checked.images)
     if copies := n_copies(checked.images, checked.digests):
         say(
-            f"copies: {copies:,} images are the same as another of their class; "
+            f"copies: {copies:,} of {len(checked.images):,} images repeat another of their class; "
             "all copies of one train, or all of them judge"
         )
     warn(contradictions(checked.images, checked.digests))
@@ -472,7 +472,9 @@ def chosen_network(parser: argparse.ArgumentParser, arguments: dict[str, object]
     size = arguments.pop("size")
     options = {key: arguments.pop(key) for key in NETWORK_OPTIONS}
     missing = [f"--{key}" for key in ("dataset", "output") if arguments[key] is None]
-    if missing and not arguments["list_layers"]:
+    if arguments["list_layers"]:
+        options["preprocessing"] = options["preprocessing"] or "none"  # no picture is seen
+    elif missing:
         parser.error(f"expected {' and '.join(missing)}")
     try:
         return NetworkChoice(**options, size=size and (size, size))

@@ -16,16 +16,14 @@ import importlib.util
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from memorywatch import watch
+from memorywatch import run_watched
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -223,18 +221,8 @@ PEERS = {
 
 def measure(*arguments: str) -> dict[str, float]:
     """Run one way in a process of its own, and watch the memory of its tree."""
-    command = [sys.executable, __file__, *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    peaks = [0]
-    watcher = threading.Thread(target=watch, args=(process, peaks))
-    watcher.start()
-    said, complaints = process.communicate()
-    watcher.join()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed:\n{complaints}")
-    return json.loads(said.splitlines()[-1]) | {"peak_mb": peaks[0] / 1e6}
+    said, peak_bytes = run_watched([sys.executable, __file__, *arguments])
+    return json.loads(said.splitlines()[-1]) | {"peak_mb": peak_bytes / 1e6}
 
 
 def print_ways(results: dict[str, dict[str, float]]) -> None:
@@ -255,8 +243,9 @@ def print_ways(results: dict[str, dict[str, float]]) -> None:
         if "alone_images_per_s" in found:
             share = found["images_per_s"] / found["alone_images_per_s"]
             line += (
-                f" {found['alone_images_per_s']:6.2f} {share:6.1%} {found['network_s']:9.2f} "
-                f"{found['syncing_s']:7.3f} {found['loading_ms']:8.2f}"
+                f" {found['alone_images_per_s']:6.2f} {share:6.1%} "
+                f"{found['network_s']:9.2f} {found['syncing_s']:7.3f} "
+                f"{found['loading_ms']:8.2f}"
             )
         print(line, flush=True)
 

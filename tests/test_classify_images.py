@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 import classify_images
 from extract_features import extract
+from pyimagesearch import nn
 from pyimagesearch.io import open_features
 from pyimagesearch.linear import save_classifier
 from pyimagesearch.utils import InputError
@@ -154,7 +155,6 @@ def test_a_sheet_is_drawn(trained, image_folder):
         pytest.param(["-m", "m.cpickle", "-"], "no pictures in what was given", id="empty stdin"),
         pytest.param(["-m", "m.cpickle", "p", "--sheet", "s.gif"], "s.gif", id="kind of sheet"),
         pytest.param(["-m", "m.cpickle", "p", "--csv", "m.cpickle/a.csv"], "folder", id="csv"),
-        pytest.param(["-m", "m.cpickle", "p", "-w", "gone.h5"], "no weights file", id="weights"),
     ],
 )
 def test_a_wrong_input_gets_one_line(trained, monkeypatch, capsys, arguments, message):
@@ -184,9 +184,13 @@ def test_wrong_usage_gives_exit_code_2(capsys, arguments, message):
 
 def test_weights_that_are_gone_are_named_with_their_digest(trained):
     model, _, _ = trained
-    model.extraction_["weights_file"] = "/gone/vgg16.h5"
+    model.extraction_ |= {
+        "network": "VGG16",
+        "weights_file": "/gone/vgg16.h5",
+        "weights": {"name": "vgg16.h5", "sha256": "0" * 64},
+    }
     with pytest.raises(InputError, match=r"'/gone/vgg16\.h5'.*SHA-256 0{64}; give --weights FILE"):
-        classify_images.recorded_network(model, "m.cpickle", None, load_described)
+        classify_images.recorded_network(model, "m.cpickle", None, nn.load_described)
 
 
 def test_the_weights_file_is_the_one_recorded_unless_another_is_given(trained, tmp_path):

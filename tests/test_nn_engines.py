@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_sample_images
+from photographs import photographs, relative_difference
 
 from pyimagesearch.nn import Description, NetworkChoice, Weights, load_network, loading, zoo
 from pyimagesearch.nn.chain import plain_chain
@@ -21,15 +21,7 @@ from pyimagesearch.utils import InputError
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-CORNERS = [(0, 0), (0, 208), (0, 416), (203, 0), (203, 208), (203, 416), (100, 300)]
-PHOTOGRAPHS = load_sample_images().images  # a temple and a flower, (427, 640, 3)
-PICTURES = np.stack(
-    [PHOTOGRAPHS[i % 2][y : y + 224, x : x + 224] for i, (y, x) in enumerate(CORNERS)]
-)
-
-
-def relative_difference(got: np.ndarray, expected: np.ndarray) -> float:
-    return np.abs(got - expected).max() / np.abs(expected).max()
+PICTURES = photographs(7)
 
 
 @pytest.fixture(scope="module")
@@ -87,25 +79,33 @@ def test_ncnn_features_of_a_picture_are_the_same_bits_whatever_its_neighbours(vg
     np.testing.assert_array_equal(vgg16_on_ncnn(prepared), alone)
 
 
-@pytest.mark.parametrize("engine", ["ncnn", "keras"])
-@pytest.mark.parametrize("pooling", ["none", "avg", "max"])
-@pytest.mark.parametrize("layer", ["block3_pool", "block4_conv2", "block5_pool"])
-def test_vgg16_cut_anywhere_and_pooled_is_what_keras_gives(model, engine, layer, pooling):
+@pytest.fixture(scope="module", params=["block3_pool", "block4_conv2", "block5_pool"])
+def cut_by_hand(model, request) -> tuple[str, np.ndarray]:
+    """VGG16 cut at a layer with Keras itself: the layer, and what it gives for two pictures."""
     import keras
 
-    output = model.get_layer(layer).output
-    pool = {
+    cut = keras.Model(model.inputs, model.get_layer(request.param).output)
+    batch = keras.applications.vgg16.preprocess_input(PICTURES[:2].astype(np.float32))
+    return request.param, cut.predict(batch, verbose=0)
+
+
+@pytest.mark.parametrize("engine", ["ncnn", "keras"])
+def test_vgg16_cut_anywhere_and_pooled_is_what_keras_gives(cut_by_hand, engine):
+    import keras
+
+    layer, given = cut_by_hand
+    layers = {
+        "none": keras.layers.Flatten(),
         "avg": keras.layers.GlobalAveragePooling2D(),
         "max": keras.layers.GlobalMaxPooling2D(),
-        "none": keras.layers.Flatten(),
     }
-    pictures = PICTURES[:2]
-    batch = keras.applications.vgg16.preprocess_input(pictures.astype(np.float32))
-    expected = keras.Model(model.input, pool[pooling](output)).predict(batch, verbose=0)
-    network = load_network(NetworkChoice("VGG16", layer, pooling, weights="random"), engine, 2)
-    assert (network.description.layer, network.description.pooling) == (layer, pooling)
-    assert network.description.n_features == expected.shape[1]
-    assert relative_difference(network(network.preprocess(pictures)), expected) < 1e-5
+    for pooling, pool in layers.items():
+        expected = np.asarray(pool(given))
+        network = load_network(NetworkChoice("VGG16", layer, pooling, weights="random"), engine, 2)
+        assert (network.description.layer, network.description.pooling) == (layer, pooling)
+        assert network.description.n_features == expected.shape[1]
+        rows = network(network.preprocess(PICTURES[:2]))
+        assert relative_difference(rows, expected) < 1e-5
 
 
 def describe_model(model) -> Description:
@@ -196,7 +196,7 @@ def test_auto_takes_keras_for_a_chain_where_it_sees_an_accelerator(monkeypatch):
     chain = NetworkChoice(weights="random", size=(32, 32))
     monkeypatch.setattr(loading, "accelerator_devices", lambda: ["/dev/nvidia0"])
     assert load_network(chain).engine == "ncnn"  # Keras cannot use what is there
-    monkeypatch.setattr(loading, "sees_accelerator", lambda keras: True)
+    monkeypatch.setattr(loading, "sees_accelerator", lambda: True)
     network = load_network(chain, batch_size=16)
     assert (network.engine, network.why) == ("keras", "Keras sees an accelerator")
 

@@ -73,8 +73,7 @@ def test_copies_within_a_class_are_counted():
 def test_copies_in_several_classes_are_contradictions():
     images, digests = listed("xxyzzz", classes="ab")
     assert contradictions(images, digests) == [
-        f"the same picture lies in 2 classes: {paths}; remove what is wrong, or it contradicts "
-        "itself"
+        f"the same picture lies in 2 classes: {paths}; keep it in the right one only"
         for paths in ("'a/0', 'b/1'", "'b/3', 'a/4'")
     ]
     assert n_copies(images, digests) == 1  # b/3 and b/5

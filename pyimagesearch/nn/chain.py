@@ -95,7 +95,11 @@ def _link(layer) -> Layer | None:
         return _convolution(layer)
     if type(layer) is keras.layers.MaxPooling2D:
         size = layer.pool_size[0]
-        plain = layer.pool_size == layer.strides == (size, size) and layer.padding == "valid"
+        plain = (
+            layer.pool_size == layer.strides == (size, size)
+            and layer.padding == "valid"
+            and layer.data_format == "channels_last"
+        )
         return MaxPooling(size) if plain else None
     return None
 

@@ -1,7 +1,9 @@
 """The layers of a Keras network: list them, find where its head begins, cut it there."""
 
-from pyimagesearch.nn.zoo import nearest
+from collections.abc import Iterator
+
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.errors import first_line
 
 HEAD_ENDS = ("softmax", "sigmoid")
 
@@ -36,33 +38,6 @@ def last_before_head(model) -> str:
         if with_pixels:
             return with_pixels[-1]
     return list(shapes)[-1]
-
-
-def check_layer(name: str, shapes: dict[str, tuple[int, ...]], network: str) -> None:
-    """Refuse the name of a layer that a network does not have."""
-    if name not in shapes:
-        raise InputError(
-            f"{network} has no layer '{name}' to cut after: expected "
-            f"{nearest(name, list(shapes))}, or another that --list-layers prints"
-        )
-
-
-def pooled_shape(shape: tuple[int, ...], pooling: str, layer: str) -> tuple[int, ...]:
-    """Return the shape of features after pooling over rows and columns.
-
-    Raises
-    ------
-    InputError
-        If there are no rows and columns.
-    """
-    if pooling == "none":
-        return shape
-    if len(shape) != 3:
-        raise InputError(
-            f"--pooling {pooling} has nothing to pool: layer '{layer}' gives {shape}, "
-            "expected (height, width, channels); leave it out"
-        )
-    return shape[-1:]
 
 
 def cut_model(model, layer: str, pooling: str = "none"):
@@ -107,12 +82,33 @@ def resized(model, size: tuple[int, int], network: str):
     try:
         other = keras.models.clone_model(model, input_tensors=keras.Input((*size, 3)))
         other.set_weights(model.get_weights())
+        for leaf in leaves(other):
+            finish(leaf)
     except ValueError as error:
         raise InputError(
             f"{network} cannot take pictures of {size[0]} x {size[1]} pixels: "
-            f"{str(error).strip().splitlines()[0].rstrip('.')}; give another --size"
+            f"{first_line(error)}; give another --size"
         ) from error
     return other
+
+
+def leaves(layer) -> Iterator:
+    """Yield the layers of a network, and of the networks within it."""
+    parts = getattr(layer, "layers", None)
+    if parts is None:
+        yield layer
+    for part in parts or ():
+        yield from leaves(part)
+
+
+def finish(layer) -> None:
+    """Have a layer use its new weights: ``Normalization`` computes with a copy.
+
+    Keras forgets this when it is given weights otherwise than by its newer kinds
+    of files (keras 3.15).
+    """
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
 
 
 def _is_classifier(layer) -> bool:

@@ -1,6 +1,7 @@
 """Build networks with Keras, and fill them with weights: completely or not at all."""
 
 import contextlib
+import re
 import sys
 import warnings
 import zipfile
@@ -11,11 +12,11 @@ import numpy as np
 
 from pyimagesearch.nn import zoo
 from pyimagesearch.nn.description import Weights
+from pyimagesearch.nn.keraslayers import finish, leaves
 from pyimagesearch.nn.weights import (
     IMAGENET,
     RANDOM,
     HeNormal,
-    first_line,
     imagenet_file,
     is_published,
     misfit,
@@ -23,6 +24,7 @@ from pyimagesearch.nn.weights import (
 )
 from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.errors import first_line
 
 # What the variables of layers that normalise are where nothing was learnt: the
 # layer then passes on what it gets.
@@ -68,21 +70,25 @@ def zoo_model(network: zoo.ZooNetwork, size: tuple[int, int], weights: str):
     return model, Weights(path.name, sha256_of(path))
 
 
+def check_saved(path: Path) -> None:
+    """Refuse a file that cannot be a whole saved network, before Keras is imported."""
+    if not path.is_file():
+        raise InputError(f"no network file '{path}': expected a .keras file")
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"'{path}' is no whole .keras file: save the network again with Keras")
+
+
 def saved_model(path: Path):
     """Open a whole saved network, without running code that came with it.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged or not of Keras's format, holds what
-        its safe mode refuses, or is no network for pictures.
+        If the file is damaged, holds what Keras's safe mode refuses, or is no
+        network for pictures.
     """
     import keras
 
-    if not path.is_file():
-        raise InputError(f"no network file '{path}': expected a .keras file")
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"'{path}' is no whole .keras file: save the network again")
     try:
         with warnings.catch_warnings(action="ignore"):
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -91,10 +97,10 @@ def saved_model(path: Path):
             f"cannot load the network of '{path}': {_why_refused(error)}; "
             "expected layers that Keras itself has, and no code"
         ) from error
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or model.inputs[0].shape[3] != 3:
-        shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    inputs = [tuple(tensor.shape) for tensor in model.inputs]
+    if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][3] != 3:
         raise InputError(
-            f"the network of '{path}' takes {shapes}: expected pictures, (None, height, width, 3)"
+            f"the network of '{path}' takes {inputs}: expected pictures, (None, height, width, 3)"
         )
     return model
 
@@ -108,14 +114,14 @@ def fill_with_random(model) -> str:
         SHA-256 of the numbers.
     """
     drawn = HeNormal()
-    for layer in _leaves(model):
+    for layer in leaves(model):
         for variable in layer.weights:
             if "kernel" in variable.name:
                 value = drawn.kernel(variable.shape, _fan_in(layer, variable))
             else:
                 value = drawn.constant(variable.shape, NEUTRAL.get(variable.name, 0))
             variable.assign(value.astype(variable.dtype))
-        _finish(layer)
+        finish(layer)
     return drawn.sha256
 
 
@@ -124,8 +130,8 @@ def fill(model, layers: list[list[np.ndarray]]) -> None:
     for layer, arrays in zip(_layers_with_weights(model), layers, strict=True):
         for variable, array in zip(_as_saved(layer), arrays, strict=True):
             variable.assign(array.astype(variable.dtype))
-        for leaf in _leaves(layer):
-            _finish(leaf)
+        for leaf in leaves(layer):
+            finish(leaf)
 
 
 def _fan_in(layer, variable) -> int:
@@ -164,8 +170,8 @@ def _with_published_weights(
                 zoo.build(network, size)  # which says in our words what is wrong with the size
                 raise
             raise misfit(found[0], network.name, first_line(error)) from error
-    for leaf in _leaves(model):
-        _finish(leaf)
+    for leaf in leaves(model):
+        finish(leaf)
     _require_finite(model, found[0], network.name)
     return model, found[0]
 
@@ -225,24 +231,6 @@ def _saved_shapes(model) -> list[list[tuple[int, ...]]]:
     ]
 
 
-def _leaves(layer) -> Iterator:
-    """Yield the layers of a network, and of the networks within it."""
-    parts = getattr(layer, "layers", None)
-    if parts is None:
-        yield layer
-    for part in parts or ():
-        yield from _leaves(part)
-
-
-def _finish(layer) -> None:
-    """Have a layer use its new weights: ``Normalization`` computes with a copy.
-
-    Keras forgets this when it loads the oldest kind of file (keras 3.15).
-    """
-    if hasattr(layer, "finalize_state"):
-        layer.finalize_state()
-
-
 @contextlib.contextmanager
 def _named_misfit(path: Path, network: str) -> Iterator[None]:
     try:
@@ -266,4 +254,5 @@ def _replaced(module, name: str, value) -> Iterator[None]:
 def _why_refused(error: Exception) -> str:
     if "lambda" in str(error).lower():
         return "it has a Lambda layer, which is code"
-    return first_line(error)
+    unknown = re.search(r"Could not locate (?:class|function) '[^']*'", str(error))
+    return unknown.group() if unknown else first_line(error)

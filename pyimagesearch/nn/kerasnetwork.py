@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyimagesearch.nn.backend import sees_accelerator
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
@@ -41,8 +42,9 @@ class KerasNetwork:
         self.description = description
         self.why = why
         self.preprocess = PREPROCESSINGS[description.preprocessing]
-        on_processor = not sees_accelerator(model)
-        self.batch_size = min(batch_size, PROCESSOR_BATCH_SIZE) if on_processor else batch_size
+        self.batch_size = (
+            batch_size if sees_accelerator() else min(batch_size, PROCESSOR_BATCH_SIZE)
+        )
 
     def __reduce__(self):
         """Travel as a saved network, to be computed in the same batches elsewhere."""
@@ -84,9 +86,3 @@ def _arrived(backend: str, saved: bytes, description: Description, batch_size: i
     network = KerasNetwork(model, description, batch_size, why)
     network.batch_size = batch_size  # others would give other last digits
     return network
-
-
-def sees_accelerator(model) -> bool:
-    """Tell whether Keras has put a network's weights on a GPU or TPU."""
-    value = model.weights[0].value
-    return "cpu" not in str(getattr(value, "device", "cpu")).lower()

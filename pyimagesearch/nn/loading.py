@@ -1,26 +1,23 @@
 """Choose an engine, and load the network that a user asks for."""
 
-import contextlib
+import dataclasses
 import importlib.util
-import os
-import platform
-import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from pyimagesearch.nn import keraslayers, kerasmodel, vgg, zoo
-from pyimagesearch.nn.chain import cut, plain_chain, shapes
+from pyimagesearch.nn.backend import accelerator_devices, import_keras, sees_accelerator
+from pyimagesearch.nn.chain import Chain, cut, plain_chain, shapes
 from pyimagesearch.nn.choice import NetworkChoice
+from pyimagesearch.nn.cutting import feature_shape
 from pyimagesearch.nn.description import Description, Weights
+from pyimagesearch.nn.kerasnetwork import KerasNetwork
+from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
 from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.vgg import VGG
-from pyimagesearch.nn.weights import check_weights, sha256_of
+from pyimagesearch.nn.weights import IMAGENET, RANDOM, check_weights, sha256_of
 from pyimagesearch.utils import InputError
 
 ENGINES = ("auto", "keras", "ncnn")
-ACCELERATOR_DEVICES = ("nvidia*", "kfd", "dxg", "accel*", "vfio/[0-9]*")  # below /dev
 
 
 def load_network(
@@ -73,7 +70,7 @@ def load_described(
     description : Description
         As it was recorded.
     weights_file : Path or None
-        Where the file is, if the weights were in one.
+        Where the file is, if the weights were in one or have been put into one.
     engine, batch_size, jobs
         As of `load_network`.
 
@@ -82,18 +79,26 @@ def load_described(
     InputError
         As of `load_network`; and if the weights are others than were recorded.
     """
-    if weights_file is not None and weights_file.is_file():
-        _require_same(sha256_of(weights_file), description, weights_file)
+    recorded = description.weights
+    if weights_file is not None or recorded.name not in (IMAGENET, RANDOM):
+        if weights_file is None or not weights_file.is_file():
+            raise InputError(
+                f"no weights file '{weights_file or recorded.name}': expected the one that the "
+                f"features were made with, of SHA-256 {recorded.sha256}; give --weights FILE"
+            )
+        # Before a network that may be quite another is built.
+        _require_same(sha256_of(weights_file), recorded, str(weights_file))
     choice = NetworkChoice.again(description, weights_file)
     network = load_network(choice, engine, batch_size, jobs)
-    _require_same(network.description.weights.sha256, description, weights_file)
-    # The file may have another name now.
-    names = {"network": description.network, "weights": description.weights}
-    if replace(network.description, **names) != description:
+    found = network.description
+    _require_same(found.weights.sha256, recorded, found.weights.name)
+    # A file may have another name by now.
+    if dataclasses.replace(found, network=description.network, weights=recorded) != description:
         raise InputError(
-            f"the network comes out as {network.description}, and {description} was recorded: "
+            f"the network comes out as {found}, and {description} was recorded: "
             "use the versions of Keras and of this project that it was made with"
         )
+    network.description = description
     return network
 
 
@@ -103,12 +108,11 @@ def list_layers(choice: NetworkChoice, jobs: int = 1) -> dict[str, tuple[int, ..
     The weights of a network of ``keras.applications`` are not needed.
     """
     if choice.network in VGG:
-        vgg.check_size(choice.network, choice.size)
-        return shapes(VGG[choice.network].unfilled(), choice.size)
+        return _vgg_shapes(choice)
+    if choice.file is not None:
+        return keraslayers.layer_shapes(_saved_model(choice, jobs))
     import_keras(jobs)
-    if choice.file is None:
-        return keraslayers.layer_shapes(zoo.build(zoo.find(choice.network), choice.size))
-    return keraslayers.layer_shapes(_saved_model(choice))
+    return keraslayers.layer_shapes(zoo.build(zoo.find(choice.network), choice.size))
 
 
 def ncnn_is_installed() -> bool:
@@ -116,47 +120,16 @@ def ncnn_is_installed() -> bool:
     return importlib.util.find_spec("ncnn") is not None
 
 
-def accelerator_devices() -> list[str]:
-    """List the device files of GPUs and TPUs, without importing anything.
-
-    An empty list spares the import of TensorFlow for a plain chain; otherwise
-    Keras is asked whether it can use what is there.
-    """
-    if platform.system() == "Darwin":
-        return ["metal"]
-    return [str(path) for pattern in ACCELERATOR_DEVICES for path in Path("/dev").glob(pattern)]
-
-
-def import_keras(jobs: int):
-    """Import Keras and its backend for a number of threads, without the noise."""
-    # TensorFlow reads these when it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(jobs))
-    os.environ.setdefault("OMP_NUM_THREADS", str(jobs))
-    with _quiet_stderr():
-        import keras
-
-        keras.ops.zeros(1)  # the backend's first words come with its first array
-    return keras
-
-
 def _load_vgg(choice: NetworkChoice, engine: str, batch_size: int, jobs: int) -> Network:
     """Load a plain chain, which needs no Keras unless Keras is to compute it."""
-    network = VGG[choice.network]
-    vgg.check_size(choice.network, choice.size)
-    layer_shapes = shapes(network.unfilled(), choice.size)
+    layer_shapes = _vgg_shapes(choice)
     layer = choice.layer or list(layer_shapes)[-1]
-    keraslayers.check_layer(layer, layer_shapes, choice.network)
-    shape = keraslayers.pooled_shape(layer_shapes[layer], choice.pooling, layer)
-
+    shape = feature_shape(choice.network, layer_shapes, layer, choice.pooling)
     why = _why_keras(engine, jobs)
     arrays, weights = vgg.load_weights(choice.network, choice.weights)
     description = _describe(choice, layer, choice.size, shape, weights)
     if why is None:
-        from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
-
-        why = "as asked" if engine == "ncnn" else "no accelerator, and a plain chain"
-        return NcnnNetwork(cut(network.chain(arrays), layer), description, why)
+        return _ncnn_network(cut(VGG[choice.network].chain(arrays), layer), description, engine)
     import_keras(jobs)
     model = zoo.build(zoo.find(choice.network), choice.size)
     kerasmodel.fill(model, arrays)
@@ -165,28 +138,25 @@ def _load_vgg(choice: NetworkChoice, engine: str, batch_size: int, jobs: int) ->
 
 def _load_with_keras(choice: NetworkChoice, engine: str, batch_size: int, jobs: int) -> Network:
     """Load a network with Keras; compute it with ncnn if it turns out a plain chain."""
-    import_keras(jobs)
     if choice.file is None:
+        import_keras(jobs)
         network = zoo.find(choice.network)
         model, weights = kerasmodel.zoo_model(network, choice.size, choice.weights)
-        layer = choice.layer or list(keraslayers.layer_shapes(model))[-1]
+        default = list(keraslayers.layer_shapes(model))[-1]
     else:
-        model = _saved_model(choice)
+        model = _saved_model(choice, jobs)
         weights = Weights(choice.file.name, sha256_of(choice.file))
-        layer = choice.layer or keraslayers.last_before_head(model)
+        default = keraslayers.last_before_head(model)
+    layer = choice.layer or default
     layer_shapes = keraslayers.layer_shapes(model)
-    keraslayers.check_layer(layer, layer_shapes, choice.network)
-    shape = keraslayers.pooled_shape(layer_shapes[layer], choice.pooling, layer)
-    size = tuple(model.inputs[0].shape[1:3])
-    description = _describe(choice, layer, size, shape, weights)
+    shape = feature_shape(choice.network, layer_shapes, layer, choice.pooling)
+    description = _describe(choice, layer, tuple(model.inputs[0].shape[1:3]), shape, weights)
 
     why = _why_keras(engine, jobs)
-    chain = plain_chain(keraslayers.cut_model(model, layer)) if why is None else None
-    if chain is not None:
-        from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
-
-        why = "as asked" if engine == "ncnn" else "no accelerator, and a plain chain"
-        return NcnnNetwork(chain, description, why)
+    if why is None:
+        chain = plain_chain(keraslayers.cut_model(model, layer))
+        if chain is not None:
+            return _ncnn_network(chain, description, engine)
     if engine == "ncnn":
         raise InputError(
             f"engine 'ncnn' computes plain chains of convolutions only, and {choice.network} "
@@ -201,24 +171,31 @@ def _why_keras(engine: str, jobs: int) -> str | None:
         return "as asked"
     if not ncnn_is_installed():
         return "ncnn is not installed"
-    if engine == "auto" and accelerator_devices() and sees_accelerator(import_keras(jobs)):
-        return "Keras sees an accelerator"
+    if engine == "auto" and accelerator_devices():
+        import_keras(jobs)
+        if sees_accelerator():
+            return "Keras sees an accelerator"
     return None
 
 
-def sees_accelerator(keras) -> bool:
-    """Tell whether Keras puts its arrays on a GPU or TPU."""
-    return "cpu" not in str(getattr(keras.ops.zeros(1), "device", "cpu")).lower()
+def _ncnn_network(chain: Chain, description: Description, engine: str) -> Network:
+    why = "as asked" if engine == "ncnn" else "no accelerator, and a plain chain"
+    return NcnnNetwork(chain, description, why)
 
 
 def _keras_network(model, description: Description, batch_size: int, why: str) -> Network:
-    from pyimagesearch.nn.kerasnetwork import KerasNetwork
-
-    cut = keraslayers.cut_model(model, description.layer, description.pooling)
-    return KerasNetwork(cut, description, batch_size, why)
+    cut_there = keraslayers.cut_model(model, description.layer, description.pooling)
+    return KerasNetwork(cut_there, description, batch_size, why)
 
 
-def _saved_model(choice: NetworkChoice):
+def _vgg_shapes(choice: NetworkChoice) -> dict[str, tuple[int, ...]]:
+    vgg.check_size(choice.network, choice.size)
+    return shapes(VGG[choice.network].unfilled(), choice.size)
+
+
+def _saved_model(choice: NetworkChoice, jobs: int):
+    kerasmodel.check_saved(choice.file)
+    import_keras(jobs)
     model = kerasmodel.saved_model(choice.file)
     size = choice.size or tuple(model.inputs[0].shape[1:3])
     if None in size:
@@ -247,32 +224,9 @@ def _describe(
     )
 
 
-def _require_same(sha256: str, description: Description, weights_file: Path | None) -> None:
-    recorded = description.weights
+def _require_same(sha256: str, recorded: Weights, where: str) -> None:
     if sha256 != recorded.sha256:
-        where = f"'{weights_file}'" if weights_file else f"'{recorded.name}'"
         raise InputError(
-            f"weights {where} have SHA-256 {sha256}, and {recorded.sha256} was recorded: "
+            f"weights '{where}' have SHA-256 {sha256}, and {recorded.sha256} was recorded: "
             "give the file that the features were made with"
         )
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Hold back what native libraries write to stderr; show it if all fails.
-
-    TensorFlow's first lines come from C++ and heed no setting.
-    """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            log.seek(0)
-            os.write(saved, log.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,23 @@ from pyimagesearch.nn.chain import Convolution, Layer, MaxPooling
 # ncnn computes 16 channels at a time, and the transforms of fewer do not pay.
 WINOGRAD_CHANNELS = 16
 TILE = 4  # rows and columns that Winograd's F(4x4, 3x3) computes at a time
+LEAST_FILLED = 0.5  # how much of a block of memory is used, or it is kept for a larger array
+
+
+class ThreadMemory(threading.local):
+    """Memory that ncnn uses again and again, of its own for each thread.
+
+    ncnn's own pool is shared by all threads: they wait for each other, and the
+    small array of one takes the large block that another is about to need.
+    """
+
+    def __init__(self):
+        import ncnn
+
+        self.blobs = ncnn.UnlockedPoolAllocator()
+        self.workspace = ncnn.UnlockedPoolAllocator()
+        for pool in (self.blobs, self.workspace):
+            pool.set_size_compare_ratio(LEAST_FILLED)
 
 
 class OneByOne:
@@ -21,15 +39,20 @@ class OneByOne:
     ----------
     layers : sequence of Convolution or MaxPooling
         Consecutive layers of a chain.
+    memory : ThreadMemory
+        Where they are computed.
     """
 
-    def __init__(self, layers: Sequence[Layer]):
+    def __init__(self, layers: Sequence[Layer], memory: ThreadMemory):
         self._net = _load(layers)
         self._output = f"blob{len(layers)}"
+        self._memory = memory
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """Turn float32 (b, c, h, w) into what the last layer gives, likewise."""
-        return np.stack([_extract(self._net, picture, self._output) for picture in pictures])
+        return np.stack(
+            [_extract(self._net, picture, self._output, self._memory) for picture in pictures]
+        )
 
 
 class Sheet:
@@ -42,11 +65,14 @@ class Sheet:
     ----------
     layer : Convolution
         A convolution that gives as many rows and columns as it takes.
+    memory : ThreadMemory
+        Where it is computed.
     """
 
-    def __init__(self, layer: Convolution):
+    def __init__(self, layer: Convolution, memory: ThreadMemory):
         self._net = _load([layer])
         self._padding = layer.padding
+        self._memory = memory
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """Turn float32 (b, c, h, w) into what the layer gives, likewise."""
@@ -56,7 +82,8 @@ class Sheet:
         pitch = _whole_tiles(height + self._padding)
         sheet = np.zeros((n_in, n_images, pitch, width), np.float32)
         sheet[:, :, :height] = pictures.transpose(1, 0, 2, 3)
-        outputs = _extract(self._net, sheet.reshape(n_in, n_images * pitch, width), "blob1")
+        sheet = sheet.reshape(n_in, n_images * pitch, width)
+        outputs = _extract(self._net, sheet, "blob1", self._memory)
         outputs = outputs.reshape(len(outputs), n_images, pitch, width)[:, :, :height]
         return outputs.transpose(1, 0, 2, 3)
 
@@ -65,12 +92,14 @@ def _whole_tiles(n_pixels: int) -> int:
     return math.ceil(n_pixels / TILE) * TILE
 
 
-def _extract(net, planes: np.ndarray, output: str) -> np.ndarray:
+def _extract(net, planes: np.ndarray, output: str, memory: ThreadMemory) -> np.ndarray:
     """Compute one blob from float32 (c, h, w) on this thread, Python's global lock released."""
     import ncnn
 
     planes = np.ascontiguousarray(planes)
     extractor = net.create_extractor()
+    extractor.set_blob_allocator(memory.blobs)
+    extractor.set_workspace_allocator(memory.workspace)
     extractor.input("blob0", ncnn.Mat(planes))  # borrows the memory of planes
     status, outputs = extractor.extract(output)
     if status != 0:

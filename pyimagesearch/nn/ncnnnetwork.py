@@ -12,7 +12,7 @@ import numpy as np
 
 from pyimagesearch.nn.chain import Chain, Convolution, Layer
 from pyimagesearch.nn.description import Description
-from pyimagesearch.nn.ncnnlayers import OneByOne, Sheet
+from pyimagesearch.nn.ncnnlayers import OneByOne, Sheet, ThreadMemory
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
 BATCH_SIZE = 4  # pictures on a sheet; with 8 it is no faster
@@ -82,17 +82,17 @@ class NcnnNetwork:
 
 def _steps(chain: Chain, size: tuple[int, int]) -> Iterator[OneByOne | Sheet]:
     """Put the convolutions of few pixels on sheets, and leave the layers between together."""
-    shape = (*size, 3)
+    shape, memory = (*size, 3), ThreadMemory()
     together: list[Layer] = []
     for layer in chain.values():
         before, shape = shape, layer.shape_after(*shape)
         keeps_size = isinstance(layer, Convolution) and shape[:2] == before[:2]
         if keeps_size and shape[0] * shape[1] < FEW_PIXELS:
             if together:
-                yield OneByOne(together)
+                yield OneByOne(together, memory)
                 together = []
-            yield Sheet(layer)
+            yield Sheet(layer, memory)
         else:
             together.append(layer)
     if together:
-        yield OneByOne(together)
+        yield OneByOne(together, memory)

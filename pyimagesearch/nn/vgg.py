@@ -17,7 +17,6 @@ from pyimagesearch.nn.weights import (
     IMAGENET,
     RANDOM,
     HeNormal,
-    first_line,
     imagenet_file,
     misfit,
     sha256_of,
@@ -29,6 +28,7 @@ from pyimagesearch.nn.weightsfile import (
     read_named_layers,
 )
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.errors import first_line
 
 WIDTHS = (64, 128, 256, 512, 512)  # channels of the convolutions in each block
 MIN_SIZE = 32  # pixels: each of the five poolings halves them

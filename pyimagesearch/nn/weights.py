@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.files import replacing
 from pyimagesearch.utils.progress import progress_bar
 
@@ -57,11 +58,6 @@ def misfit(path: Path, network: str, why: str) -> InputError:
         f"weights file '{path}' is damaged or not {network}'s: {why}; "
         f"expected the weights of {network}, with or without its head"
     )
-
-
-def first_line(error: Exception) -> str:
-    """Put an exception of a library, which may have many lines, into one."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
 
 
 class HeNormal:

@@ -7,6 +7,7 @@ import difflib
 from dataclasses import dataclass
 
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.errors import first_line
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,9 @@ def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None
     """
     import keras
 
+    # Keras numbers layers without a name, such as conv2d_7, through all networks
+    # that it has built, and the number is part of what --layer names.
+    keras.utils.clear_session()
     # A user's keras.json may say channels_first, which would change the order
     # of the features, or float16, which would round them.
     keras.config.set_image_data_format("channels_last")
@@ -118,8 +122,7 @@ def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None
     except ValueError as error:
         if weights is not None or size == (network.size, network.size):
             raise
-        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise InputError(
-            f"{network.name} cannot take pictures of {size[0]} x {size[1]} pixels: {reason}; "
-            f"give another --size, its own is {network.size}"
+            f"{network.name} cannot take pictures of {size[0]} x {size[1]} pixels: "
+            f"{first_line(error)}; give another --size, its own is {network.size}"
         ) from error

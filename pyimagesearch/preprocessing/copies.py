@@ -50,7 +50,7 @@ def contradictions(images: LabelledImages, digests: Mapping[str, str]) -> list[s
     found = [paths for paths in found if len(paths) > 1]
     lines = [
         f"the same picture lies in {len(paths)} classes: {', '.join(map(repr, paths))}; "
-        "remove what is wrong, or it contradicts itself"
+        "keep it in the right one only"
         for paths in found[:N_NAMED]
     ]
     if len(found) > N_NAMED:

@@ -35,3 +35,8 @@ def naming(path: object) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"'{path}': {error}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Put an exception of a library, which may have many lines, into one."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
