@@ -1,0 +1,399 @@
+"""Extraction on real schedulers and workers, each a process on this machine's loopback."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cloudpickle
+import conftest
+import h5py
+import numpy as np
+import pytest
+from conftest import CLASSES, fake_network
+from draw import draw_images
+from PIL import Image
+
+from extract_features import extract, main
+from pyimagesearch.extraction import cluster as cluster_module
+from pyimagesearch.extraction import worker
+from pyimagesearch.extraction.cluster import Cluster
+from pyimagesearch.nn import Description, Weights
+from pyimagesearch.nn.chain import Convolution, MaxPooling
+from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.processor import processor_model
+
+# Dask closes some of its connections when they are collected.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+ROOT = Path(__file__).parents[1]
+N = 40  # pictures of each of 3 classes: 60 batches of 2
+TIMEOUT_S = 30
+NOT_NEEDED = ("cv2", "h5py", "imutils", "keras", "progressbar", "sklearn", "tensorflow")
+HIDE = """
+import sys
+from importlib.metadata import PackageNotFoundError
+import distributed.versions as versions
+
+def without(package, version=versions.version):
+    if package in {hidden!r}:
+        raise PackageNotFoundError(package)
+    return version(package)
+
+versions.version = without
+sys.modules.update(dict.fromkeys({hidden!r}))
+"""
+cloudpickle.register_pickle_by_value(conftest)
+
+
+class Processes:
+    """A scheduler and its workers, which end with the block."""
+
+    def __init__(self, folder: Path, allowed_failures: int = 3):
+        self.folder = folder
+        self.file = folder / "scheduler.json"
+        setting = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures)}
+        self.environment = os.environ | setting
+        self.workers: list[subprocess.Popen] = []
+
+    def __enter__(self) -> "Processes":
+        port = ("--host", "127.0.0.1", "--port", "0")
+        self.scheduler = self._start("scheduler", *port, "--scheduler-file", self.file)
+        wait_until(self.file.exists)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in [*self.workers, self.scheduler]:
+            process.kill()
+            process.wait()
+
+    @property
+    def address(self) -> str:
+        return json.loads(self.file.read_text())["address"]
+
+    def add_worker(self, hidden: tuple[str, ...] = NOT_NEEDED) -> subprocess.Popen:
+        preload = self.folder / f"hide{len(self.workers)}.py"
+        preload.write_text(HIDE.format(hidden=hidden))
+        one_thread = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
+        files = ("--local-directory", self.folder, "--preload", preload)
+        process = self._start("worker", self.address, *one_thread, *files)
+        self.workers.append(process)
+        return process
+
+    def log(self) -> str:
+        return "".join(path.read_text() for path in self.folder.glob("*.log"))
+
+    def _start(self, kind: str, *arguments: object) -> subprocess.Popen:
+        command = [sys.executable, "-m", "distributed.cli.dask_" + kind, *map(str, arguments)]
+        log = (self.folder / f"{kind}{len(self.workers)}.log").open("w")
+        with log:
+            return subprocess.Popen(
+                [*command, "--no-dashboard"],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
+
+
+def wait_until(true) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def fixed_date_and_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory):
+    """A scheduler and two workers that have numpy, Pillow and ncnn only."""
+    with Processes(tmp_path_factory.mktemp("steady")) as processes:
+        processes.add_worker()
+        processes.add_worker()
+        yield processes
+
+
+@pytest.fixture
+def fragile(tmp_path):
+    """Two workers to be lost; a batch that ends both is given up."""
+    folder = tmp_path / "fragile"
+    folder.mkdir()
+    with Processes(folder, allowed_failures=1) as processes:
+        processes.add_worker()
+        processes.add_worker()
+        yield processes
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures") / "images"
+    draw_images(folder, CLASSES, N)
+    return folder
+
+
+def load_slow(*_):
+    return fake_network(delay_s=0.02)
+
+
+@pytest.fixture(scope="module")
+def expected(pictures, tmp_path_factory) -> bytes:
+    """The file that a run on this machine makes."""
+    output = tmp_path_factory.mktemp("local") / "f.hdf5"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "0")
+        extract(pictures, output, jobs=2, load_network=load_slow)
+    return output.read_bytes()
+
+
+def load_tiny(*_) -> NcnnNetwork:
+    """Two layers for ncnn."""
+    rng = np.random.default_rng(0)
+    kernel, bias = rng.normal(size=(3, 3, 3, 8)), rng.normal(size=8)
+    convolution = Convolution(kernel.astype("f4"), bias.astype("f4"), padding=1, relu=True)
+    description = Description(
+        "tiny", "pool", "none", (32, 32), "caffe", (16, 16, 8), Weights("random", "0" * 64)
+    )
+    return NcnnNetwork({"conv": convolution, "pool": MaxPooling(2)}, description, "a test")
+
+
+def on_result(monkeypatch, number: int, do) -> None:
+    """Do something when so many batches have come back."""
+    real, count = Cluster._result, iter(range(10**6))
+
+    def result(self, under_way):
+        if next(count) == number:
+            do()
+        return real(self, under_way)
+
+    monkeypatch.setattr(Cluster, "_result", result)
+
+
+def kill(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def n_rows(output: str) -> int:
+    with contextlib.suppress(OSError), h5py.File(f"{output}.partial", "r", locking=False) as db:
+        return int((db["labels"][:] >= 0).sum())
+    return 0
+
+
+def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_once(steady, pictures):
+    extract(pictures, "local.hdf5", jobs=2, load_network=load_tiny)
+    story = []
+    for output, address in (("one.hdf5", steady.address), ("two.hdf5", str(steady.file))):
+        extract(pictures, output, cluster=address, load_network=load_tiny, say=story.append)
+        assert Path(output).read_bytes() == Path("local.hdf5").read_bytes()
+    assert f"cluster: 2 workers, 2 x {processor_model()}" in story
+    assert f"2 workers took part: 2 x {processor_model()}" in story
+    assert steady.log().count("Starting Worker plugin pyimagesearch-") == 2  # one per worker
+
+
+def test_a_network_that_nobody_uses_any_more_leaves_the_cluster(steady):
+    from distributed import Client
+
+    for sha256 in ("1", "2"):
+        network = fake_network()
+        network.description = Description(
+            "fake", "last", "none", (32, 32), "none", (24,), Weights("none", sha256)
+        )
+        with Cluster(steady.address, network) as joined:
+            name = joined._name
+    with Client(steady.address, set_as_default=False) as client:
+        kept, unused = client.run_on_scheduler(worker.networks_on)
+    assert kept == unused == [name]
+
+
+def test_no_more_is_under_way_than_the_workers_ask_for(steady):
+    taken = []
+
+    def read(row: int) -> tuple[str, bytes]:
+        taken.append(row)
+        return str(row), contents
+
+    Image.new("RGB", (8, 8)).save("a.bmp")
+    contents = Path("a.bmp").read_bytes()
+    most = 2 * 2 * cluster_module.BATCHES_PER_THREAD + 1 + 2 * 2 + 2
+    with Cluster(steady.address, fake_network()) as joined, ThreadPoolExecutor(1) as pool:
+        n = 0
+        for features in joined.stream_features(read, range(100), pool, 1):
+            n += len(features)
+            assert len(taken) - n <= most
+    assert n == 100
+
+
+def test_killed_workers_batches_are_computed_again_and_a_later_worker_helps(
+    fragile, pictures, expected, monkeypatch
+):
+    def replace() -> None:
+        kill(fragile.workers[0])
+        fragile.add_worker()
+
+    on_result(monkeypatch, 5, replace)
+    on_result(monkeypatch, 20, lambda: wait_until(lambda: "worker2" in logs_with_plugin(fragile)))
+    on_result(monkeypatch, 30, lambda: kill(fragile.workers[1]))
+    extract(pictures, "f.hdf5", cluster=fragile.address, load_network=load_slow)
+    assert Path("f.hdf5").read_bytes() == expected
+
+
+def logs_with_plugin(processes: Processes) -> list[str]:
+    return [
+        path.stem
+        for path in processes.folder.glob("worker*.log")
+        if "Starting Worker plugin pyimagesearch-" in path.read_text()
+    ]
+
+
+def test_a_run_that_has_lost_all_workers_goes_on_here(fragile, pictures, expected, monkeypatch):
+    monkeypatch.setattr(cluster_module, "WORKERS_S", 1.0)
+    on_result(monkeypatch, 10, lambda: [kill(process) for process in fragile.workers])
+    with pytest.raises(InputError, match=r"had no worker for 1 s, while '.*' were to be computed"):
+        extract(pictures, "f.hdf5", cluster=fragile.address, load_network=load_slow, buffer_size=4)
+    assert 0 < n_rows("f.hdf5") < 3 * N
+    extract(pictures, "f.hdf5", jobs=2, load_network=load_slow)
+    assert Path("f.hdf5").read_bytes() == expected
+
+
+def test_a_picture_that_ends_every_worker_is_named(fragile, pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "images")
+    Image.new("RGB", (32, 32), "white").save(tmp_path / "images" / "cats" / "white.png")
+
+    def load_deadly(*_):
+        network = fake_network(batch_size=1)
+
+        def compute(batch):
+            if batch.min() == 255:
+                os._exit(1)
+            return batch[:, 0, :24, 0].astype(np.float32)
+
+        network._compute = compute
+        return network
+
+    with pytest.raises(InputError, match=r"2 workers ended while they computed 'cats/white\.png'"):
+        extract("images", "f.hdf5", cluster=fragile.address, load_network=load_deadly)
+    assert Path("f.hdf5.partial").exists()
+
+
+PROGRAM = """
+import sys
+sys.path[:0] = {paths!r}
+import cloudpickle, conftest
+cloudpickle.register_pickle_by_value(conftest)
+import extract_features
+from functools import partial
+extract_features.extract = partial(
+    extract_features.extract, load_network=lambda *_: conftest.fake_network(delay_s=0.02)
+)
+raise SystemExit(extract_features.main(sys.argv[1:]))
+"""
+
+
+def start_script(pictures: Path, address: str) -> subprocess.Popen:
+    program = PROGRAM.format(paths=[str(ROOT), str(ROOT / "tests")])
+    flags = ["-d", str(pictures), "-o", "f.hdf5", "-s", "4", "--cluster", address]
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_ctrl_c_ends_a_run_that_can_be_resumed(steady, pictures, expected):
+    process = start_script(pictures, steady.address)
+    wait_until(lambda: n_rows("f.hdf5") > 0)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130
+    assert said.startswith("[INFO] stopped by SIGINT")
+    assert len(said.splitlines()) == 1
+    extract(pictures, "f.hdf5", cluster=steady.address, load_network=load_slow)
+    assert Path("f.hdf5").read_bytes() == expected
+
+
+def test_a_scheduler_that_dies_is_told_in_one_line(fragile, pictures, expected):
+    process = start_script(pictures, fragile.address)
+    wait_until(lambda: n_rows("f.hdf5") > 0)
+    kill(fragile.scheduler)
+    _, said = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert said.startswith(f"[ERROR] lost the scheduler at '{fragile.address}'")
+    assert len(said.splitlines()) == 1
+    extract(pictures, "f.hdf5", jobs=2, load_network=load_slow)
+    assert Path("f.hdf5").read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        pytest.param("tcp://127.0.0.1:9", "no Dask scheduler answers at", id="nobody there"),
+        pytest.param("gone.json", "no scheduler file 'gone.json'", id="no file"),
+        pytest.param("carrier://pigeon", "no Dask scheduler answers at", id="unknown scheme"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_told(pictures, monkeypatch, capsys, address, message):
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 0.3)
+    with pytest.raises(InputError, match=message):
+        extract(pictures, "f.hdf5", cluster=address, load_network=load_slow)
+    assert capsys.readouterr().err == ""
+    assert not list(Path().glob("f.hdf5*"))
+
+
+def test_unfit_workers_are_told_before_the_work_starts(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(cluster_module, "WORKERS_S", 0.5)
+    with Processes(tmp_path) as processes:
+        with pytest.raises(InputError, match="had no worker for 0 s: start some"):
+            extract(pictures, "f.hdf5", cluster=processes.address, load_network=load_tiny)
+        processes.add_worker(hidden=("ncnn",))
+        monkeypatch.setattr(cluster_module, "WORKERS_S", TIMEOUT_S)
+        with pytest.raises(InputError, match=r"worker tcp://\S+ has ncnn not at all, and here it"):
+            extract(pictures, "f.hdf5", cluster=processes.address, load_network=load_tiny)
+    assert not list(Path().glob("f.hdf5*"))
+
+
+def test_a_worker_that_joins_without_ncnn_is_told_too():
+    plugin = worker.NetworkPlugin("name", b"", b"", {"python": "3.11.1", "ncnn": "0.1"})
+    plugin._address = "tcp://somewhere"
+    with pytest.raises(RuntimeError, match=r"worker tcp://somewhere has ncnn .*, and here .* 0\.1"):
+        plugin._require_versions()
+
+
+def test_the_third_number_of_pythons_version_does_not_matter():
+    assert worker.difference({"python": "3.11.4"}, {"python": "3.11.9"}) is None
+    assert worker.difference({"python": "3.11.4"}, {"python": "3.12.4"}) == (
+        "has python 3.12, and here it is 3.11"
+    )
+
+
+def test_without_dask_the_option_says_what_to_install(pictures, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyimagesearch.extraction.cluster", None)
+    with pytest.raises(InputError, match=r"pip install -r requirements-cluster\.txt"):
+        extract(pictures, "f.hdf5", cluster="tcp://127.0.0.1:9", load_network=load_slow)
+
+
+def test_processors_of_several_models_are_counted():
+    joined = Cluster("tcp://nowhere:1", fake_network())
+    joined.processors.update({"B": 1, "A": 2})
+    assert joined.recorded_processors() == {"A": 2, "B": 1}
+    del joined.processors["B"]
+    assert joined.recorded_processors() == "A"
+
+
+def test_help_says_whom_to_trust(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "whoever reaches a scheduler that is not protected can run code on its workers" in said
