@@ -90,9 +90,8 @@ def check_room(output: Path, n_bytes: int) -> None:
     InputError
         If the disk is too full, or files may not become so large.
     """
-    what = f"cannot make '{partial_path(output)}' ({n_bytes / 1e6:,.0f} MB)"
     with (
-        explained(what, "; make room, or give another output"),
+        making(partial_path(output), n_bytes),
         tempfile.TemporaryFile(dir=output.parent) as file,
     ):
         os.ftruncate(file.fileno(), n_bytes)
@@ -286,6 +285,13 @@ def explained(what: str, advice: str = "") -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{what}: {reason(error)}{advice}") from error
+
+
+def making(partial: Path, n_bytes: int) -> contextlib.AbstractContextManager[None]:
+    """Say in one line that an unfinished file of so many bytes cannot be made."""
+    return explained(
+        f"cannot make '{partial}' ({n_bytes / 1e6:,.0f} MB)", "; make room, or give another output"
+    )
 
 
 @contextlib.contextmanager
