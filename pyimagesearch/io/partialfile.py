@@ -22,6 +22,7 @@ from filelock import lock_descriptor
 
 from pyimagesearch.utils import InputError, files
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 PARTIAL = ".partial"  # the end of the name of a file that is not complete
 
 
@@ -124,7 +125,8 @@ def lock(path: Path, flags: int = os.O_RDWR) -> int:
     """
     with explained(f"cannot open '{path}' for writing"):
         descriptor = os.open(path, flags, 0o666)
-    if not (_is_ours_now(descriptor) and _is_still(path, descriptor)):
+        is_ours = _is_ours_now(descriptor) and _is_still(path, descriptor)
+    if not is_ours:
         os.close(descriptor)
         raise InputError(
             f"'{path}' is being written by another run: wait for it, or give another output"
@@ -135,8 +137,11 @@ def lock(path: Path, flags: int = os.O_RDWR) -> int:
 def _is_ours_now(descriptor: int) -> bool:
     try:
         return lock_descriptor(descriptor, blocking=False)
-    except OSError:
-        return True  # a file system that knows no locks
+    except OSError as error:
+        if error.errno in NO_LOCKS:  # a file system that knows none: go on without
+            return True
+        os.close(descriptor)
+        raise
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
