@@ -18,7 +18,7 @@ from pyimagesearch.utils import InputError, files
 UNWRITTEN = -1  # the label of a row that is not there yet
 FLUSH_SECONDS = 10.0  # a kill may cost this much work, and one batch, but no more
 OVERHEAD_BYTES = 2**16  # more than HDF5 needs beside the data: 4 to 12 kB
-BLOCK_BYTES = 16 * 2**20  # rows are stacked and written in pieces of this size
+BLOCK_BYTES = 8 * 2**20  # rows are stacked and written in pieces of this size
 
 
 class HDF5DatasetWriter:
