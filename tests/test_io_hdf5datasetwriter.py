@@ -496,3 +496,24 @@ def test_a_disk_that_fails_is_named_and_nobody_is_told_to_delete_the_file(output
     monkeypatch.setattr(partialfile, "open_hdf5", fail)
     with pytest.raises(InputError, match=r"cannot go on with .*: Input/output error; see to"):
         HDF5DatasetWriter((10, 4), output, resume=True)
+
+
+def refusing_locks(number):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_written_without(output, monkeypatch, number):
+    monkeypatch.setattr(partialfile, "lock_descriptor", refusing_locks(number))
+    with HDF5DatasetWriter((10, 4), output) as writer:
+        writer.add(ROWS, LABELS)
+    assert output.exists()
+
+
+def test_a_lock_that_fails_otherwise_is_named(output, monkeypatch):
+    monkeypatch.setattr(partialfile, "lock_descriptor", refusing_locks(errno.EIO))
+    with pytest.raises(InputError, match=r"^cannot open '.*' for writing: Input/output error$"):
+        HDF5DatasetWriter((10, 4), output)

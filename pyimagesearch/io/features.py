@@ -1,7 +1,6 @@
 """Open a file of features, and read it in blocks of rows."""
 
 import contextlib
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -10,10 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pyimagesearch.io.partialfile import PARTIAL, error_number, partial_path, reason
+from pyimagesearch.io.partialfile import NO_LOCKS, PARTIAL, error_number, partial_path, reason
 from pyimagesearch.utils import InputError
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 BLOCK_BYTES = 32 * 2**20  # what is read at a time
 
 

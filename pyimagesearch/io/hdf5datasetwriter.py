@@ -18,7 +18,7 @@ from pyimagesearch.utils import InputError, files
 UNWRITTEN = -1  # the label of a row that is not there yet
 FLUSH_SECONDS = 10.0  # a kill may cost this much work, and one batch, but no more
 OVERHEAD_BYTES = 2**16  # more than HDF5 needs beside the data: 4 to 12 kB
-BLOCK_BYTES = 16 * 2**20  # rows are stacked and written in pieces of this size
+BLOCK_BYTES = 8 * 2**20  # rows are stacked and written in pieces of this size
 
 
 class HDF5DatasetWriter:
@@ -278,31 +278,27 @@ class HDF5DatasetWriter:
             # Nothing to take over: make room first, space for two may be missing.
             self.partialPath.unlink()
             self._release()
-        temporary = self.partialPath.with_name(self.partialPath.name + ".new")
-        lock = partialfile.lock(temporary, os.O_RDWR | os.O_CREAT)
+        draft = self.partialPath.with_name(self.partialPath.name + ".new")
+        lock = partialfile.lock(draft, os.O_RDWR | os.O_CREAT)
         db = None
         try:
-            if self.db is None and os.path.lexists(self.partialPath):
-                raise InputError(f"'{self.partialPath}' has just been made by another run")
-            partialfile.require_room(lock, *self._sizes(classLabels))
-            db = partialfile.open_hdf5(temporary, "w")
-            self._lay_out(db, classLabels)
-            self._copy_rows(db)
-            files.move_into_place(temporary, self.partialPath)
+            n_bytes, n_others = self._sizes(classLabels)
+            with partialfile.making(self.partialPath, n_bytes):
+                if self.db is None and os.path.lexists(self.partialPath):
+                    raise InputError(f"'{self.partialPath}' has just been made by another run")
+                partialfile.require_room(lock, n_bytes, n_others)
+                db = partialfile.open_hdf5(draft, "w")
+                self._lay_out(db, classLabels)
+                self._copy_rows(db)
+                files.move_into_place(draft, self.partialPath)
             self._adopt(db, lock)
-        except BaseException as error:
-            if self.idx and not temporary.exists():
+        except BaseException:
+            if self.idx and not draft.exists():
                 self._adopt(db, lock)  # it is the ``.partial`` now: go on with it
             else:
-                temporary.unlink(missing_ok=True)
+                draft.unlink(missing_ok=True)
                 partialfile.abandon(db)
                 os.close(lock)
-            if isinstance(error, OSError):
-                n_bytes, _ = self._sizes(classLabels)
-                raise InputError(
-                    f"cannot make '{self.partialPath}' ({n_bytes / 1e6:,.0f} MB): "
-                    f"{partialfile.reason(error)}; make room, or give another output"
-                ) from error
             raise
 
     def _sizes(self, classLabels: list[str] | None) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from filelock import lock_descriptor
 
 from pyimagesearch.utils import InputError, files
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 PARTIAL = ".partial"  # the end of the name of a file that is not complete
 
 
@@ -90,9 +91,8 @@ def check_room(output: Path, n_bytes: int) -> None:
     InputError
         If the disk is too full, or files may not become so large.
     """
-    what = f"cannot make '{partial_path(output)}' ({n_bytes / 1e6:,.0f} MB)"
     with (
-        explained(what, "; make room, or give another output"),
+        making(partial_path(output), n_bytes),
         tempfile.TemporaryFile(dir=output.parent) as file,
     ):
         os.ftruncate(file.fileno(), n_bytes)
@@ -125,7 +125,8 @@ def lock(path: Path, flags: int = os.O_RDWR) -> int:
     """
     with explained(f"cannot open '{path}' for writing"):
         descriptor = os.open(path, flags, 0o666)
-    if not (_is_ours_now(descriptor) and _is_still(path, descriptor)):
+        is_ours = _is_ours_now(descriptor) and _is_still(path, descriptor)
+    if not is_ours:
         os.close(descriptor)
         raise InputError(
             f"'{path}' is being written by another run: wait for it, or give another output"
@@ -136,8 +137,11 @@ def lock(path: Path, flags: int = os.O_RDWR) -> int:
 def _is_ours_now(descriptor: int) -> bool:
     try:
         return lock_descriptor(descriptor, blocking=False)
-    except OSError:
-        return True  # a file system that knows no locks
+    except OSError as error:
+        if error.errno in NO_LOCKS:  # a file system that knows none: go on without
+            return True
+        os.close(descriptor)
+        raise
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
@@ -286,6 +290,13 @@ def explained(what: str, advice: str = "") -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{what}: {reason(error)}{advice}") from error
+
+
+def making(partial: Path, n_bytes: int) -> contextlib.AbstractContextManager[None]:
+    """Say in one line that an unfinished file of so many bytes cannot be made."""
+    return explained(
+        f"cannot make '{partial}' ({n_bytes / 1e6:,.0f} MB)", "; make room, or give another output"
+    )
 
 
 @contextlib.contextmanager
