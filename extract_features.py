@@ -223,7 +223,7 @@ def extract(
     skip_bad: bool = False,
     cluster: str | None = None,
     load_network: Callable[..., Network] = load_network,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Extraction:
     """Extract the features of a folder of pictures into an HDF5 file.
 
@@ -239,8 +239,8 @@ def extract(
         As on the command line.
     load_network : callable
         Loads the network, see `pyimagesearch.nn.load_network`.
-    say : callable
-        Called with each line of the story.
+    log : callable
+        Called with each line of progress.
 
     Returns
     -------
@@ -256,17 +256,17 @@ def extract(
     output = Path(output)
     choice = choice or NetworkChoice()
     images = list_labelled_images(dataset, seed)
-    tell_classes(images, say)
+    tell_classes(images, log)
     make_parents(output)
     check_new_output(output)
     unfinished = read_unfinished(output, "features")
 
-    say("loading network...")
+    log("loading network...")
     network = load_network(choice, engine, batch_size, jobs)
     n_features = network.description.n_features
-    say(describe(network.description))
+    log(describe(network.description))
     threads = "1 thread" if jobs == 1 else f"{jobs} threads"
-    say(f"engine: {network.engine}, {threads} ({network.why})")
+    log(f"engine: {network.engine}, {threads} ({network.why})")
 
     settings = provenance(images.root, network, choice, seed)
     earlier = EarlierRun()
@@ -277,9 +277,9 @@ def extract(
     else:
         check_room(output, len(images) * n_features * FLOAT_BYTES)
 
-    with joined(cluster, network, say) as workers, ThreadPoolExecutor(jobs) as pool:
-        checked = check(images, earlier, pool, jobs, skip_bad, say)
-        tell_contents(images, checked, say)
+    with joined(cluster, network, log) as workers, ThreadPoolExecutor(jobs) as pool:
+        checked = check(images, earlier, pool, jobs, skip_bad, log)
+        tell_contents(images, checked, log)
         images = checked.images
 
         writer = HDF5DatasetWriter(
@@ -294,19 +294,19 @@ def extract(
             writer.storeClassLabels(images.label_names)
             n_before = writer.idx
             if n_before:
-                say(f"resuming at {n_before:,} of {len(images):,}")
+                log(f"resuming at {n_before:,} of {len(images):,}")
             started = time.perf_counter()
             write_features(writer, checked, network, pool, jobs, workers)
         elapsed_s = time.perf_counter() - started
     return Extraction((len(images), n_features), len(images) - n_before, elapsed_s)
 
 
-def tell_classes(images: LabelledImages, say: Callable[[str], None]) -> None:
+def tell_classes(images: LabelledImages, log: Callable[[str], None]) -> None:
     """Show what was found in the folder, and warn where something else may be meant."""
     require_two_classes(images)
-    say(f"{len(images.label_names):,} classes:\n{class_table(images)}")
+    log(f"{len(images.label_names):,} classes:\n{class_table(images)}")
     if images.left_aside.kinds:
-        say(f"passed over: {images.left_aside}")
+        log(f"passed over: {images.left_aside}")
     warn([*left_aside_warnings(images), *class_warnings(images), *small_classes(images)])
 
 
@@ -316,13 +316,13 @@ def check(
     pool: Executor,
     jobs: int,
     skip_bad: bool,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> CheckedImages:
     """Decode the pictures whose rows are missing before hours are spent, and name all that fail."""
     done = earlier.untouched(images.root)
     n_missing = len(images) - len(done)
     of_all = f" of {len(images):,}" if done else ""
-    say(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
+    log(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
         checked = check_images(images, pool, 4 * jobs, bar.increment, done)
     for path, reason in sorted(checked.bad.items()):
@@ -340,12 +340,12 @@ def check(
 
 
 def tell_contents(
-    images: LabelledImages, checked: CheckedImages, say: Callable[[str], None]
+    images: LabelledImages, checked: CheckedImages, log: Callable[[str], None]
 ) -> None:
     """Tell what only the contents of the pictures have shown."""
     require_two_classes(checked.images)
     if copies := n_copies(checked.images, checked.digests):
-        say(
+        log(
             f"copies: {copies:,} of {len(checked.images):,} images repeat another of their class; "
             "all copies of one train, or all of them judge"
         )
@@ -488,14 +488,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = vars(parser.parse_args(argv))
     choice = chosen_network(parser, arguments)
 
-    def story() -> None:
+    def script() -> None:
         if arguments.pop("list_layers"):
             print_layers(choice, arguments["jobs"])
             return
         if choice.weights == "random":
             print("[WARNING] random weights: the features are untrained", file=sys.stderr)
         done = extract(
-            **arguments, choice=choice, say=lambda line: print(f"[INFO] {line}", flush=True)
+            **arguments, choice=choice, log=lambda line: print(f"[INFO] {line}", flush=True)
         )
         rate = done.n_computed / done.elapsed_s
         print(
@@ -503,7 +503,7 @@ def main(argv: list[str] | None = None) -> int:
             f"[INFO] {arguments['output']}: {done.shape[0]:,} x {done.shape[1]:,} features"
         )
 
-    return run(story)
+    return run(script)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ from pyimagesearch.plotting import (
 from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs
-from pyimagesearch.utils.errors import naming
+from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.files import check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows
@@ -145,7 +145,7 @@ def train(
     features: FeaturesFile,
     grid: Sequence[float] = C_GRID,
     jobs: int = 1,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> Training:
     """Search C on the first 75 % of the rows, and judge the best on the rest.
 
@@ -157,8 +157,8 @@ def train(
         The C's to choose from.
     jobs : int
         How many cores to use.
-    say : callable
-        Called with each piece of the story.
+    log : callable
+        Called with each piece of progress.
 
     Returns
     -------
@@ -173,39 +173,39 @@ def train(
     n_train = n_train_rows(n_rows)
     check_rows(features, n_train)
     for note in memory_notes(n_train, n_features, len(features.label_names), jobs):
-        say(f"note: {note}")
+        log(f"note: {note}")
 
     started = time.perf_counter()
     X, y = features.mapped(0, n_train), features.labels[:n_train]
     read = time.perf_counter()
 
-    say("tuning hyperparameters...")
+    log("tuning hyperparameters...")
     # The same as GridSearchCV(LogisticRegression(), {"C": grid}, cv=3), with proven minima.
     folds = StratifiedKFold(N_FOLDS).split(y, y)
     with (
-        naming(features.path),
+        errors_naming(features.path),
         progress_bar("Training", len(grid) * N_FOLDS + 1).start() as bar,
     ):
         search = grid_search(X, y, grid, folds, n_jobs=jobs, advance=bar.increment)
     del X  # what is judged is read in blocks, in its place
     searched = time.perf_counter()
-    describe(search, say)
+    describe(search, log)
 
-    say("evaluating...")
+    log("evaluating...")
     blocks, labels = features.blocks(n_train, n_rows), features.labels[n_train:]
-    with naming(features.path):
+    with errors_naming(features.path):
         evaluation = evaluate(search.model, blocks, labels, features.label_names)
     judged = time.perf_counter()
     seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
     return Training(search, evaluation, seconds)
 
 
-def describe(search: GridSearch, say: Callable[[str], None]) -> None:
+def describe(search: GridSearch, log: Callable[[str], None]) -> None:
     """Tell which C is the best, and show the table that it was chosen from."""
     best = search.best_C
-    say(f"best hyperparameters: {{'C': {best}}}\n{format_table(search_table(search), best)}")
+    log(f"best hyperparameters: {{'C': {best}}}\n{format_table(search_table(search), best)}")
     for note in notes(search):
-        say(f"note: {note}")
+        log(f"note: {note}")
 
 
 def check_rows(features: FeaturesFile, n_train: int) -> None:
@@ -220,7 +220,7 @@ def check_rows(features: FeaturesFile, n_train: int) -> None:
             f"'{features.path}' has {n_rows} rows, of which {n_train} would train: "
             f"expected at least {2 * N_FOLDS} for {N_FOLDS} folds; add pictures"
         )
-    with naming(features.path):
+    with errors_naming(features.path):
         check_trainable(features.labels[:n_train], N_FOLDS, names)
 
 
@@ -329,24 +329,24 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
 
-    def say(text: str) -> None:
+    def log(text: str) -> None:
         print(f"[INFO] {text}", flush=True)
 
-    def story() -> None:
+    def script() -> None:
         check_outputs(arguments)
         with open_features(arguments["db"]) as features:
             if arguments["mistakes"]:
                 check_pictures(features)
-            training = train(features, arguments["C"], arguments["jobs"], say)
+            training = train(features, arguments["C"], arguments["jobs"], log)
             evaluation = training.evaluation
             print(evaluation.report())
             if len(features.label_names) > 5:
-                say(f"rank-5 accuracy {evaluation.rank_accuracy(5):.4f}")
-            say(
+                log(f"rank-5 accuracy {evaluation.rank_accuracy(5):.4f}")
+            log(
                 f"accuracy {evaluation.accuracy:.4f}; "
                 f"always choosing the largest class gives {evaluation.baseline:.4f}"
             )
-            say("saving model...")
+            log("saving model...")
             write_model(arguments["model"], training, features)
             if arguments["report"]:
                 write_report(arguments["report"], training, features)
@@ -357,9 +357,9 @@ def main(argv: list[str] | None = None) -> int:
                 draw_worst(arguments["mistakes"], evaluation, features)
         for option in OUTPUTS:
             if arguments[option]:
-                say(f"{option}: {arguments[option]}")
+                log(f"{option}: {arguments[option]}")
 
-    return run(story)
+    return run(script)
 
 
 if __name__ == "__main__":

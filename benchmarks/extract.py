@@ -82,11 +82,11 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
     extract_features.stream_features, partialfile.sync = timed_stream, timed_sync
     story = []
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         story.append((time.perf_counter() - started, line))
 
     choice = NetworkChoice(weights="random")
-    extract_features.extract(dataset, output, choice=choice, engine=engine, jobs=jobs, say=say)
+    extract_features.extract(dataset, output, choice=choice, engine=engine, jobs=jobs, log=log)
     ended = time.perf_counter() - started
     n_images = sum(n for _, n in done)
     at = {line.split()[0].rstrip(":"): when for when, line in story}

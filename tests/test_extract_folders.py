@@ -34,7 +34,7 @@ def output(tmp_path: Path) -> Path:
 def run(folder, output, **options) -> str:
     """Extract with the network of three lines; return what was said."""
     said = []
-    extract(folder, output, say=said.append, **({"load_network": load_fake} | options))
+    extract(folder, output, log=said.append, **({"load_network": load_fake} | options))
     return "\n".join(said)
 
 

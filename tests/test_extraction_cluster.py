@@ -195,7 +195,7 @@ def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_onc
     extract(pictures, "local.hdf5", jobs=2, load_network=load_tiny)
     story = []
     for output, address in (("one.hdf5", steady.address), ("two.hdf5", str(steady.file))):
-        extract(pictures, output, cluster=address, load_network=load_tiny, say=story.append)
+        extract(pictures, output, cluster=address, load_network=load_tiny, log=story.append)
         assert Path(output).read_bytes() == Path("local.hdf5").read_bytes()
     assert f"cluster: 2 workers, 2 x {processor_model()}" in story
     assert f"2 workers took part: 2 x {processor_model()}" in story
@@ -258,8 +258,12 @@ def logs_with_plugin(processes: Processes) -> list[str]:
 
 
 def test_a_run_that_has_lost_all_workers_goes_on_here(fragile, pictures, expected, monkeypatch):
-    monkeypatch.setattr(cluster_module, "WORKERS_S", 1.0)
-    on_result(monkeypatch, 10, lambda: [kill(process) for process in fragile.workers])
+    def lose_all() -> None:
+        monkeypatch.setattr(cluster_module, "WORKERS_S", 1.0)
+        for process in fragile.workers:
+            kill(process)
+
+    on_result(monkeypatch, 10, lose_all)
     with pytest.raises(InputError, match=r"had no worker for 1 s, while '.*' were to be computed"):
         extract(pictures, "f.hdf5", cluster=fragile.address, load_network=load_slow, buffer_size=4)
     assert 0 < n_rows("f.hdf5") < 3 * N

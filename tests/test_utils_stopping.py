@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = """
 import sys
 from pyimagesearch.utils.stopping import run
-def story():
+def script():
     for _ in range(100_000):
         print("\\u043a\\u043e\\u0448\\u043a\\u0438")
-raise SystemExit(run(story))
+raise SystemExit(run(script))
 """
 
 
@@ -67,24 +67,24 @@ def test_work_in_another_thread_is_not_held_up_by_signals():
 
 
 def test_ctrl_c_is_held_back_until_the_work_asks():
-    def story():
+    def script():
         with stop_requests() as stop_if_asked:
             os.kill(os.getpid(), signal.SIGINT)
             stop_if_asked()
 
     before = signal.getsignal(signal.SIGINT)
-    assert run(story) == 130
+    assert run(script) == 130
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_what_the_system_cannot_do_is_said_once(capsys):
-    def story():
+    def script():
         for _ in range(3):
             warnings.warn("no sync here", SystemLimitWarning, stacklevel=1)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        assert run(story) == 0
+        assert run(script) == 0
     assert capsys.readouterr().err == "[WARNING] no sync here\n"
 
 

@@ -9,7 +9,7 @@ from pyimagesearch.utils import InputError
 
 
 @contextlib.contextmanager
-def joined(address: str | None, network: Network, say: Callable[[str], None]) -> Iterator:
+def joined(address: str | None, network: Network, log: Callable[[str], None]) -> Iterator:
     """Give a network to the workers of a cluster, and tell which have taken part.
 
     Parameters
@@ -18,8 +18,8 @@ def joined(address: str | None, network: Network, say: Callable[[str], None]) ->
         The scheduler's, see `pyimagesearch.extraction.cluster.Cluster`.
     network : Network
         What computes the features; it must not have computed here.
-    say : callable
-        Called with each line of the story.
+    log : callable
+        Called with each line of progress.
 
     Yields
     ------
@@ -42,10 +42,10 @@ def joined(address: str | None, network: Network, say: Callable[[str], None]) ->
         ) from error
     with Cluster(address, network) as cluster:
         workers = cluster.processors.total()
-        say(f"cluster: {workers} {_workers(workers)}, {told(cluster.processors.elements())}")
+        log(f"cluster: {workers} {_workers(workers)}, {told(cluster.processors.elements())}")
         yield cluster
         took_part = cluster.took_part.values()
-        say(f"{len(took_part)} {_workers(len(took_part))} took part: {told(took_part)}")
+        log(f"{len(took_part)} {_workers(len(took_part))} took part: {told(took_part)}")
         if others := set(took_part) - set(cluster.processors):
             print(  # noqa: T201
                 f"[WARNING] processors that were not there at the start, and are not recorded: "

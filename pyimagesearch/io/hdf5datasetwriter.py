@@ -371,7 +371,7 @@ class HDF5DatasetWriter:
                 f"'{self.outputPath}' has appeared in the meantime and is left as it is: "
                 f"the complete file is '{self.partialPath}'"
             )
-        with partialfile.explained(f"cannot move '{self.partialPath}' into place"):
+        with partialfile.as_input_error(f"cannot move '{self.partialPath}' into place"):
             partialfile.finish(self.db, self._lock)
             files.move_into_place(self.partialPath, self.outputPath)
 

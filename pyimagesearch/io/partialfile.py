@@ -123,7 +123,7 @@ def lock(path: Path, flags: int = os.O_RDWR) -> int:
     InputError
         If another process holds the lock, or the file cannot be opened.
     """
-    with explained(f"cannot open '{path}' for writing"):
+    with as_input_error(f"cannot open '{path}' for writing"):
         descriptor = os.open(path, flags, 0o666)
         is_ours = _is_ours_now(descriptor) and _is_still(path, descriptor)
     if not is_ours:
@@ -284,7 +284,7 @@ def require_free(folder: Path, n_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def explained(what: str, advice: str = "") -> Iterator[None]:
+def as_input_error(what: str, advice: str = "") -> Iterator[None]:
     """Turn an error of the system or of HDF5 into one line for the user."""
     try:
         yield
@@ -294,7 +294,7 @@ def explained(what: str, advice: str = "") -> Iterator[None]:
 
 def making(partial: Path, n_bytes: int) -> contextlib.AbstractContextManager[None]:
     """Say in one line that an unfinished file of so many bytes cannot be made."""
-    return explained(
+    return as_input_error(
         f"cannot make '{partial}' ({n_bytes / 1e6:,.0f} MB)", "; make room, or give another output"
     )
 

@@ -55,7 +55,7 @@ class OneByOne:
         )
 
 
-class Sheet:
+class Stacked:
     """A convolution that is computed for several pictures at once.
 
     They stand one below the other, with zeros between them that serve both as

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyimagesearch.nn.chain import Chain, Convolution, Layer
 from pyimagesearch.nn.description import Description
-from pyimagesearch.nn.ncnnlayers import OneByOne, Sheet, ThreadMemory
+from pyimagesearch.nn.ncnnlayers import OneByOne, Stacked, ThreadMemory
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
 BATCH_SIZE = 4  # pictures on a sheet; with 8 it is no faster
@@ -51,7 +51,7 @@ class NcnnNetwork:
         self.why = why
         self.preprocess = PREPROCESSINGS[description.preprocessing]
         self._chain: Chain | None = chain
-        self._steps: list[OneByOne | Sheet] = []
+        self._steps: list[OneByOne | Stacked] = []
         self._lock = threading.Lock()
 
     def __reduce__(self):
@@ -80,7 +80,7 @@ class NcnnNetwork:
                 self._chain = None
 
 
-def _steps(chain: Chain, size: tuple[int, int]) -> Iterator[OneByOne | Sheet]:
+def _steps(chain: Chain, size: tuple[int, int]) -> Iterator[OneByOne | Stacked]:
     """Put the convolutions of few pixels on sheets, and leave the layers between together."""
     shape, memory = (*size, 3), ThreadMemory()
     together: list[Layer] = []
@@ -91,7 +91,7 @@ def _steps(chain: Chain, size: tuple[int, int]) -> Iterator[OneByOne | Sheet]:
             if together:
                 yield OneByOne(together, memory)
                 together = []
-            yield Sheet(layer, memory)
+            yield Stacked(layer, memory)
         else:
             together.append(layer)
     if together:

@@ -21,12 +21,12 @@ class SystemLimitWarning(UserWarning):
 
 
 @contextlib.contextmanager
-def naming(path: object) -> Iterator[None]:
+def errors_naming(path: object) -> Iterator[None]:
     """Put the name of a file before what is wrong with its contents.
 
     Examples
     --------
-    >>> with naming("features.hdf5"):
+    >>> with errors_naming("features.hdf5"):
     ...     raise InputError("there is one class only")
     Traceback (most recent call last):
     pyimagesearch.utils.errors.InputError: 'features.hdf5': there is one class only

@@ -39,12 +39,12 @@ def stop_at_once() -> None:
     signal.signal(signal.SIGINT, _exit)
 
 
-def run(story: Callable[[], None]) -> int:
-    """Run a script's story, and report how it ended.
+def run(script: Callable[[], None]) -> int:
+    """Run a script, and report how it ended.
 
     Parameters
     ----------
-    story : callable
+    script : callable
         Called without arguments.
 
     Returns
@@ -59,7 +59,7 @@ def run(story: Callable[[], None]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _handled(_raise_stopped), _limits_told():
-            story()
+            script()
             sys.stdout.flush()
     except InputError as error:
         _tell("ERROR", error)
@@ -68,7 +68,7 @@ def run(story: Callable[[], None]) -> int:
         _tell("INFO", stop)
         return 128 + stop.signal_number  # the shell's convention
     except BrokenPipeError:
-        # What is still buffered for ``| head``, say, would raise again at the exit.
+        # What is still buffered for ``| head``, log, would raise again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE_CODE
     return 0
