@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import CLASSES, fake_network
+from distributed import Client
 from draw import draw_images
 from PIL import Image
 
@@ -24,8 +26,10 @@ from extract_features import extract, main
 from pyimagesearch.extraction import cluster as cluster_module
 from pyimagesearch.extraction import worker
 from pyimagesearch.extraction.cluster import Cluster
+from pyimagesearch.io.provenance import differences
 from pyimagesearch.nn import Description, Weights
 from pyimagesearch.nn.chain import Convolution, MaxPooling
+from pyimagesearch.nn.kerasnetwork import KerasNetwork
 from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.processor import processor_model
@@ -66,7 +70,7 @@ class Processes:
     def __enter__(self) -> "Processes":
         port = ("--host", "127.0.0.1", "--port", "0")
         self.scheduler = self._start("scheduler", *port, "--scheduler-file", self.file)
-        wait_until(self.file.exists)
+        wait_until(lambda: self.file.exists() and self.file.read_text().endswith("}"))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -191,20 +195,28 @@ def n_rows(output: str) -> int:
     return 0
 
 
-def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_once(steady, pictures):
+def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_once(
+    steady, pictures, monkeypatch
+):
     extract(pictures, "local.hdf5", jobs=2, load_network=load_tiny)
-    story = []
+    story, sent = [], []
+    real = Client.register_plugin
+
+    def register(self, plugin):
+        sent.append(plugin.name)
+        return real(self, plugin)
+
+    monkeypatch.setattr(Client, "register_plugin", register)
     for output, address in (("one.hdf5", steady.address), ("two.hdf5", str(steady.file))):
         extract(pictures, output, cluster=address, load_network=load_tiny, log=story.append)
         assert Path(output).read_bytes() == Path("local.hdf5").read_bytes()
+    assert len(sent) == 1  # from here
     assert f"cluster: 2 workers, 2 x {processor_model()}" in story
     assert f"2 workers took part: 2 x {processor_model()}" in story
     assert steady.log().count("Starting Worker plugin pyimagesearch-") == 2  # one per worker
 
 
 def test_a_network_that_nobody_uses_any_more_leaves_the_cluster(steady):
-    from distributed import Client
-
     for sha256 in ("1", "2"):
         network = fake_network()
         network.description = Description(
@@ -394,6 +406,36 @@ def test_processors_of_several_models_are_counted():
     assert joined.recorded_processors() == {"A": 2, "B": 1}
     del joined.processors["B"]
     assert joined.recorded_processors() == "A"
+
+
+def test_a_run_may_be_resumed_on_another_processor():
+    assert differences({"seed": 1, "processors": "A"}, {"seed": 1, "processors": {"B": 2}}) == []
+
+
+def test_a_network_for_ncnn_travels_until_it_has_computed():
+    network = load_tiny()
+    arrived = pickle.loads(pickle.dumps(network))
+    batch = np.random.default_rng(1).normal(size=(3, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_array_equal(arrived(batch), network(batch))
+    assert arrived.description == network.description
+    with pytest.raises(TypeError, match="keeps no arrays"):
+        pickle.dumps(network)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_network_for_keras_arrives_with_its_weights_and_batches():
+    import keras
+
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="last")])
+    description = Description(
+        "small", "last", "none", (8, 8), "none", (6, 6, 4), Weights("random", "0" * 64)
+    )
+    network = KerasNetwork(model, description, 2, "a test")
+    network.batch_size = 5  # as on an accelerator
+    arrived = pickle.loads(pickle.dumps(network))
+    batch = np.random.default_rng(1).normal(size=(5, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(arrived(batch), network(batch))
+    assert (arrived.batch_size, arrived.description) == (5, description)
 
 
 def test_help_says_whom_to_trust(capsys):
