@@ -266,24 +266,30 @@ class Cluster:
                 address, model, features = batch.future.result(timeout=LOOK_EVERY_S)
                 break
             except KilledWorker as error:
-                raise InputError(
-                    f"{error.allowed_failures + 1} workers ended while they computed "
-                    f"{_named(batch.names)}: remove what is wrong with these, or give the "
-                    "workers more memory"
-                ) from error
+                raise _fatal(batch, error) from error
             except TimeoutError:
                 if batch.future.done():
                     raise
                 self._look()
-                if time.monotonic() - self._seen > WORKERS_S:
-                    raise InputError(
-                        f"the cluster at '{self._address}' had no worker for {WORKERS_S:.0f} s, "
-                        f"while {_named(batch.names)} were to be computed: start some, and give "
-                        "the same command again"
-                    ) from None
+                self._refuse_to_wait(under_way)
         under_way.popleft()
         self.took_part[address] = model
         return features
+
+    def _refuse_to_wait(self, under_way: Iterable[_Batch]) -> None:
+        """End the run if no worker is left, and a batch is to blame or none comes back."""
+        if self.n_workers:
+            return
+        for batch in under_way:
+            if batch.future.done() and isinstance(error := batch.future.exception(), KilledWorker):
+                raise _fatal(batch, error) from error
+        if time.monotonic() - self._seen > WORKERS_S:
+            names = [name for batch in under_way for name in batch.names]
+            raise InputError(
+                f"the cluster at '{self._address}' had no worker for {WORKERS_S:.0f} s, "
+                f"while {_named(names)} were to be computed: start some, and give the same "
+                "command again"
+            )
 
     @contextlib.contextmanager
     def _lost(self) -> Iterator[None]:
@@ -305,6 +311,13 @@ class Cluster:
             f"lost the scheduler at '{self._address}' ({why}): look whether it runs, and give "
             "the same command again"
         )
+
+
+def _fatal(batch: _Batch, error: KilledWorker) -> InputError:
+    return InputError(
+        f"{error.allowed_failures + 1} workers ended while they computed {_named(batch.names)}: "
+        "remove what is wrong with these, or give the workers more memory"
+    )
 
 
 def told(processors: Iterable[str]) -> str:
