@@ -130,11 +130,11 @@ def steady(tmp_path_factory):
 
 
 @pytest.fixture
-def fragile(tmp_path):
-    """Two workers to be lost; a batch that ends both is given up."""
-    folder = tmp_path / "fragile"
+def mortal(tmp_path, request):
+    """Two workers to be lost; a batch is given up once it has ended more than `request.param`."""
+    folder = tmp_path / "mortal"
     folder.mkdir()
-    with Processes(folder, allowed_failures=1) as processes:
+    with Processes(folder, allowed_failures=getattr(request, "param", 10)) as processes:
         processes.add_worker()
         processes.add_worker()
         yield processes
@@ -248,16 +248,16 @@ def test_no_more_is_under_way_than_the_workers_ask_for(steady):
 
 
 def test_killed_workers_batches_are_computed_again_and_a_later_worker_helps(
-    fragile, pictures, expected, monkeypatch
+    mortal, pictures, expected, monkeypatch
 ):
     def replace() -> None:
-        kill(fragile.workers[0])
-        fragile.add_worker()
+        kill(mortal.workers[0])
+        mortal.add_worker()
 
     on_result(monkeypatch, 5, replace)
-    on_result(monkeypatch, 20, lambda: wait_until(lambda: "worker2" in logs_with_plugin(fragile)))
-    on_result(monkeypatch, 30, lambda: kill(fragile.workers[1]))
-    extract(pictures, "f.hdf5", cluster=fragile.address, load_network=load_slow)
+    on_result(monkeypatch, 20, lambda: wait_until(lambda: "worker2" in logs_with_plugin(mortal)))
+    on_result(monkeypatch, 30, lambda: kill(mortal.workers[1]))
+    extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_slow)
     assert Path("f.hdf5").read_bytes() == expected
 
 
@@ -269,21 +269,22 @@ def logs_with_plugin(processes: Processes) -> list[str]:
     ]
 
 
-def test_a_run_that_has_lost_all_workers_goes_on_here(fragile, pictures, expected, monkeypatch):
+def test_a_run_that_has_lost_all_workers_goes_on_here(mortal, pictures, expected, monkeypatch):
     def lose_all() -> None:
         monkeypatch.setattr(cluster_module, "WORKERS_S", 1.0)
-        for process in fragile.workers:
+        for process in mortal.workers:
             kill(process)
 
     on_result(monkeypatch, 10, lose_all)
     with pytest.raises(InputError, match=r"had no worker for 1 s, while '.*' were to be computed"):
-        extract(pictures, "f.hdf5", cluster=fragile.address, load_network=load_slow, buffer_size=4)
+        extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_slow, buffer_size=4)
     assert 0 < n_rows("f.hdf5") < 3 * N
     extract(pictures, "f.hdf5", jobs=2, load_network=load_slow)
     assert Path("f.hdf5").read_bytes() == expected
 
 
-def test_a_picture_that_ends_every_worker_is_named(fragile, pictures, tmp_path):
+@pytest.mark.parametrize("mortal", [1], indirect=True)
+def test_a_picture_that_ends_every_worker_is_named(mortal, pictures, tmp_path):
     shutil.copytree(pictures, tmp_path / "images")
     Image.new("RGB", (32, 32), "white").save(tmp_path / "images" / "cats" / "white.png")
 
@@ -299,7 +300,7 @@ def test_a_picture_that_ends_every_worker_is_named(fragile, pictures, tmp_path):
         return network
 
     with pytest.raises(InputError, match=r"2 workers ended while they computed 'cats/white\.png'"):
-        extract("images", "f.hdf5", cluster=fragile.address, load_network=load_deadly)
+        extract("images", "f.hdf5", cluster=mortal.address, load_network=load_deadly)
     assert Path("f.hdf5.partial").exists()
 
 
@@ -340,13 +341,13 @@ def test_ctrl_c_ends_a_run_that_can_be_resumed(steady, pictures, expected):
     assert Path("f.hdf5").read_bytes() == expected
 
 
-def test_a_scheduler_that_dies_is_told_in_one_line(fragile, pictures, expected):
-    process = start_script(pictures, fragile.address)
+def test_a_scheduler_that_dies_is_told_in_one_line(mortal, pictures, expected):
+    process = start_script(pictures, mortal.address)
     wait_until(lambda: n_rows("f.hdf5") > 0)
-    kill(fragile.scheduler)
+    kill(mortal.scheduler)
     _, said = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 1
-    assert said.startswith(f"[ERROR] lost the scheduler at '{fragile.address}'")
+    assert said.startswith(f"[ERROR] lost the scheduler at '{mortal.address}'")
     assert len(said.splitlines()) == 1
     extract(pictures, "f.hdf5", jobs=2, load_network=load_slow)
     assert Path("f.hdf5").read_bytes() == expected
