@@ -35,7 +35,7 @@ from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact_sheet
 from pyimagesearch.preprocessing import list_images, load_image, read_or_blank
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import jobs, positive_int
+from pyimagesearch.utils.arguments import add_computing_options, positive_int
 from pyimagesearch.utils.files import check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.texttable import display_width, padded, printable
@@ -96,39 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where the file of weights is now, if it has moved since the extraction",
     )
-    parser.add_argument(
-        "-b",
-        "--batch_size",
-        "--batch-size",
-        type=positive_int,
-        default=32,
-        metavar="N",
-        help="pictures at a time on an accelerator; a processor takes fewer (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="auto",
-        help="what computes the network: auto is keras, but ncnn for plain chains such as VGG16 "
-        "on a processor (default: %(default)s)",
-    )
-    parser.add_argument(
-        "-j",
-        "--jobs",
-        type=jobs,
-        default="-1",
-        metavar="JOBS",
-        help="threads that load pictures, and that compute on a processor; -1 for all cores "
-        "this process may use (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--cluster",
-        metavar="ADDRESS",
-        help="compute on the workers of a Dask cluster: tcp://HOST:PORT or tls://HOST:PORT of its "
-        "scheduler, or the path of a scheduler file; whoever reaches a scheduler that is not "
-        "protected can run code on its workers: use tls:// or a closed network (default: compute "
-        "here)",
-    )
+    add_computing_options(parser, ENGINES)
     return parser
 
 

@@ -64,7 +64,7 @@ from pyimagesearch.preprocessing import (
     small_classes,
 )
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import jobs, positive_int, seed
+from pyimagesearch.utils.arguments import add_computing_options, positive_int, seed
 from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.processor import processor_model
 from pyimagesearch.utils.progress import progress_bar
@@ -127,15 +127,6 @@ def build_parser() -> argparse.ArgumentParser:
         "network's own)",
     )
     parser.add_argument(
-        "-b",
-        "--batch_size",
-        "--batch-size",
-        type=positive_int,
-        default=32,
-        metavar="N",
-        help="pictures at a time on an accelerator; a processor takes fewer (default: %(default)s)",
-    )
-    parser.add_argument(
         "-s",
         "--buffer_size",
         "--buffer-size",
@@ -151,22 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="weights of the network: imagenet is downloaded once, random is for trying things "
         "out, FILE is a .h5, .weights.h5 or .keras file (default: imagenet)",
     )
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="auto",
-        help="what computes the network: auto is keras, but ncnn for plain chains such as VGG16 "
-        "on a processor (default: %(default)s)",
-    )
-    parser.add_argument(
-        "-j",
-        "--jobs",
-        type=jobs,
-        default="-1",
-        metavar="JOBS",
-        help="threads that load pictures, and that compute on a processor; -1 for all cores "
-        "this process may use (default: %(default)s)",
-    )
+    add_computing_options(parser, ENGINES)
     parser.add_argument(
         "--seed",
         type=seed,
@@ -179,14 +155,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--skip-bad",
         action="store_true",
         help="leave out pictures that cannot be read, instead of stopping before the work starts",
-    )
-    parser.add_argument(
-        "--cluster",
-        metavar="ADDRESS",
-        help="compute on the workers of a Dask cluster: tcp://HOST:PORT or tls://HOST:PORT of its "
-        "scheduler, or the path of a scheduler file; whoever reaches a scheduler that is not "
-        "protected can run code on its workers: use tls:// or a closed network (default: compute "
-        "here)",
     )
     return parser
 

@@ -4,7 +4,7 @@
 
 The first 75 % of the rows, which are shuffled already, choose C by a grid
 search with 3 folds and fit the classifier at the best C; the rest judge it.
-What is pickled is a plain scikit-learn LogisticRegression.
+What is saved is a plain scikit-learn LogisticRegression.
 """
 
 from pyimagesearch.utils.stopping import run, stop_at_once
@@ -72,7 +72,11 @@ def build_parser() -> argparse.ArgumentParser:
         "-d", "--db", required=True, metavar="FILE", help="HDF5 file made by extract_features.py"
     )
     parser.add_argument(
-        "-m", "--model", required=True, metavar="FILE", help="pickle of the classifier to write"
+        "-m",
+        "--model",
+        required=True,
+        metavar="FILE",
+        help="classifier to write: FILE.skops is safe to load, all else is a pickle",
     )
     parser.add_argument(
         "-j",

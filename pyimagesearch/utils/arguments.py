@@ -1,6 +1,44 @@
 """Types of command line arguments, and what every script's parser shares."""
 
 import argparse
+from collections.abc import Sequence
+
+
+def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str]) -> None:
+    """Add the options of every script that computes features."""
+    parser.add_argument(
+        "-b",
+        "--batch_size",
+        "--batch-size",
+        type=positive_int,
+        default=32,
+        metavar="N",
+        help="pictures at a time on an accelerator; a processor takes fewer (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=engines,
+        default="auto",
+        help="what computes the network: auto is keras, but ncnn for plain chains such as VGG16 "
+        "on a processor (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=jobs,
+        default="-1",
+        metavar="JOBS",
+        help="threads that load pictures, and that compute on a processor; -1 for all cores "
+        "this process may use (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="compute on the workers of a Dask cluster: tcp://HOST:PORT or tls://HOST:PORT of its "
+        "scheduler, or the path of a scheduler file; whoever reaches a scheduler that is not "
+        "protected can run code on its workers: use tls:// or a closed network (default: compute "
+        "here)",
+    )
 
 
 def positive_int(text: str) -> int:
