@@ -10,9 +10,7 @@ from pyimagesearch.nn.backend import sees_accelerator
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
-# On a processor, activations of four pictures stay in the cache: 1.1 to 1.3
-# times as fast as 32 at once with AVX2, 0.96 times with AVX-512, and half of the
-# memory on both (keras 3.15, tensorflow 2.21, 2 cores, November 2026).
+# Activations of four pictures stay in a processor's cache: see benchmarks/README.md.
 PROCESSOR_BATCH_SIZE = 4
 SAVED = "network.keras"
 

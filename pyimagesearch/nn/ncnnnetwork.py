@@ -15,10 +15,7 @@ from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.ncnnlayers import OneByOne, Stacked, ThreadMemory
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
-BATCH_SIZE = 4  # pictures on a sheet; with 8 it is no faster
-# Below this, reading a large kernel takes longer than using it for one picture.
-# VGG16's last three convolutions, of 14 x 14 pixels, take 0.6 of the time for four
-# at once; those of 28 x 28 gain nothing (ncnn 1.0.20261020, AVX-512, November 2026).
+BATCH_SIZE = 4  # Below this, reading a large kernel takes longer than using it for one picture.
 FEW_PIXELS = 500
 
 
