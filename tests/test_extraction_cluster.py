@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import cloudpickle
@@ -18,7 +19,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import CLASSES, fake_network
-from distributed import Client
+from distributed import Client, KilledWorker
 from draw import draw_images
 from PIL import Image
 
@@ -247,6 +248,48 @@ def test_no_more_is_under_way_than_the_workers_ask_for(steady):
     assert n == 100
 
 
+def settled(outcome: object) -> Future:
+    future = Future()
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+    return future
+
+
+def test_a_batch_that_was_only_there_when_a_worker_ended_is_not_accused(monkeypatch):
+    joined = Cluster("tcp://nowhere:1", fake_network())
+    killed = KilledWorker("a task", None, 3)
+    waiting, submitted = Future(), []
+
+    def submit(pictures):
+        submitted.append(pictures)
+        return settled(("tcp://somewhere:1", "A", "features") if innocent else killed)
+
+    monkeypatch.setattr(joined, "_submit", submit)
+    monkeypatch.setattr(joined, "_look", lambda: setattr(joined, "n_workers", 1))
+    for innocent in (True, False):
+        first = cluster_module._Batch([("first", b"")], settled(killed))
+        other = cluster_module._Batch([("other", b"")], waiting)
+        submitted.clear()
+        if innocent:
+            assert joined._result(deque([first, other])) == "features"
+            assert submitted == [first.pictures, other.pictures]
+            assert waiting.cancelled()
+        else:
+            with pytest.raises(InputError, match="4 workers ended while they computed 'first': "):
+                joined._result(deque([first, other]))
+            assert submitted == [first.pictures]
+
+
+def test_large_pictures_are_bounded_by_their_bytes(monkeypatch):
+    joined = Cluster("tcp://nowhere:1", fake_network())
+    joined._looked, joined._n_threads = time.monotonic(), 1000
+    batch = cluster_module._Batch([("a", bytes(1000))], None)
+    monkeypatch.setattr(cluster_module, "MOST_BYTES", 3 * (1000 + 24 * 4))
+    assert [joined._enough([batch] * n) for n in (1, 2, 3)] == [False, False, True]
+
+
 def test_killed_workers_batches_are_computed_again_and_a_later_worker_helps(
     mortal, pictures, expected, monkeypatch
 ):
@@ -358,11 +401,14 @@ def test_a_scheduler_that_dies_is_told_in_one_line(mortal, pictures, expected):
     [
         pytest.param("tcp://127.0.0.1:9", "no Dask scheduler answers at", id="nobody there"),
         pytest.param("gone.json", "no scheduler file 'gone.json'", id="no file"),
+        pytest.param("f.py", "'f.py' is no scheduler file", id="another file"),
+        pytest.param("tls://127.0.0.1:9", "no certificates for tls://", id="no certificate"),
         pytest.param("carrier://pigeon", "no Dask scheduler answers at", id="unknown scheme"),
     ],
 )
 def test_a_scheduler_that_is_not_there_is_told(pictures, monkeypatch, capsys, address, message):
     monkeypatch.setattr(cluster_module, "CONNECT_S", 0.3)
+    Path("f.py").write_text("{}")
     with pytest.raises(InputError, match=message):
         extract(pictures, "f.hdf5", cluster=address, load_network=load_slow)
     assert capsys.readouterr().err == ""

@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import hashlib
 import io
+import json
 import logging
 import os
 import time
@@ -23,7 +24,7 @@ from pathlib import Path
 import cloudpickle
 import dask
 import numpy as np
-from distributed import Client, KilledWorker
+from distributed import Client, KilledWorker, Security
 from distributed.versions import get_versions
 
 from pyimagesearch.extraction import worker
@@ -37,6 +38,7 @@ CONNECT_S = 10.0  # until a scheduler must have answered
 WORKERS_S = 30.0  # until there must be a worker, at the start and later
 LOOK_EVERY_S = 1.0
 BATCHES_PER_THREAD = 3  # one is computed, one is on its way to it, one on its way back
+MOST_BYTES = 256 * 2**20  # here, however many workers there are
 PACKAGE = Path(__file__).parents[1]
 ROOMS_ON_WORKERS = ("nn", "preprocessing", "utils")
 ALWAYS = ("distributed", "numpy", "pillow")
@@ -46,12 +48,18 @@ cloudpickle.register_pickle_by_value(worker)
 cloudpickle.register_pickle_by_value(processor)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Batch:
     """Some pictures that are under way."""
 
-    names: list[str]
+    pictures: list[tuple[str, bytes]]
     future: concurrent.futures.Future
+    alone: bool = False  # so that nothing else can have ended a worker
+
+    def n_bytes(self, n_features: int) -> int:
+        """Return what is kept of it here, at most: what was sent, and what comes back."""
+        sent = sum(len(contents) for _, contents in self.pictures)
+        return sent + len(self.pictures) * n_features * np.dtype(np.float32).itemsize
 
 
 class _ByValue:
@@ -159,8 +167,8 @@ class Cluster:
         try:
             with self._lost():
                 for batch in iter(lambda: list(islice(pictures, size)), []):
-                    under_way.append(self._submit(batch))
-                    while len(under_way) >= self._most():
+                    under_way.append(_Batch(batch, self._submit(batch)))
+                    while self._enough(under_way):
                         yield self._result(under_way)
                 while under_way:
                     yield self._result(under_way)
@@ -182,20 +190,15 @@ class Cluster:
         return f"{self.n_workers} {'worker' if self.n_workers == 1 else 'workers'}"
 
     def _connect(self) -> Client:
-        if "://" in self._address:
-            place = {"address": self._address}
-        elif Path(self._address).is_file():
-            place = {"scheduler_file": self._address}
-        else:
-            raise InputError(
-                f"no scheduler file '{self._address}': expected one, or tcp://HOST:PORT or "
-                "tls://HOST:PORT"
-            )
+        address = self._address if "://" in self._address else _address_in(self._address)
+        if address.startswith("tls:"):
+            # Without a certificate Dask would try, and fail in many lines.
+            _require_certificate()
         # Batches of large files are no mistake; other versions are told in our own words.
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
         try:
             with warnings.catch_warnings(action="ignore"):
-                return Client(**place, name=self._name, timeout=CONNECT_S, set_as_default=False)
+                return Client(address, name=self._name, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise InputError(
                 f"no Dask scheduler answers at '{self._address}': {_first_line(error)}; "
@@ -241,15 +244,19 @@ class Cluster:
                 ) from error
             raise
 
-    def _submit(self, pictures: list[tuple[str, bytes]]) -> _Batch:
-        future = self._client.get_executor(pure=False).submit(self._compute, self._name, pictures)
-        return _Batch([name for name, _ in pictures], future)
+    def _submit(self, pictures: list[tuple[str, bytes]]) -> concurrent.futures.Future:
+        executor = self._client.get_executor(pure=False)
+        return executor.submit(self._compute, self._name, pictures)
 
-    def _most(self) -> int:
-        """Return how many batches may be under way, which grows with the workers."""
+    def _enough(self, under_way: deque[_Batch]) -> bool:
+        """Tell whether as much is under way as the workers, or the memory here, can take."""
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._look()
-        return max(1, BATCHES_PER_THREAD * self._n_threads)
+        n_features = self._network.description.n_features
+        return (
+            len(under_way) >= max(1, BATCHES_PER_THREAD * self._n_threads)
+            or sum(batch.n_bytes(n_features) for batch in under_way) >= MOST_BYTES
+        )
 
     def _look(self) -> None:
         threads = self._client.nthreads(callback_timeout=WORKERS_S)
@@ -266,25 +273,44 @@ class Cluster:
                 address, model, features = batch.future.result(timeout=LOOK_EVERY_S)
                 break
             except KilledWorker as error:
-                raise _fatal(batch, error) from error
+                self._try_alone(under_way, error)
             except TimeoutError:
                 if batch.future.done():
                     raise
                 self._look()
                 self._refuse_to_wait(under_way)
         under_way.popleft()
+        if batch.alone:
+            for other in under_way:
+                other.future = self._submit(other.pictures)
         self.took_part[address] = model
         return features
+
+    def _try_alone(self, under_way: deque[_Batch], error: KilledWorker) -> None:
+        """Find out whether a batch ends workers, or has only been there when another did.
+
+        Dask counts the end of a worker against all that was assigned to it.
+        """
+        batch = under_way[0]
+        self._look()
+        if batch.alone or not self.n_workers:
+            raise _fatal(batch, error) from error
+        for other in under_way:
+            other.future.cancel()
+        batch.alone = True
+        batch.future = self._submit(batch.pictures)
 
     def _refuse_to_wait(self, under_way: Iterable[_Batch]) -> None:
         """End the run if no worker is left, and a batch is to blame or none comes back."""
         if self.n_workers:
             return
         for batch in under_way:
-            if batch.future.done() and isinstance(error := batch.future.exception(), KilledWorker):
+            if batch.future.cancelled() or not batch.future.done():
+                continue
+            if isinstance(error := batch.future.exception(), KilledWorker):
                 raise _fatal(batch, error) from error
         if time.monotonic() - self._seen > WORKERS_S:
-            names = [name for batch in under_way for name in batch.names]
+            names = [name for batch in under_way for name, _ in batch.pictures]
             raise InputError(
                 f"the cluster at '{self._address}' had no worker for {WORKERS_S:.0f} s, "
                 f"while {_named(names)} were to be computed: start some, and give the same "
@@ -313,9 +339,39 @@ class Cluster:
         )
 
 
+def _address_in(path: str) -> str:
+    """Return the address that a scheduler has written into a file."""
+    if not Path(path).is_file():
+        raise InputError(
+            f"no scheduler file '{path}': expected one, or tcp://HOST:PORT or tls://HOST:PORT"
+        )
+    try:
+        return str(json.loads(Path(path).read_text())["address"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"'{path}' is no scheduler file: expected what dask scheduler --scheduler-file writes"
+        ) from error
+
+
+def _require_certificate() -> None:
+    try:
+        context = Security().get_connection_args("client").get("ssl_context")
+    except OSError as error:
+        raise InputError(
+            f"the certificates for tls:// cannot be read: {_first_line(error)}; correct "
+            "distributed.comm.tls in Dask's configuration"
+        ) from error
+    if context is None:
+        raise InputError(
+            "no certificates for tls://: expected their files in Dask's configuration, under "
+            "distributed.comm.tls"
+        )
+
+
 def _fatal(batch: _Batch, error: KilledWorker) -> InputError:
+    names = [name for name, _ in batch.pictures]
     return InputError(
-        f"{error.allowed_failures + 1} workers ended while they computed {_named(batch.names)}: "
+        f"{error.allowed_failures + 1} workers ended while they computed {_named(names)}: "
         "remove what is wrong with these, or give the workers more memory"
     )
 
