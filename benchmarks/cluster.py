@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 ROUNDS = 3  # of local and cluster, by turns
+BUFFER_ROWS = 100  # so that few pictures fill the writer's buffer as many do
 COPIES = 10  # of each picture, for the run with many
 N_WORKERS = (1, 2, 4, 8, 16)
 SECONDS_PER_PICTURE = 0.08  # of one core for VGG16 (ncnn, AVX2)
@@ -155,7 +156,13 @@ def run_one(dataset: str, output: str, address: str | None, weights: str | None)
     choice = NetworkChoice(weights=weights or "random")
     jobs = available_cores()
     extract_features.extract(
-        dataset, output, choice=choice, jobs=jobs, cluster=address, load_network=load
+        dataset,
+        output,
+        choice=choice,
+        buffer_size=BUFFER_ROWS,
+        jobs=jobs,
+        cluster=address,
+        load_network=load,
     )
     n_all = sum(n for _, n in done)
     n_images = n_all - done[0][1]

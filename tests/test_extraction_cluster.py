@@ -245,6 +245,7 @@ def test_no_more_is_under_way_than_the_workers_ask_for(steady):
         for features in joined.stream_features(read, range(100), pool, 1):
             n += len(features)
             assert len(taken) - n <= most
+        assert not joined._client.scheduler_comm.recent_message_log  # Dask keeps nothing sent
     assert n == 100
 
 

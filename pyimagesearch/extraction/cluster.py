@@ -39,6 +39,10 @@ WORKERS_S = 30.0  # until there must be a worker, at the start and later
 LOOK_EVERY_S = 1.0
 BATCHES_PER_THREAD = 3  # one is computed, one is on its way to it, one on its way back
 MOST_BYTES = 256 * 2**20  # here, however many workers there are
+SETTINGS = {
+    "distributed.admin.large-graph-warning-threshold": "1GB",  # large pictures are no mistake
+    "distributed.admin.low-level-log-length": 0,  # else the last 1,000 batches sent stay here
+}
 PACKAGE = Path(__file__).parents[1]
 ROOMS_ON_WORKERS = ("nn", "preprocessing", "utils")
 ALWAYS = ("distributed", "numpy", "pillow")
@@ -194,10 +198,9 @@ class Cluster:
         if address.startswith("tls:"):
             # Without a certificate Dask would try, and fail in many lines.
             _require_certificate()
-        # Batches of large files are no mistake; other versions are told in our own words.
-        dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
+        dask.config.set(SETTINGS)
         try:
-            with warnings.catch_warnings(action="ignore"):
+            with warnings.catch_warnings(action="ignore"):  # other versions: in our own words
                 return Client(address, name=self._name, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise InputError(
