@@ -36,7 +36,7 @@ from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact
 from pyimagesearch.preprocessing import list_images, load_image, read_or_blank
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int
-from pyimagesearch.utils.files import check_writable, replacing
+from pyimagesearch.utils.files import check_apart, check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.texttable import display_width, padded, printable
 
@@ -215,6 +215,7 @@ def paths_given(arguments: dict[str, object]) -> list[str]:
 
 def check_outputs(arguments: dict[str, object]) -> None:
     """Refuse what cannot be written or drawn, before any picture is judged."""
+    check_apart({option: arguments[option] for option in ("model", *OUTPUTS)})
     if arguments["sheet"]:
         check_plot_suffix(Path(arguments["sheet"]))
     for option in OUTPUTS:
@@ -226,16 +227,15 @@ def print_table(
     answers: Iterable[Answer], names: list[str], width: int, top: int, tsv: bool
 ) -> Iterator[Answer]:
     """Print a line per picture as it comes, and hand it on."""
+    names = [printable(name) for name in names]
+    name_width = max(map(display_width, names))
     for answer in answers:
         if answer.problem is None:
             path = printable(str(answer.path))
-            told = [
-                (printable(names[i]), f"{answer.probabilities[i]:.4f}") for i in answer.top(top)
-            ]
+            told = [(names[i], f"{answer.probabilities[i]:.4f}") for i in answer.top(top)]
             if tsv:
                 print("\t".join([path, *chain.from_iterable(told)]), flush=True)
             else:
-                name_width = max(display_width(printable(name)) for name in names)
                 columns = (f"{padded(name, name_width)}  {number}" for name, number in told)
                 print("  ".join([padded(path, width), *columns]), flush=True)
         else:

@@ -15,7 +15,6 @@ if __name__ == "__main__":
 import argparse
 import importlib.metadata
 import json
-import math
 import os
 import platform
 import time
@@ -43,16 +42,16 @@ from pyimagesearch.linear import (
     search_table,
 )
 from pyimagesearch.plotting import (
-    Mistake,
+    SheetPicture,
     check_plot_suffix,
     draw_confusion_matrix,
     draw_mistakes,
 )
 from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import jobs
+from pyimagesearch.utils.arguments import jobs, positive_number
 from pyimagesearch.utils.errors import errors_naming
-from pyimagesearch.utils.files import check_writable, replacing
+from pyimagesearch.utils.files import check_apart, check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows
 
@@ -107,23 +106,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="draw the test pictures that were judged worst: .png, .svg or .pdf",
     )
     return parser
-
-
-def positive_number(text: str) -> float:
-    """Read a finite number above 0.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        If `text` is anything else.
-    """
-    try:
-        number = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from error
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}': expected a finite number above 0")
-    return number
 
 
 @dataclass(frozen=True)
@@ -243,14 +225,11 @@ def memory_notes(n_train: int, n_features: int, n_classes: int, jobs: int) -> li
 
 def check_outputs(arguments: dict[str, str | None]) -> None:
     """Refuse what cannot be written or drawn, before the search takes its time."""
-    taken = {Path(arguments["db"]).resolve(): "db"}
+    check_apart({option: arguments[option] for option in ("db", *OUTPUTS)})
     for option in OUTPUTS:
         if arguments[option] is None:
             continue
         path = Path(arguments[option])
-        other = taken.setdefault(path.resolve(), option)
-        if other != option:
-            raise InputError(f"--{option} and --{other} are both '{path}': give another file")
         if option in ("plot", "mistakes"):
             check_plot_suffix(path)
         check_writable(path)
@@ -297,9 +276,9 @@ def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> Non
     folder, paths = Path(recorded["dataset"]), recorded["paths"]
     n_train = features.shape[0] - len(evaluation.labels)
     mistakes = [
-        Mistake(
+        SheetPicture(
             image=folder / paths[n_train + i],
-            true_name=names[evaluation.labels[i]],
+            name=names[evaluation.labels[i]],
             predicted_name=names[evaluation.predicted[i]],
             probability=float(evaluation.predicted_probability[i]),
         )

@@ -154,6 +154,11 @@ def test_a_sheet_is_drawn(trained, image_folder):
         pytest.param(["-m", "m.cpickle", "empty"], "no pictures in 'empty'", id="empty folder"),
         pytest.param(["-m", "m.cpickle", "-"], "no pictures in what was given", id="empty stdin"),
         pytest.param(["-m", "m.cpickle", "p", "--sheet", "s.gif"], "s.gif", id="kind of sheet"),
+        pytest.param(
+            ["-m", "m.cpickle", "p", "--csv", "m.cpickle"],
+            "--csv and --model are both 'm.cpickle'",
+            id="csv onto the model",
+        ),
         pytest.param(["-m", "m.cpickle", "p", "--csv", "m.cpickle/a.csv"], "folder", id="csv"),
     ],
 )

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pyimagesearch.plotting import Mistake, SheetPicture, contactsheet, draw_mistakes
+from pyimagesearch.plotting import SheetPicture, contactsheet, draw_mistakes
 from pyimagesearch.plotting.contactsheet import (
     GAP,
     HEADER,
@@ -28,7 +28,7 @@ RED = (255, 0, 0)
 def made(n_mistakes):
     """Return mistakes whose names tell them apart."""
     return [
-        Mistake(Path(f"{number}.jpg"), f"true{number}", f"wrong{number}", 0.75)
+        SheetPicture(Path(f"{number}.jpg"), f"true{number}", f"wrong{number}", 0.75)
         for number in range(n_mistakes)
     ]
 
@@ -44,11 +44,7 @@ def sheet_texts(tmp_path, mistakes, load=red, **options):
 
 
 def figure_of(mistakes, load, title="title"):
-    pictures = [
-        SheetPicture(mistake.image, mistake.true_name, mistake.predicted_name, mistake.probability)
-        for mistake in mistakes
-    ]
-    return contact_figure(pictures, title, MISTAKES_LEGEND, load)
+    return contact_figure(mistakes, title, MISTAKES_LEGEND, load)
 
 
 def sheet_pixels(tmp_path, mistakes, load):
@@ -114,7 +110,7 @@ def test_a_sheet_without_mistakes_says_so(tmp_path):
 
 
 def test_each_tile_is_captioned_with_both_names_and_the_probability(tmp_path):
-    mistakes = [Mistake(Path("1.jpg"), "cats", "dogs", 0.91), *made(1)]
+    mistakes = [SheetPicture(Path("1.jpg"), "cats", "dogs", 0.91), *made(1)]
 
     texts = sheet_texts(tmp_path, mistakes)
 
@@ -125,7 +121,7 @@ def test_each_tile_is_captioned_with_both_names_and_the_probability(tmp_path):
 def test_no_probability_is_rounded_to_nothing_or_to_certainty(tmp_path):
     written = {0.001: "<1%", 0.005: "<1%", 0.01: "1%", 0.5: "50%", 0.994: "99%", 1.0: ">99%"}
 
-    texts = sheet_texts(tmp_path, [Mistake(Path("1.jpg"), "a", "b", p) for p in written])
+    texts = sheet_texts(tmp_path, [SheetPicture(Path("1.jpg"), "a", "b", p) for p in written])
 
     assert [text for text in texts if text.endswith("%")] == list(written.values())
 
@@ -170,7 +166,7 @@ def test_mistakes_run_from_left_to_right_and_down():
 @pytest.mark.parametrize("n_mistakes", [1, 9])
 def test_nothing_overlaps_or_leaves_the_sheet(n_mistakes):
     name = "siamese_cat_with_very_long_hair"
-    mistakes = [Mistake(Path(f"{name}.jpg"), name, name, 0.999)] * n_mistakes
+    mistakes = [SheetPicture(Path(f"{name}.jpg"), name, name, 0.999)] * n_mistakes
     figure = figure_of(mistakes, red, "48 worst of 1,113 mistakes (of 2,000 test pictures)")
 
     texts, tiles = boxes(figure)
@@ -185,7 +181,7 @@ def test_nothing_overlaps_or_leaves_the_sheet(n_mistakes):
 def test_long_names_keep_both_their_ends(tmp_path):
     names = ("siamese_cat_with_very_long_hair", "siamese_cat_with_very_short_hair")
 
-    texts = sheet_texts(tmp_path, [Mistake(Path("1.jpg"), *names, 0.5)])
+    texts = sheet_texts(tmp_path, [SheetPicture(Path("1.jpg"), *names, 0.5)])
 
     start = next(index for index, text in enumerate(texts) if text.startswith("siam"))
     assert texts[start].endswith("long_hair")
@@ -201,7 +197,9 @@ def test_a_picture_that_cannot_be_read_is_a_grey_tile_with_its_name(tmp_path, er
     def load(path):
         raise error
 
-    texts = sheet_texts(tmp_path, [Mistake(Path("folder/cat$1$.jpg"), "cats", "dogs", 0.5)], load)
+    texts = sheet_texts(
+        tmp_path, [SheetPicture(Path("folder/cat$1$.jpg"), "cats", "dogs", 0.5)], load
+    )
     pixels = sheet_pixels(tmp_path, made(1), load)
 
     assert texts[texts.index("cannot read") + 1] == "cat$1$.jpg"
@@ -213,7 +211,9 @@ def test_a_long_file_name_stays_on_its_tile():
     def load(path):
         raise FileNotFoundError
 
-    mistake = Mistake(Path("a_very_long_name_of_a_picture_that_is_gone.jpg"), "cats", "dogs", 0.5)
+    mistake = SheetPicture(
+        Path("a_very_long_name_of_a_picture_that_is_gone.jpg"), "cats", "dogs", 0.5
+    )
     texts, (tile,) = boxes(figure_of([mistake], load))
 
     on_the_tile = [text for text in texts if tile.overlaps(text)]
@@ -237,7 +237,7 @@ def test_pictures_of_any_mode_are_drawn_through_the_projects_loader(tmp_path):
     for picture, path in zip(pictures, paths, strict=True):
         picture.save(path)
 
-    texts = sheet_texts(tmp_path, [Mistake(path, "a", "b", 0.5) for path in paths], load_image)
+    texts = sheet_texts(tmp_path, [SheetPicture(path, "a", "b", 0.5) for path in paths], load_image)
 
     assert "cannot read" not in texts
 
@@ -248,7 +248,7 @@ def test_names_in_any_script_are_drawn_literally_and_without_a_warning(tmp_path,
     names = ["大熊猫", "🐼", "a$b$c", "a\nb", "a\udcffb"]
 
     draw_mistakes(
-        [Mistake(Path(f"{name}.jpg"), name, name, 0.5) for name in names],
+        [SheetPicture(Path(f"{name}.jpg"), name, name, 0.5) for name in names],
         path,
         load=red,
         n_test_pictures=10,

@@ -31,6 +31,7 @@ from pyimagesearch.extraction import worker
 from pyimagesearch.extraction.worker import PREFIX, NetworkPlugin
 from pyimagesearch.nn import Network
 from pyimagesearch.utils import InputError, processor
+from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.orderedmap import ordered_map
 from pyimagesearch.utils.processor import processor_model
 
@@ -204,7 +205,7 @@ class Cluster:
                 return Client(address, name=self._name, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise InputError(
-                f"no Dask scheduler answers at '{self._address}': {_first_line(error)}; "
+                f"no Dask scheduler answers at '{self._address}': {first_line(error)}; "
                 "start one with: dask scheduler"
             ) from error
 
@@ -242,7 +243,7 @@ class Cluster:
             self._client.unregister_worker_plugin(self._name)
             if isinstance(error, ImportError):
                 raise InputError(
-                    f"a worker cannot load the network: {_first_line(error)}; "
+                    f"a worker cannot load the network: {first_line(error)}; "
                     "install the same there as here"
                 ) from error
             raise
@@ -335,7 +336,7 @@ class Cluster:
             raise self._loss(error) from error
 
     def _loss(self, error: BaseException) -> InputError:
-        why = _first_line(error)
+        why = first_line(error)
         return InputError(
             f"lost the scheduler at '{self._address}' ({why}): look whether it runs, and give "
             "the same command again"
@@ -361,7 +362,7 @@ def _require_certificate() -> None:
         context = Security().get_connection_args("client").get("ssl_context")
     except OSError as error:
         raise InputError(
-            f"the certificates for tls:// cannot be read: {_first_line(error)}; correct "
+            f"the certificates for tls:// cannot be read: {first_line(error)}; correct "
             "distributed.comm.tls in Dask's configuration"
         ) from error
     if context is None:
@@ -434,7 +435,3 @@ def _quiet() -> None:
 
 def _named(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:NAMED])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")

@@ -2,7 +2,6 @@
 
 from pyimagesearch.plotting.confusionmatrix import draw_confusion_matrix
 from pyimagesearch.plotting.contactsheet import (
-    Mistake,
     SheetPicture,
     draw_contact_sheet,
     draw_mistakes,
@@ -10,7 +9,6 @@ from pyimagesearch.plotting.contactsheet import (
 from pyimagesearch.plotting.figurefile import check_plot_suffix
 
 __all__ = [
-    "Mistake",
     "SheetPicture",
     "check_plot_suffix",
     "draw_confusion_matrix",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,26 +66,6 @@ class SheetPicture:
     colour: str = INK
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A test picture that the classifier took for something else.
-
-    Parameters
-    ----------
-    image : Path
-        The picture's file.
-    true_name, predicted_name : str
-        The class it is of, and the class it was taken for.
-    probability : float
-        What the classifier gave to `predicted_name`, 0 to 1.
-    """
-
-    image: Path
-    true_name: str
-    predicted_name: str
-    probability: float
-
-
 def draw_contact_sheet(
     pictures: Sequence[SheetPicture],
     path: Path,
@@ -119,7 +99,7 @@ def draw_contact_sheet(
 
 
 def draw_mistakes(
-    mistakes: Sequence[Mistake],
+    mistakes: Sequence[SheetPicture],
     path: Path,
     *,
     load: Callable[[Path], np.ndarray],
@@ -130,8 +110,9 @@ def draw_mistakes(
 
     Parameters
     ----------
-    mistakes : sequence of Mistake
-        All mistakes, the worst first.
+    mistakes : sequence of SheetPicture
+        All pictures that were taken for another class than their `name`, the
+        worst first; drawn in red.
     path, load
         As for `draw_contact_sheet`.
     n_test_pictures : int
@@ -144,12 +125,7 @@ def draw_mistakes(
     InputError
         If `path` has another suffix or cannot be written.
     """
-    pictures = [
-        SheetPicture(
-            mistake.image, mistake.true_name, mistake.predicted_name, mistake.probability, WRONG_RED
-        )
-        for mistake in mistakes[:n_drawn_at_most]
-    ]
+    pictures = [replace(mistake, colour=WRONG_RED) for mistake in mistakes[:n_drawn_at_most]]
     title = sheet_title(len(pictures), len(mistakes), n_test_pictures)
     legend = MISTAKES_LEGEND if pictures else ""
     draw_contact_sheet(pictures, path, title=title, legend=legend, load=load)

@@ -1,6 +1,7 @@
 """Types of command line arguments, and what every script's parser shares."""
 
 import argparse
+import math
 from collections.abc import Sequence
 
 
@@ -50,6 +51,23 @@ def positive_int(text: str) -> int:
         If `text` is anything else.
     """
     return _integer_from(text, 1)
+
+
+def positive_number(text: str) -> float:
+    """Read a finite number above 0.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If `text` is anything else.
+    """
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from error
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a finite number above 0")
+    return number
 
 
 def seed(text: str) -> int:

@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pyimagesearch.utils.errors import InputError, SystemLimitWarning
@@ -135,6 +135,28 @@ def check_writable(path: Path) -> None:
     path = Path(path)
     make_parents(path)
     _create_beside(Path(os.path.realpath(path)), path).unlink()
+
+
+def check_apart(options: Mapping[str, str | None]) -> None:
+    """Refuse options that name the same file, of which one would overwrite another.
+
+    Parameters
+    ----------
+    options : mapping of str to str or None
+        The file of each option, by its long name; None where it is not given.
+
+    Raises
+    ------
+    InputError
+        If two of them are the same file.
+    """
+    taken: dict[Path, str] = {}
+    for option, path in options.items():
+        if path is None:
+            continue
+        other = taken.setdefault(Path(path).resolve(), option)
+        if other != option:
+            raise InputError(f"--{option} and --{other} are both '{path}': give another file")
 
 
 def make_parents(path: Path) -> None:
