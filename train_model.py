@@ -30,8 +30,6 @@ from pyimagesearch.linear import (
     Evaluation,
     GridSearch,
     as_records,
-    available_bytes,
-    by_rows,
     check_trainable,
     evaluate,
     format_table,
@@ -52,6 +50,7 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_number
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.files import check_apart, check_writable, replacing
+from pyimagesearch.utils.memory import available_bytes
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows
 
@@ -213,8 +212,7 @@ def check_rows(features: FeaturesFile, n_train: int) -> None:
 def memory_notes(n_train: int, n_features: int, n_classes: int, jobs: int) -> list[str]:
     """Warn of a search that may not fit in the memory there is: the estimate can be wrong."""
     there = available_bytes()
-    by = by_rows(n_train, n_features, n_classes, jobs)
-    needed = required_bytes(n_train, n_features, n_classes, jobs, by)
+    needed = required_bytes(n_train, n_features, n_classes, jobs)
     if there is None or needed <= there:
         return []
     return [

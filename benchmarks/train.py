@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -278,31 +279,26 @@ def judge(way: str, folder: Path) -> dict[str, float]:
     return {
         "held-out": right / (len(labels) - n_train),
         "objective": objective / n_train,
-        "gap": proven_gap(model, features, labels[:n_train], objective),
+        "gap": proven_gap(model, features[:n_train], labels[:n_train]),
     }
 
 
-def proven_gap(model, features: np.ndarray, labels: np.ndarray, objective: float) -> float:
-    """Bound how far above its minimum an objective is, as a part of it, in double precision.
+def proven_gap(model, features: np.ndarray, labels: np.ndarray) -> float:
+    """Bound how far above its minimum a model's objective is, as a part of it."""
+    from pyimagesearch.linear.newton import SolutionPath
+    from pyimagesearch.linear.rows import centred, together
 
-    It bends by at least 1 / C in every direction of the weights, once the intercepts are at their
-    best; there, it is at most C times half the squared gradient above the minimum.
-    """
-    from pyimagesearch.linear.logloss import LogLoss
-    from pyimagesearch.linear.newton import best_intercepts
-
-    two = len(model.classes_) == 2
+    n_classes = len(model.classes_)
     w, b = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
-    if two:
+    if n_classes == 2:  # as two rows that sum to 0, of half the squared length
         w, b = np.vstack([-w, w]) / 2, np.append(-b, b) / 2
-    scores = np.vstack([features[rows] @ w.T for rows in blocks(len(labels))])
-    loss = LogLoss(np.searchsorted(model.classes_, labels), len(w))
-    _, settled, b = best_intercepts(loss, scores, b)
-    gradient = w * (2 if two else 1) / model.C
-    for rows in blocks(len(labels)):
-        gradient += loss.residuals(scores, b, rows).T @ features[rows].astype(np.float64)
-    bound = model.C * np.square(gradient).sum() / (4 if two else 2)
-    return bound / objective if settled else np.inf
+    with ThreadPoolExecutor(1) as pool:
+        rows = centred(features, n_classes, pool, 1)
+        w = np.vstack([w.T / rows.scale, b + w @ rows.centre])
+        C = model.C / rows.scale**2 / (2 if n_classes == 2 else 1)
+        labels = np.searchsorted(model.classes_, labels)
+        path = SolutionPath(rows, labels, np.ones(len(labels), bool))
+        return together(rows, [path.bound(C, w)])[0].gap
 
 
 def log_loss(model, features: np.ndarray, labels: np.ndarray) -> float:

@@ -1,7 +1,6 @@
 """The linear classifier: an exact, fast grid search, and its judgement."""
 
 from pyimagesearch.linear.classifierfile import load_classifier, save_classifier
-from pyimagesearch.linear.coordinates import by_rows
 from pyimagesearch.linear.evaluation import Evaluation, evaluate
 from pyimagesearch.linear.gridsearch import (
     C_GRID,
@@ -10,7 +9,7 @@ from pyimagesearch.linear.gridsearch import (
     check_trainable,
     grid_search,
 )
-from pyimagesearch.linear.memory import available_bytes, required_bytes
+from pyimagesearch.linear.memory import required_bytes
 from pyimagesearch.linear.table import as_records, format_table, notes, search_table
 
 __all__ = [
@@ -19,8 +18,6 @@ __all__ = [
     "Fit",
     "GridSearch",
     "as_records",
-    "available_bytes",
-    "by_rows",
     "check_trainable",
     "evaluate",
     "format_table",

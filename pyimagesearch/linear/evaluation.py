@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix
 
-from pyimagesearch.linear.passes import count_not_finite, refuse_not_finite
+from pyimagesearch.linear.rows import count_not_finite, refuse_not_finite
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,88 @@
+"""Rows of many features as rows of as many numbers as there are rows, with the same products.
+
+The minimum of an L2-regularised objective is a combination of the rows, so it depends on their
+products alone: with a Cholesky factor L of the matrix of products, ``L L^T = X X^T``, the rows of L
+can stand for those of X. Nothing is approximated, and a fit works on (n, n) instead of (n, d).
+"""
+
+import numpy as np
+from scipy.linalg import blas, lapack, solve_triangular
+from threadpoolctl import threadpool_limits
+
+from pyimagesearch.linear.rows import Pass, Rows, together
+from pyimagesearch.utils.memory import available_bytes
+
+PASSES = 150  # of a search, all folds side by side; real features take 60 to 200
+LEAST_COLUMNS = 30  # fewer side by side cost as much: then reading the features takes the time
+SLAB_BYTES = 32 * 2**20  # of columns in double precision that are multiplied at a time
+RIDGES = (0, 8, 1e3, 1e5, 1e7)  # of n eps, as much as rounding may take off an eigenvalue
+
+
+def pays(n_rows: int, n_features: int, n_columns: int) -> bool:
+    """Tell whether products of all rows, and fits in their terms, cost less than the features.
+
+    The products cost n^2 d / 2 multiplications in double precision, so n^2 d in single precision;
+    a pass costs n^2 for each column in row space, and 2 n d by features.
+    """
+    there = available_bytes()
+    if n_rows >= n_features or (there is not None and there < 8 * n_rows**2):
+        return False
+    n_columns = max(n_columns, LEAST_COLUMNS)
+    by_rows = n_rows**2 * (n_features + PASSES * n_columns)
+    return by_rows < PASSES * 2 * n_rows * n_features * n_columns
+
+
+def factored(rows: Rows, order: np.ndarray) -> Rows:
+    """Return rows in another order, in the coordinates of their space: (n, n), a lower triangle."""
+    with threadpool_limits(rows.n_jobs):
+        G = products(rows, order)
+        G += 1  # one more feature, which the intercepts make useless; centred rows are singular
+        L = cholesky(G)
+    return Rows(L, rows.n_classes, rows.pool, rows.n_jobs, lower=True)
+
+
+def products(rows: Rows, order: np.ndarray) -> np.ndarray:
+    """Return the products of all rows with each other, centred and scaled: (n, n) float64."""
+    n, d = rows.shape
+    G, step = np.zeros((n, n)), max(1, SLAB_BYTES // (8 * n))
+    for start in range(0, d, step):
+        columns = slice(start, start + step)
+        slab = np.subtract(rows.X[:, columns], rows.centre[columns], dtype=np.float64)[order]
+        # Adds to the lower triangle in place; BLAS goes by columns, so it is given transposes.
+        blas.dsyrk(rows.scale**2, slab.T, 1.0, G.T, trans=1, lower=0, overwrite_c=1)
+    for i in range(n):
+        G[i, i + 1 :] = G[i + 1 :, i]
+    return G
+
+
+def cholesky(G: np.ndarray) -> np.ndarray:
+    """Factor products in place: a lower triangle L, with L L^T = G but for rounding.
+
+    Where rows are equal, G is singular: then a little is added to its diagonal, and more if that
+    was not enough. The upper half is what to begin again from.
+    """
+    n, diagonal = len(G), G.diagonal().copy()
+    for ridge in RIDGES:
+        np.fill_diagonal(G, diagonal + ridge * n * np.finfo(np.float64).eps)
+        _, info = lapack.dpotrf(G.T, lower=0, clean=0, overwrite_a=1)  # G.T: LAPACK goes by columns
+        if info == 0:
+            break
+        for i in range(n):
+            G[i + 1 :, i] = G[i, i + 1 :]
+    for i in range(n):
+        G[i, i + 1 :] = 0
+    return G
+
+
+def by_features(w: np.ndarray, space: Rows, rows: Rows, order: np.ndarray) -> np.ndarray:
+    """Return weights by features, (d + 1, K), for those in row space, (n + 1, K)."""
+    a = np.empty_like(w[:-1])
+    a[order] = solve_triangular(space.X, w[:-1], lower=True, trans=1, check_finite=False)
+
+    def combination():
+        every = np.ones(len(a), bool)
+        return (yield Pass(lambda block, _: a[block], every, transposed=True))
+
+    (found,) = together(rows, [combination()])
+    found[-1] = w[-1] + a.sum(axis=0)
+    return found

@@ -1,0 +1,66 @@
+"""How much memory there is."""
+
+from pathlib import Path
+
+MEMINFO = Path("/proc/meminfo")
+OWN_GROUPS = Path("/proc/self/cgroup")
+GROUPS = Path("/sys/fs/cgroup")
+
+
+def available_bytes() -> int | None:
+    """Return how much memory this process can still take, where that is known.
+
+    Returns
+    -------
+    int or None
+        Bytes: what the machine has left, or what a control group of this process or one above it
+        allows, where that is less. What is cached of files counts as left.
+    """
+    known = [_left_in_machine(), *map(_left_in_group, _own_groups())]
+    return min((size for size in known if size is not None), default=None)
+
+
+def _left_in_machine() -> int | None:
+    sizes = _fields(MEMINFO)
+    return 1024 * sizes["MemAvailable:"] if "MemAvailable:" in sizes else None
+
+
+def _own_groups() -> list[Path]:
+    """Return the folders of this process's memory groups and of those above, of both versions."""
+    try:
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:
+        return []
+    groups = []
+    for line in lines:  # hierarchy:controllers:path, with no controllers in the second version
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root = GROUPS / "memory" if controllers else GROUPS
+        own = root / path.lstrip("/")
+        # In a container the path can be that of the host: then the root is the own group.
+        groups += [own, *(above for above in own.parents if above.is_relative_to(root))]
+    return groups
+
+
+def _left_in_group(group: Path) -> int | None:
+    names = ("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    cached = _fields(group / "memory.stat")
+    reclaimable = cached.get("total_inactive_file", cached.get("inactive_file", 0))
+    reclaimable += cached.get("total_active_file", cached.get("active_file", 0))
+    for limit, used in names:
+        try:
+            left = int((group / limit).read_text()) - int((group / used).read_text())
+        except (OSError, ValueError):  # no such group, or its limit is "max"
+            continue
+        return max(0, left + reclaimable)
+    return None
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """Return the numbers of a file that has a name and a number in each line."""
+    try:
+        lines = [line.split() for line in path.read_text().splitlines()]
+    except OSError:
+        return {}
+    return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdigit()}
