@@ -22,11 +22,11 @@ def run_watched(command: list[str]) -> tuple[str, int]:
     return said, peaks[0]
 
 
-def watch(process: subprocess.Popen, peaks: list[int]) -> None:
-    """Keep the largest memory of a process and its children."""
+def watch(process: subprocess.Popen, peaks: list[int], kinds: tuple[str, ...] = ("Pss",)) -> None:
+    """Keep the largest memory of a process and its children, of some kinds that Linux counts."""
     while process.poll() is None:
         started = time.perf_counter()
-        peaks[0] = max(peaks[0], sum(map(held_bytes, family(process.pid))))
+        peaks[0] = max(peaks[0], sum(held_bytes(pid, kinds) for pid in family(process.pid)))
         took_s = time.perf_counter() - started
         time.sleep(max(SAMPLE_EVERY_S, SAMPLE_PAUSES * took_s))
 
@@ -40,10 +40,11 @@ def family(pid: int) -> list[int]:
     return [pid, *(member for child in children for member in family(int(child)))]
 
 
-def held_bytes(pid: int) -> int:
+def held_bytes(pid: int, kinds: tuple[str, ...]) -> int:
     """Return a process's memory, with its part of what it shares."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    fields = dict(line.split(":", 1) for line in lines[1:])
+    return sum(1024 * int(fields[kind].split()[0]) for kind in kinds)

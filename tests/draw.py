@@ -14,7 +14,7 @@ SIZE = (80, 64)  # height, width in pixels
 
 
 def draw_images(folder: Path, classes: Sequence[str], n_images: int, seed: int = 0) -> None:
-    """Draw `n_images` noisy pictures a class, with stripes that tell the classes apart."""
+    """Draw `n_images` noisy pictures of each class, with stripes that tell the classes apart."""
     rng = np.random.default_rng(seed)
     rows, columns = np.indices(SIZE)
     for number, name in enumerate(classes):

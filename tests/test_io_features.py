@@ -31,6 +31,30 @@ def replace(path: Path, key: str, **dataset) -> None:
             db.create_dataset(key, **dataset)
 
 
+def test_the_writers_rows_are_mapped_where_they_lie(path):
+    with open_features(path) as file:
+        mapped = file.mapped(2, 9)
+        assert isinstance(mapped, np.memmap)
+        assert not mapped.flags.writeable
+        np.testing.assert_array_equal(mapped, ROWS[2:9])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"data": ROWS, "chunks": (2, 4)}, id="chunked"),
+        pytest.param({"data": ROWS.astype(np.float64)}, id="float64"),
+        pytest.param({"data": ROWS.astype(">f4")}, id="big-endian"),
+    ],
+)
+def test_rows_that_cannot_be_mapped_are_read(path, options):
+    replace(path, "features", **options)
+    with open_features(path) as file:
+        rows = file.mapped(2, 9)
+    assert (type(rows), rows.dtype) == (np.ndarray, np.dtype(np.float32))
+    np.testing.assert_array_equal(rows, ROWS[2:9])
+
+
 def test_what_was_written_is_read(path):
     with open_features(path) as file:
         assert file.shape == (10, 4)

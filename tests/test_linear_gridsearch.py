@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-from pyimagesearch.linear import C_GRID, grid_search
+from pyimagesearch.linear import C_GRID, grid_search, gridsearch, rows
 from pyimagesearch.utils import InputError
 
 TIGHT = 1e-12  # of the objective
@@ -327,7 +327,7 @@ DEGENERATE = [
     pytest.param(lambda: (np.full((30, 5), 7.0), np.arange(30) % 3), id="all rows equal"),
     pytest.param(lambda: make_rows(60, 1, 3), id="one feature"),
     pytest.param(lambda: make_rows(40, 30, 2, separation=0.5), id="two classes"),
-    pytest.param(lambda: make_rows(1028, 40, 257), id="257 classes"),
+    pytest.param(lambda: make_rows(771, 20, 257), id="257 classes"),
     pytest.param(lambda: one_large_feature(*make_rows(60, 8, 3)), id="one feature is much larger"),
     pytest.param(lambda: (make_rows(40, 90, 3)[0] * 1e-12, np.arange(40) % 3), id="tiny"),
     pytest.param(lambda: (make_rows(40, 90, 3)[0] * 1e12, np.arange(40) % 3), id="huge"),
@@ -336,8 +336,32 @@ DEGENERATE = [
 ]
 
 
+@pytest.fixture(params=["chosen", "features", "streamed"])
+def coordinates(request, monkeypatch):
+    """Search in what is chosen, by features in any case, or where they lie."""
+    if request.param != "chosen":
+        monkeypatch.setattr(gridsearch, "pays", lambda *sizes: False)
+    if request.param == "streamed":
+        monkeypatch.setattr(gridsearch, "COPY_BYTES", 0)
+        monkeypatch.setattr(rows, "COPY_BYTES", 0)
+        monkeypatch.setattr(rows, "BLOCK_BYTES", 1)  # blocks of 16 rows
+
+
+@pytest.mark.parametrize(("n_classes", "dtype"), [(2, np.float32), (5, np.float32), (5, float)])
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+@pytest.mark.usefixtures("coordinates")
+def test_the_coordinates_do_not_matter(tmp_path, n_rows, n_features, n_classes, dtype):
+    X, y = make_rows(n_rows, n_features, n_classes)
+    np.save(tmp_path / "rows.npy", X.astype(dtype))
+    X = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    found = search(X, y, [0.1], n_jobs=2).model.decision_function(X)
+    expected = reference(X.astype(float), y, 0.1).decision_function(X)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("C", [0.1, 1000.0])
 @pytest.mark.parametrize("make", DEGENERATE)
+@pytest.mark.usefixtures("coordinates")
 def test_no_objective_is_found_below_what_the_gap_allows(make, C):
     X, y = make()
     found = grid_search(X, y, [C], StratifiedKFold(3).split(y, y))

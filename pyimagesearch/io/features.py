@@ -102,7 +102,7 @@ class FeaturesFile:
         if len(labels) != n_rows:
             raise InputError(
                 f"'{self.path}' has {n_rows} rows of features but {len(labels)} labels: "
-                "expected one label a row"
+                "expected one label per row"
             )
         wrong = (labels != given) | (labels < 0) | (labels >= n_classes)
         if wrong.any():

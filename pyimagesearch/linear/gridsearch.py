@@ -223,5 +223,5 @@ def check_trainable(y: np.ndarray, n_folds: int, names: Sequence[str] | None = N
         few = int(np.argmin(counts))
         raise InputError(
             f"class '{names[few]}' has {counts[few]} of the {len(y):,} rows to train on: "
-            f"expected at least {n_folds}, one a fold; add pictures, or remove the class"
+            f"expected at least {n_folds}, one per fold; add pictures, or remove the class"
         )

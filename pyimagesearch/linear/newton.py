@@ -116,14 +116,16 @@ class SolutionPath:
             self._last = [Point(np.zeros((d + 1, n_classes)), np.zeros((n, n_classes)))]
             n_tens = max(0, int(np.ceil(np.log10(C / EASY_C))))
             for easier in C / 10.0 ** np.arange(n_tens, 0, -1):
-                rough = yield from self._minimise(easier, max(ROUGH, tolerance), started, n_iter)
+                begin = yield from self._begin(easier, ROUGH)
+                rough = yield from self._minimise(begin, easier, ROUGH, started, n_iter)
                 n_iter = rough.n_iter
-        return (yield from self._minimise(C, tolerance, started, n_iter))
+        begin = yield from self._begin(C, tolerance)
+        return (yield from self._minimise(begin, C, tolerance, started, n_iter))
 
     def bound(self, C: float, w: np.ndarray) -> Generator[Pass, Any, Solution]:
         """Bound how far given weights are from the minimum at `C`, with the best intercepts."""
         self._last, self._max_iter = [Point(w, (yield from self._scores(w)))], 0
-        return (yield from self._minimise(C, 0.0, time.perf_counter(), 0))
+        return (yield from self._minimise(self._last[0], C, 0.0, time.perf_counter(), 0))
 
     def _scores(self, w: np.ndarray) -> Generator[Pass, Any, np.ndarray]:
         """Return the scores of all rows, those that are not fitted too: (n, K)."""
@@ -135,8 +137,7 @@ class SolutionPath:
         yield Pass(keep, np.ones_like(self._used), w)
         return found
 
-    def _minimise(self, C, tolerance, started, n_iter) -> Generator[Pass, Any, Solution]:
-        point = yield from self._begin(C, BEST * tolerance)
+    def _minimise(self, point, C, tolerance, started, n_iter) -> Generator[Pass, Any, Solution]:
         value, flat = yield from self._best_intercepts(point)
         f = C * value + dot(point.w, point.w) / 2
         least, before, stalled = np.inf, (np.inf, np.inf), 0
@@ -168,7 +169,7 @@ class SolutionPath:
         *older, newest = self._last
         steps = [Point(newest.w - p.w, newest.scores - p.scores) for p in reversed(older)]
         points, first = [newest, *steps], np.eye(1 + len(steps))[0]
-        return (yield from self._best_combination(points, C, first, tolerance))
+        return (yield from self._best_combination(points, C, first, BEST * tolerance))
 
     def _best_combination(self, points, C, factors, tolerance) -> Generator[Pass, Any, Point]:
         """Combine points by Newton's method, from given factors or from the first point alone."""

@@ -102,7 +102,7 @@ class Rows:
         return X
 
     def make_pass(self, asked: Sequence[Pass]) -> list:
-        """Return the answers to all that is asked: ``X^T Y``, or sums, or None."""
+        """Make one pass for all that is asked; return ``X^T Y``, or sums, or None, for each."""
         V = {i: ask.V.astype(ask.dtype) for i, ask in enumerate(asked) if ask.V is not None}
         for columns in V.values():
             columns[:-1] *= self.scale
@@ -111,25 +111,23 @@ class Rows:
         def part(first: int) -> list:
             answers = [None] * len(asked)
             for rows in self.blocks[first :: self.n_jobs]:
-                for dtype in (np.float32, np.float64):
-                    here = [
-                        i
-                        for i, ask in enumerate(asked)
-                        if ask.dtype == dtype and ask.used[rows].any()
-                    ]
-                    self._ask(rows, dtype, {i: asked[i] for i in here}, side_by_side, answers)
+                used = {i: ask for i, ask in enumerate(asked) if ask.used[rows].any()}
+                for dtype in {ask.dtype for ask in used.values()}:
+                    of_dtype = {i: ask for i, ask in used.items() if ask.dtype == dtype}
+                    self._answer(rows, dtype, of_dtype, side_by_side, answers)
             return answers
 
         *parts, answers = self.pool.map(part, range(self.n_jobs))
         for other in parts:
             answers = [_sum(a, b) for a, b in zip(answers, other, strict=True)]
         for i, ask in enumerate(asked):
-            if ask.transposed and answers[i] is not None:
+            if ask.transposed:
                 answers[i] = answers[i].astype(np.float64)
                 answers[i][:-1] *= self.scale
         return answers
 
-    def _ask(self, rows: slice, dtype: type, asked: dict, side_by_side, answers: list) -> None:
+    def _answer(self, rows: slice, dtype: type, asked: dict, side_by_side, answers: list) -> None:
+        """Add to the answers what one block of the rows gives."""
         reads = any(ask.reads_features for ask in asked.values())
         X = self.block(rows, dtype) if reads else None  # (b, width)
         scores = dict.fromkeys(asked)
@@ -138,7 +136,7 @@ class Rows:
             V = side_by_side(scored)  # (d + 1, K for each)
             products = X @ V[: X.shape[1]] + V[-1]
             scores |= zip(scored, np.split(products, len(scored), axis=1), strict=True)
-        found = {i: asked[i].task(rows, scores[i]) for i in asked}
+        found = {i: ask.task(rows, scores[i]) for i, ask in asked.items()}
         transposed = [i for i in asked if asked[i].transposed]
         if transposed:
             Y = np.hstack([found[i] for i in transposed]).astype(dtype, copy=False)
@@ -172,7 +170,8 @@ def together(rows: Rows, fits: Sequence[Generator[Pass, Any, Any]]) -> list:
             except StopIteration as end:
                 results[i] = end.value
         now = [i for i in waiting if not waiting[i].reads_features] or list(waiting)
-        answers = dict(zip(now, rows.make_pass([waiting.pop(i) for i in now]), strict=True))
+        found = rows.make_pass([waiting.pop(i) for i in now]) if now else []
+        answers = dict(zip(now, found, strict=True))
     return results
 
 
@@ -208,7 +207,7 @@ def copied(rows: Rows, order: np.ndarray) -> Rows:
 
 def count_not_finite(rows: np.ndarray) -> int:
     """Return how many rows hold a feature that is not finite, or too large to be squared."""
-    with np.errstate(all="ignore"):  # one number a row, so that no copy of the features is made
+    with np.errstate(all="ignore"):  # one number per row, so that no copy of the features is made
         sums = np.einsum("ij->i", rows, dtype=np.float64)
     return int(np.count_nonzero(~np.isfinite(sums)))
 

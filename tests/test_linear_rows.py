@@ -1,0 +1,104 @@
+"""Passes over the rows: what they compute, and that fits share them."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from pyimagesearch.linear import rows as module
+from pyimagesearch.linear.rows import Pass, Rows, centred, copied, together
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1)  # of 16 rows, the least there are
+
+
+def random_rows(n_rows=100, n_features=7, dtype=np.float64):
+    X = np.random.default_rng(0).standard_normal((n_rows, n_features)) * 30 + 100
+    return X.astype(dtype)
+
+
+def by_hand(X):
+    """Return rows as `centred` should have them, with the feature of the intercepts."""
+    X = X - X.mean(axis=0, dtype=np.float64)
+    X /= np.sqrt(np.square(X).sum() / len(X))
+    return np.hstack([X, np.ones((len(X), 1))])
+
+
+def there_and_back(used, V, dtype):
+    """Ask for X^T (2 X V), of the rows that are used."""
+    answer = yield Pass(
+        lambda rows, scores: 2 * scores * used[rows, None], used, V, transposed=True, dtype=dtype
+    )
+    return answer
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 1e-4), (np.float64, 1e-10)])
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_a_pass_multiplies_by_the_rows_and_by_their_transpose(
+    pool, small_blocks, dtype, rtol, in_memory
+):
+    X = random_rows()
+    rows, order = centred(X, 3, pool, 2), np.arange(len(X))
+    if in_memory:
+        order = order[::-1]
+        rows = copied(rows, order)
+    assert len(rows.blocks) == 8
+    V = np.random.default_rng(1).standard_normal((8, 3))
+    used = np.arange(100) % 3 > 0
+    (found,) = together(rows, [there_and_back(used, V, dtype)])
+    Z = by_hand(X)[order]
+    expected = Z.T @ (2 * (Z @ V) * used[:, None])
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
+    np.testing.assert_allclose(rows.squared_lengths + 1, np.square(Z).sum(axis=1), rtol=1e-9)
+
+
+def test_a_lower_triangle_is_read_without_its_zeros(pool, small_blocks):
+    X = np.tril(random_rows(64, 64))
+    rows = Rows(X, 2, pool, 2, lower=True)
+    assert [rows.block(block, np.float64).shape[1] for block in rows.blocks] == [16, 32, 48, 64]
+    V = np.random.default_rng(1).standard_normal((65, 2))
+    (found,) = together(rows, [there_and_back(np.ones(64, bool), V, np.float64)])
+    Z = np.hstack([X, np.ones((64, 1))])
+    np.testing.assert_allclose(found, Z.T @ (2 * (Z @ V)), rtol=1e-10)
+
+
+def test_fits_that_wait_share_a_pass(pool, small_blocks, monkeypatch):
+    rows, made = centred(random_rows(), 2, pool, 2), []
+    make_pass = Rows.make_pass
+
+    def counting(self, asked):
+        made.append(len(asked))
+        return make_pass(self, asked)
+
+    monkeypatch.setattr(Rows, "make_pass", counting)
+    every = np.ones(100, bool)
+
+    def fit(n_sums, n_products):
+        for _ in range(n_sums):
+            (total,) = yield Pass(lambda block, _: (block.stop - block.start,), every)
+        for _ in range(n_products):
+            yield Pass(lambda block, _: np.ones((block.stop - block.start, 2)), every, None, True)
+        return total
+
+    assert together(rows, [fit(3, 2), fit(1, 2), fit(1, 1)]) == [100, 100, 100]
+    # The first fit's sums are answered before the others' features are read.
+    assert made == [3, 1, 1, 3, 2]
+
+
+def test_blocks_without_a_row_that_is_used_are_not_read(pool, small_blocks, monkeypatch):
+    rows, read = Rows(random_rows(64), 2, pool, 2), []
+    block = Rows.block
+    monkeypatch.setattr(
+        Rows, "block", lambda self, *args: read.append(args[0]) or block(self, *args)
+    )
+    used = np.arange(64) < 20
+    together(rows, [there_and_back(used, np.ones((8, 2)), np.float64)])
+    assert sorted(part.start for part in read) == [0, 16]

@@ -1,0 +1,54 @@
+"""Rows in the coordinates of their own space."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from pyimagesearch.linear.rows import centred
+from pyimagesearch.linear.rowspace import by_features, cholesky, factored, pays
+from pyimagesearch.utils.memory import available_bytes
+
+
+def test_the_factor_has_the_products_of_the_rows_and_leads_back_to_features():
+    random = np.random.default_rng(0)
+    X, order = random.standard_normal((30, 200)) + 5, random.permutation(30)
+    with ThreadPoolExecutor(2) as pool:
+        rows = centred(X, 3, pool, 2)
+        space = factored(rows, order)
+        Z = rows.scale * (X - X.mean(axis=0))
+        # 1 more, of the feature that takes the place of the intercepts' and keeps L regular
+        np.testing.assert_allclose(space.X @ space.X.T, (Z @ Z.T + 1)[np.ix_(order, order)])
+        np.testing.assert_array_equal(space.X, np.tril(space.X))
+        w = random.standard_normal((31, 3))
+        found = by_features(w, space, rows, order)
+    np.testing.assert_allclose(
+        Z[order] @ found[:-1] + found[-1], space.X @ w[:-1] + w[-1], atol=1e-9
+    )
+
+
+def test_products_of_equal_rows_are_factored_with_a_little_more_on_their_diagonal():
+    rows = np.repeat(np.random.default_rng(0).standard_normal((20, 50)), 2, axis=0)
+    G = rows @ rows.T
+    L = cholesky(G.copy())
+    assert np.isfinite(L).all()
+    np.testing.assert_allclose(L @ L.T, G, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        pytest.param((2250, 25088, 9), True, id="animals"),
+        pytest.param((6507, 25088, 303), True, id="CALTECH-101"),
+        pytest.param((25000, 25088, 6), False, id="products would cost more than passes"),
+        pytest.param((6507, 1280, 303), False, id="more rows than features"),
+    ],
+)
+def test_row_space_is_used_where_it_costs_less(shape, expected):
+    assert pays(*shape) is expected
+
+
+def test_row_space_is_not_used_where_its_products_do_not_fit(monkeypatch):
+    assert available_bytes() is None or available_bytes() > 8 * 2250**2
+    monkeypatch.setattr("pyimagesearch.linear.rowspace.available_bytes", lambda: 8 * 2250**2 - 1)
+    assert not pays(2250, 25088, 9)
