@@ -10,14 +10,13 @@ from pyimagesearch.linear.gridsearch import (
     grid_search,
 )
 from pyimagesearch.linear.memory import required_bytes
-from pyimagesearch.linear.table import as_records, format_table, notes, search_table
+from pyimagesearch.linear.table import format_table, notes, search_table
 
 __all__ = [
     "C_GRID",
     "Evaluation",
     "Fit",
     "GridSearch",
-    "as_records",
     "check_trainable",
     "evaluate",
     "format_table",

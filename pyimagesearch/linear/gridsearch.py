@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -143,7 +143,7 @@ def grid_search(
             for C in sorted(set(grid)):
                 found = yield from path.solve(C / scale, tolerance)
                 accuracy = float((found.point.scores[test].argmax(axis=1) == y[test]).mean())
-                fitted[C] = recorded(C, fold, accuracy, found), found.point
+                fitted[C] = recorded(C, fold, accuracy, found), found.point.w
             return fitted
 
         masks = [(np.isin(order, train), np.isin(order, test)) for train, test in folds]
@@ -152,11 +152,12 @@ def grid_search(
         accuracies = np.reshape([fit.accuracy for fit in fits], (len(grid), -1))
         best_C = grid[int(accuracies.mean(axis=1).argmax())]
         path = SolutionPath(space, y, every, max_iter, [fold[best_C][1] for fold in fitted])
+        del fitted
         (last,) = together(space, [path.solve(best_C / scale, last_tolerance)])
         w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
         # What was found in row space, or on rounded copies, is proven on the features themselves.
         (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
-    last = replace(proven, n_iter=last.n_iter, elapsed_s=last.elapsed_s + proven.elapsed_s)
+    last = proven._replace(n_iter=last.n_iter, elapsed_s=last.elapsed_s + proven.elapsed_s)
     fits.append(recorded(best_C, None, None, last))
     return GridSearch(tuple(grid), best_C, fits, plain_model(best_C, classes, last, rows))
 

@@ -16,7 +16,6 @@ way of smaller ones. Folds are fitted at once and share the passes over the rows
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,29 +46,14 @@ class Point(NamedTuple):
     scores: np.ndarray
 
 
-@dataclass(frozen=True)
-class Solution:
-    """A minimum, as near as it was come to.
-
-    Attributes
-    ----------
-    point : Point
-        Where it is.
-    objective : float
-        f there.
-    gap : float
-        Proven bound on how far above its minimum f is, as a part of f.
-    n_iter : int
-        Newton steps taken.
-    elapsed_s : float
-        Seconds since the fit was begun.
-    """
+class Solution(NamedTuple):
+    """A minimum, as near as it was come to."""
 
     point: Point
-    objective: float
-    gap: float
-    n_iter: int
-    elapsed_s: float
+    objective: float  # f
+    gap: float  # proven bound on how far above its minimum f is, as a part of f
+    n_iter: int  # Newton steps taken
+    elapsed_s: float  # since the fit was begun
 
 
 def dot(u: np.ndarray, v: np.ndarray) -> float:
@@ -92,8 +76,8 @@ class SolutionPath:
         Which of them are fitted.
     max_iter : int
         The most Newton steps of a fit.
-    begin : sequence of Point
-        What to begin from, in place of 0.
+    begin : sequence of ndarray, shape (d + 1, K)
+        Weights to begin from, in place of 0.
     """
 
     def __init__(
@@ -102,15 +86,18 @@ class SolutionPath:
         labels: np.ndarray,
         used: np.ndarray,
         max_iter: int = MAX_ITER,
-        begin: Sequence[Point] = (),
+        begin: Sequence[np.ndarray] = (),
     ):
         self._rows, self._labels, self._used = rows, labels, used
-        self._max_iter, self._last = max_iter, list(begin)
+        self._max_iter, self._weights, self._last = max_iter, list(begin), []
         self._support, self._dtype = SUPPORT, np.float32
 
     def solve(self, C: float, tolerance: float) -> Generator[Pass, Any, Solution]:
         """Minimise at `C`, from the solutions for the C's before, until the gap is small."""
         started, n_iter = time.perf_counter(), 0
+        while self._weights:
+            w = self._weights.pop(0)
+            self._last.append(Point(w, (yield from self._scores(w))))
         if not self._last:
             (n, d), n_classes = self._rows.shape, self._rows.n_classes
             self._last = [Point(np.zeros((d + 1, n_classes)), np.zeros((n, n_classes)))]

@@ -20,8 +20,9 @@ def preconditioner(
 
     Of each class, the Hessian is taken to be ``1 + X^T W X`` with the rows X that weigh most, and
     inverted by Woodbury's identity: ``1 - X^T A X``, ``A = sqrt(W) (1 + sqrt(W) X X^T sqrt(W))^-1
-    sqrt(W)``. What the classes have in common, the mean of these corrections, is taken off: the
-    Hessian does not know it, since scores may be shifted together.
+    sqrt(W)``; with more rows than features, as it is. What the classes have in common, the mean of
+    these corrections, is taken off: the Hessian does not know it, since scores may be shifted
+    together.
 
     Parameters
     ----------
@@ -57,10 +58,9 @@ def preconditioner(
         matter = np.sort(matter[pulls[matter] > LEAST_PULL])  # in the order they lie in
         X = rows.pick(matter, dtype)  # (m, d + 1)
         roots = np.sqrt(np.minimum(w[matter], most / lengths[matter]))
-        if len(matter) > d:
-            X = (roots[:, None] * X).astype(np.float64)
-            system = np.eye(d + 1) + X.T @ X
-            return np.eye(d + 1, dtype=dtype), (np.eye(d + 1) - np.linalg.inv(system)).astype(dtype)
+        if len(matter) > d:  # the products of these rows are singular, and would round too much
+            Z, one = (roots[:, None] * X).astype(np.float64), np.eye(d + 1)
+            return one.astype(dtype), (one - np.linalg.inv(one + Z.T @ Z)).astype(dtype)
         A = (X @ X.T).astype(np.float64) * roots * roots[:, None]
         A.flat[:: len(A) + 1] += 1 + 8 * np.finfo(dtype).eps * np.trace(A)  # more than rounding
         return X, (np.linalg.inv(A) * roots * roots[:, None]).astype(dtype)

@@ -71,7 +71,7 @@ class Rows:
         self.centre, self.scale, self.lower = centre, scale, lower
         n, d = self.shape = X.shape
         step = max(16, min(BLOCK_BYTES // (4 * d), BLOCK_NUMBERS // n_classes))
-        n_blocks = n_jobs * -(-n // (step * n_jobs))  # as many for each thread
+        n_blocks = 2 * n_jobs * -(-n // (step * 2 * n_jobs))
         edges = [n * i // n_blocks for i in range(n_blocks + 1)]
         self.blocks = [slice(*edge) for edge in pairwise(edges)]
         rounded = centre is None and X.dtype == np.float64 and 4 * n * d <= COPY_BYTES
@@ -109,8 +109,9 @@ class Rows:
         side_by_side = cache(lambda which: np.hstack([V[i] for i in which]))
 
         def part(first: int) -> list:
-            answers = [None] * len(asked)
-            for rows in self.blocks[first :: self.n_jobs]:
+            answers, both = [None] * len(asked), 2 * self.n_jobs
+            # Of a triangle each block takes longer than the last: up and down, parts are equal.
+            for rows in self.blocks[first::both] + self.blocks[both - 1 - first :: both]:
                 used = {i: ask for i, ask in enumerate(asked) if ask.used[rows].any()}
                 for dtype in {ask.dtype for ask in used.values()}:
                     of_dtype = {i: ask for i, ask in used.items() if ask.dtype == dtype}

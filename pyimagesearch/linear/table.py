@@ -1,7 +1,7 @@
 """The search as a table: one row per C, what it scored and how it was fitted."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,31 +10,16 @@ from pyimagesearch.linear.gridsearch import GridSearch
 HEADINGS = ("C", "accuracy", "std", "iterations", "converged", "seconds")
 
 
-@dataclass(frozen=True)
-class Row:
-    """One C of the grid.
-
-    Attributes
-    ----------
-    C : float
-        Inverse strength of the regularisation.
-    mean_accuracy, std_accuracy : float
-        Mean and standard deviation over the folds.
-    iterations : int
-        Newton steps of all folds.
-    converged, fits : int
-        How many of how many fits have converged.
-    elapsed_s : float
-        Seconds of all folds.
-    """
+class Row(NamedTuple):
+    """One C of the grid: what it scored in the folds, and how it was fitted."""
 
     C: float
     mean_accuracy: float
     std_accuracy: float
-    iterations: int
-    converged: int
+    iterations: int  # Newton steps of all folds
+    converged: int  # how many of the fits
     fits: int
-    elapsed_s: float
+    elapsed_s: float  # of all folds
 
 
 def search_table(search: GridSearch) -> list[Row]:
@@ -82,8 +67,3 @@ def notes(search: GridSearch) -> list[str]:
             which = "the last fit" if fit.fold is None else f"the fit of fold {fit.fold + 1}"
             said.append(f"{which} at C = {fit.C:g} has not converged (gap {fit.gap:.0e})")
     return said
-
-
-def as_records(rows: Sequence[Row]) -> list[dict]:
-    """Return the table for a machine."""
-    return [asdict(row) for row in rows]
