@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -363,25 +364,30 @@ def test_a_second_writer_of_one_output_is_refused(output):
 
 def test_of_two_processes_that_start_at_once_one_writes_and_one_is_refused(output):
     program = (
-        "import sys, time\n"
+        "import sys\n"
         "from pyimagesearch.io import HDF5DatasetWriter\n"
         "from pyimagesearch.utils import InputError\n"
         "try:\n"
         "    writer = HDF5DatasetWriter((10, 4), sys.argv[1], resume=True)\n"
         "except InputError as error:\n"
         "    raise SystemExit(str(error))\n"
-        "time.sleep(1.5)\n"
+        "sys.stdin.readline()\n"  # until the other has been refused
         "writer.add([[1, 2, 3, 4]] * 10, [0] * 10)\n"
         "writer.close()\n"
     )
     root = Path(__file__).parents[1]
     runs = [
         subprocess.Popen(
-            [sys.executable, "-c", program, str(output)], cwd=root, stderr=subprocess.PIPE
+            [sys.executable, "-c", program, str(output)],
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for _ in range(2)
     ]
-    said = [run.communicate()[1].decode() for run in runs]
+    while all(run.poll() is None for run in runs):
+        time.sleep(0.01)
+    said = [run.communicate(b"\n")[1].decode() for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 1]
     assert any("another run" in words for words in said)
     assert output.exists()
