@@ -38,9 +38,8 @@ def trained(image_folder, tmp_path, monkeypatch):
     extract(image_folder, "f.hdf5", load_network=load_fake)
     with open_features("f.hdf5") as features:
         X, y = features.read(0, len(features.labels)), features.labels
-        model = LogisticRegression(C=1e-4).fit(
-            X.astype(float), y
-        )  # as the search: coef_ in float64
+        # In float64, as the search trains: single precision rounds otherwise in other batches.
+        model = LogisticRegression(C=1e-4).fit(X.astype(float), y)
         recorded = {k: v for k, v in features.provenance.items() if k not in ("paths", "skipped")}
         save_classifier("m.cpickle", model, features.label_names, recorded)
         return model, X, features.provenance["paths"]
