@@ -151,9 +151,13 @@ def grid_search(
         fits = [fold[C][0] for C in grid for fold in fitted]
         accuracies = np.reshape([fit.accuracy for fit in fits], (len(grid), -1))
         best_C = grid[int(accuracies.mean(axis=1).argmax())]
-        path = SolutionPath(space, y, every, max_iter, [fold[best_C][1] for fold in fitted])
-        del fitted
-        (last,) = together(space, [path.solve(best_C / scale, last_tolerance)])
+        found = []
+        for begin in ([fold[best_C][1] for fold in fitted], []):  # from 0 if they lead astray
+            path = SolutionPath(space, y, every, max_iter, begin)
+            found += together(space, [path.solve(best_C / scale, last_tolerance)])
+            if found[-1].gap <= last_tolerance:
+                break
+        last = min(found, key=lambda solution: solution.gap)
         w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
         # What was found in row space, or on rounded copies, is proven on the features themselves.
         (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
