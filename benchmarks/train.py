@@ -3,7 +3,6 @@
     python benchmarks/train.py --db features.hdf5 --without-converged
     python benchmarks/train.py --shape animals
     python benchmarks/train.py --shape caltech101 --without-converged
-
     python benchmarks/train.py --db features.hdf5 --rows 133334 --features 2048 --one-fit
 
 Each way runs in a process of its own, from a file of float32 that is mapped
@@ -384,20 +383,20 @@ def resized(
         return features[np.ix_(ones, columns)], np.searchsorted(np.sort(largest), labels[ones])
     counts = np.bincount(np.arange(sizes["rows"]) % len(members))
     few = any(count > len(rows) for count, rows in zip(counts, members, strict=True))
-    pairs = np.vstack(
+    parents = np.vstack(  # (rows, 2) to be mixed, or (rows, 1)
         [
-            random.choice(rows, (count, 2), replace=few)
-            if few
-            else np.repeat(random.choice(rows, (count, 1), replace=False), 2, axis=1)
+            random.choice(rows, (count, 2 if few else 1), replace=few)
             for count, rows in zip(counts, members, strict=True)
         ]
     )
-    order = random.permutation(len(pairs))
-    pairs, new_labels = pairs[order], np.repeat(np.arange(len(members)), counts)[order]
-    made = np.empty((len(pairs), len(columns)), np.float32)
-    for rows in blocks(len(pairs)):
-        part = random.random((len(pairs[rows]), 1), dtype=np.float32)
-        one, other = (features[np.ix_(pairs[rows, i], columns)] for i in range(2))
+    order = random.permutation(len(parents))
+    parents, new_labels = parents[order], np.repeat(np.arange(len(members)), counts)[order]
+    if not few:
+        return features[np.ix_(parents[:, 0], columns)], new_labels
+    made = np.empty((len(parents), len(columns)), np.float32)
+    for rows in blocks(len(parents)):
+        part = random.random((len(parents[rows]), 1), dtype=np.float32)
+        one, other = (features[np.ix_(parents[rows, i], columns)] for i in range(2))
         made[rows] = part * one + (1 - part) * other
     return made, new_labels
 

@@ -235,7 +235,8 @@ class SolutionPath:
 
     def _gradient(self, point: Point, C: float) -> Generator[Pass, Any, tuple]:
         """Return the gradient of f, (d + 1, K), and the probabilities of the wrong classes."""
-        wrong = np.empty(point.scores.shape, self._dtype)
+        # Where no row is used, no block is asked.
+        wrong = np.zeros(point.scores.shape, self._dtype)
 
         def task(rows: slice, _) -> np.ndarray:
             labels = self._labels[rows]
@@ -243,7 +244,6 @@ class SolutionPath:
             wrong[rows] = P
             return residuals(P, labels)
 
-        wrong[:] = 0  # where no row is used, no block is asked
         gradient = C * (yield Pass(task, self._used, transposed=True))
         gradient[:-1] += point.w[:-1]
         return gradient, wrong
@@ -255,15 +255,14 @@ class SolutionPath:
         """
         dtype = self._dtype
         wrong = wrong.astype(dtype, copy=False)
-        parts = self._rows, self._labels, self._used, wrong, C, self._support
-        precondition = preconditioner(*parts)
+        precondition = preconditioner(self._rows, self._labels, self._used, wrong, C, self._support)
 
         def task(rows: slice, scores: np.ndarray) -> np.ndarray:
             return dtype(C) * curvature_product(wrong[rows], self._labels[rows], scores)
 
         rest = -gradient.astype(dtype)
         step, smoothed, rest_of_smoothed = np.zeros_like(rest), np.zeros_like(rest), rest.copy()
-        fallen = old = 0.0
+        fallen, old, enough = 0.0, 0.0, False
         for i in range(MAX_PRODUCTS):
             better = precondition(rest)
             new = float(np.vdot(rest, better))
@@ -287,9 +286,11 @@ class SolutionPath:
             fall = float(length) * new / 2
             fallen += fall
             solved = float(np.vdot(rest_of_smoothed, rest_of_smoothed)) / 2 < goal
-            if solved or (not near and i and fall < LEAST_FALL * fallen):
-                return (smoothed if near else step).astype(np.float64)
-        self._work_harder()
+            enough = solved or (not near and i and fall < LEAST_FALL * fallen)
+            if enough:
+                break
+        if not enough:
+            self._work_harder()
         return (smoothed if near else step).astype(np.float64)
 
     def _work_harder(self) -> None:

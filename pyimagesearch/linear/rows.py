@@ -187,10 +187,17 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
         If features are not finite; it says in how many rows.
     """
     rows = Rows(X, n_classes, pool, n_jobs, centre=np.zeros(X.shape[1], X.dtype))
-    wrong = sum(pool.map(lambda block: count_not_finite(X[block]), rows.blocks))
+
+    def look_at(block: slice) -> tuple[int, np.ndarray]:
+        with np.errstate(all="ignore"):  # what is not finite is counted
+            return count_not_finite(X[block]), X[block].sum(axis=0, dtype=np.float64)
+
+    wrong, total = 0, np.zeros(X.shape[1])
+    for count, sums in pool.map(look_at, rows.blocks):
+        wrong += count
+        total += sums
     refuse_not_finite(wrong, len(X))
-    sums = pool.map(lambda block: X[block].sum(axis=0, dtype=np.float64), rows.blocks)
-    rows.centre = (sum(sums) / len(X)).astype(X.dtype)
+    rows.centre = (total / len(X)).astype(X.dtype)
     square = rows.squared_lengths.mean()
     rows.scale = 1 / np.sqrt(square) if square else 1.0
     rows.squared_lengths *= rows.scale**2
