@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from pyimagesearch.linear import newton
+from pyimagesearch.linear.logloss import curvature_diagonal
 from pyimagesearch.linear.newton import SolutionPath
 from pyimagesearch.linear.preconditioner import preconditioner
 from pyimagesearch.linear.rows import centred, together
@@ -28,10 +30,10 @@ def path_of(rows, labels, **options):
     return SolutionPath(rows, labels, np.ones(len(labels), bool), **options)
 
 
-def objective(rows, labels, w):
+def objective(rows, labels, w, strength=C):
     scores = rows.pick(np.arange(len(labels)), np.float64) @ w
     losses = logsumexp(scores, axis=1) - scores[np.arange(len(labels)), labels]
-    return C * losses.sum() + np.square(w[:-1]).sum() / 2
+    return strength * losses.sum() + np.square(w[:-1]).sum() / 2
 
 
 def test_the_bound_is_that_of_the_weights_as_they_are(problem):
@@ -48,17 +50,18 @@ def test_the_bound_is_that_of_the_weights_as_they_are(problem):
 def test_the_objective_falls_with_every_step(problem):
     rows, labels = problem
     path, seen = path_of(rows, labels), []
-    gradient = path._gradient
+    judge = path._judge
 
-    def recording(point, strength):
-        seen.append(objective(rows, labels, point.w))
-        return (yield from gradient(point, strength))
+    def recording(here, *arguments):
+        seen.append(objective(rows, labels, here.point.w))
+        return (yield from judge(here, *arguments))
 
-    path._gradient = recording
+    path._judge = recording
     (found,) = together(rows, [path.solve(C, 1e-10)])
     assert found.gap <= 1e-10
-    assert len(seen) == found.n_iter + 1 > 3
-    assert (np.diff(seen) <= 1e-13 * seen[0]).all()
+    assert len(seen) > found.n_iter > 3
+    assert (np.diff(seen) <= 1e-6 * seen[0]).all()  # in single precision, at first
+    assert seen[-1] == min(seen)
 
 
 def test_a_fit_begins_at_the_best_combination_of_given_weights(problem):
@@ -70,15 +73,41 @@ def test_a_fit_begins_at_the_best_combination_of_given_weights(problem):
     np.testing.assert_allclose(found.objective, best.objective, rtol=1e-6)
 
 
+def test_few_of_many_rows_are_worked_on_and_all_are_in_the_bound(monkeypatch):
+    monkeypatch.setattr(newton, "FIRST_ROWS", (20, 2))
+    random = np.random.default_rng(0)
+    labels = np.arange(400) % N_CLASSES
+    X = random.standard_normal((400, 5)) + 3 * random.standard_normal((N_CLASSES, 5))[labels]
+    X = X @ random.standard_normal((5, 200))
+    with ThreadPoolExecutor(2) as pool:
+        rows = centred(X, N_CLASSES, pool, 2)
+        path = path_of(rows, labels)
+        assert np.count_nonzero(path.working) == 20
+        (found,) = together(rows, [path.solve(1e4, 1e-3)])
+        assert 20 < np.count_nonzero(path.working) < 200
+        (proven,) = together(rows, [path_of(rows, labels).bound(1e4, found.point.w)])
+        everything = path_of(rows, labels, working=np.ones(400, bool))
+        (best,) = together(rows, [everything.solve(1e4, 1e-9)])
+    assert proven.gap <= found.gap <= 1e-3
+    expected = objective(rows, labels, found.point.w, 1e4)
+    np.testing.assert_allclose(found.objective, expected, rtol=1e-12)
+    assert found.objective * (1 - found.gap) <= best.objective <= found.objective
+
+
+def test_the_lightest_rows_are_left_out_up_to_a_limit():
+    weights = np.array([3.0, 0.0, 1.0, 5.0, 2.0])
+    np.testing.assert_array_equal(newton.heaviest(weights, 3.0), [True, False, False, True, False])
+    np.testing.assert_array_equal(newton.heaviest(weights, 0.0), weights > 0)
+
+
 @pytest.mark.parametrize("double", [False, True])
 def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(problem, double):
     rows, labels = problem
     labels = labels % 2
     rows.n_classes = 2
-    every = np.ones(80, bool)
     p = np.random.default_rng(2).random((80, 1))
     wrong = np.where(labels[:, None] == [0, 1], 0, p).astype(np.float64 if double else np.float32)
-    apply = preconditioner(rows, labels, every, wrong, 1.0, support=80)
+    apply = preconditioner(rows, curvature_diagonal(wrong, labels), support=80)
     X = rows.pick(np.arange(80), np.float64)
     hessian = np.eye(13) + X.T @ (p * (1 - p) * X)
     v = np.random.default_rng(3).standard_normal(13)

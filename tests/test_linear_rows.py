@@ -93,12 +93,12 @@ def test_fits_that_wait_share_a_pass(pool, small_blocks, monkeypatch):
     assert made == [3, 1, 1, 3, 2]
 
 
-def test_blocks_without_a_row_that_is_used_are_not_read(pool, small_blocks, monkeypatch):
+def test_where_few_rows_are_used_no_others_are_read(pool, small_blocks, monkeypatch):
     rows, read = Rows(random_rows(64), 2, pool, 2), []
     block = Rows.block
     monkeypatch.setattr(
         Rows, "block", lambda self, *args: read.append(args[0]) or block(self, *args)
     )
-    used = np.arange(64) < 20
+    used = np.arange(64) % 3 == 1
     together(rows, [there_and_back(used, np.ones((8, 2)), np.float64)])
-    assert sorted(part.start for part in read) == [0, 16]
+    np.testing.assert_array_equal(np.unique(np.concatenate(read)), np.flatnonzero(used))

@@ -1,6 +1,6 @@
 """The grid search over C of scikit-learn's logistic regression: the same optima, found faster."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -132,37 +132,39 @@ def grid_search(
         scale = rows.scale**2 * (2 if len(classes) == 2 else 1)  # of the objective: see plain_model
         y, every = labels[order], np.ones(len(labels), bool)
 
-        def recorded(C: float, fold: int | None, accuracy: float | None, found: Solution) -> Fit:
+        def recorded(C: float, found: Solution, fold: int | None = None) -> Fit:
             advance()
-            f, gap = scale * found.objective, found.gap
-            converged = bool(gap <= (tolerance if fold is not None else last_tolerance))
+            f, gap, accuracy = scale * found.objective, found.gap, None
+            if fold is not None:
+                right = found.point.scores.argmax(axis=1) == y
+                accuracy = float(right[tests[fold]].mean())
+            converged = bool(gap <= (last_tolerance if fold is None else tolerance))
             return Fit(C, fold, accuracy, f, gap, found.n_iter, converged, found.elapsed_s)
 
-        def fit_fold(fold: int, train: np.ndarray, test: np.ndarray) -> Generator:
-            path, fitted = SolutionPath(space, y, train, max_iter), {}
-            for C in sorted(set(grid)):
-                found = yield from path.solve(C / scale, tolerance)
-                accuracy = float((found.point.scores[test].argmax(axis=1) == y[test]).mean())
-                fitted[C] = recorded(C, fold, accuracy, found), found.point.w
-            return fitted
-
-        masks = [(np.isin(order, train), np.isin(order, test)) for train, test in folds]
-        fitted = together(space, [fit_fold(i, *mask) for i, mask in enumerate(masks)])
-        fits = [fold[C][0] for C in grid for fold in fitted]
+        paths = [SolutionPath(space, y, np.isin(order, train), max_iter) for train, _ in folds]
+        tests = [np.isin(order, test) for _, test in folds]
+        fits, weights = {}, {}
+        for C in sorted(set(grid)):
+            found = together(space, [path.solve(C / scale, tolerance) for path in paths])
+            fits[C] = [recorded(C, solution, fold) for fold, solution in enumerate(found)]
+            weights[C] = [solution.point.w for solution in found]
+        fits = [fit for C in grid for fit in fits[C]]
         accuracies = np.reshape([fit.accuracy for fit in fits], (len(grid), -1))
         best_C = grid[int(accuracies.mean(axis=1).argmax())]
         found = []
-        for begin in ([fold[best_C][1] for fold in fitted], []):  # from 0 if they lead astray
-            path = SolutionPath(space, y, every, max_iter, begin)
+        working = np.logical_or.reduce([path.working for path in paths])
+        for begin in (weights[best_C], []):  # from 0 if they lead astray
+            path = SolutionPath(space, y, every, max_iter, begin, working)
             found += together(space, [path.solve(best_C / scale, last_tolerance)])
             if found[-1].gap <= last_tolerance:
                 break
         last = min(found, key=lambda solution: solution.gap)
-        w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
-        # What was found in row space, or on rounded copies, is proven on the features themselves.
-        (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
-    last = proven._replace(n_iter=last.n_iter, elapsed_s=last.elapsed_s + proven.elapsed_s)
-    fits.append(recorded(best_C, None, None, last))
+        if space is not rows:  # found in row space, or on rounded copies: prove it on the features
+            w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
+            (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
+            elapsed_s = last.elapsed_s + proven.elapsed_s
+            last = proven._replace(n_iter=last.n_iter, elapsed_s=elapsed_s)
+    fits.append(recorded(best_C, last))
     return GridSearch(tuple(grid), best_C, fits, plain_model(best_C, classes, last, rows))
 
 

@@ -7,9 +7,9 @@ from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
 
 INTERPRETER_BYTES = 100 * 2**20  # Python, its libraries and their threads, 2026-11
 FLOAT32, FLOAT64 = 4, 8
-SCORE_BYTES = 60  # of a row and class: six sets of scores in float64, probabilities, curvature
-WEIGHT_BYTES = 96  # of a feature and class: six points in float64, ten vectors in float32
-COLUMN_BYTES = 20  # of a feature and class in a pass: factors, and for each thread what is summed
+SCORE_BYTES = 50  # of a row and class: scores in float64, probabilities, curvature
+WEIGHT_BYTES = 60  # of a feature and class: points in float64, vectors in float32
+COLUMN_BYTES = 10  # of a feature and class in a pass: factors, and for each thread what is summed
 
 
 def required_bytes(

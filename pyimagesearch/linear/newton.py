@@ -2,16 +2,18 @@
 
 The objective ``f(w, b) = C * sum of log losses + |w|^2 / 2`` is minimised by Newton's method. The
 intercepts b are minimised exactly before each step; what is left bends by at least 1 in every
-direction of w, so that f is at most ``|gradient|^2 / 2`` above its minimum. That bound, in double
-precision, is the only thing that ends a fit. Each Newton system is solved by conjugate gradients
-(Nocedal and Wright, Numerical Optimization, 2006, chapter 7), in single precision while that is
-enough and only as exactly as the step deserves, with a preconditioner that knows the rows that
-matter to each class. The next point is the best combination of the last one and the step: where the
-classes can be separated, mostly the length of w has to grow. Along C, a fit begins at the best
-combination of the last solutions, for w is nearly linear in log C; a large first C is come to by
-way of smaller ones. Folds are fitted at once and share the passes over the rows: see
-`pyimagesearch.linear.rows`; with fewer rows than features they work in row space: see
-`pyimagesearch.linear.rowspace`.
+direction of w, so that f is at most ``|gradient|^2 / 2`` above its minimum. That bound, of all rows
+and in double precision, is the only thing that ends a fit; on the way to it single precision will
+do. Each Newton system is solved by conjugate gradients (Nocedal and Wright, Numerical Optimization,
+2006, chapter 7), only as exactly as the step deserves and on the rows that weigh, with a
+preconditioner that knows those that matter to each class. The next point is the best combination of
+the last one and the step: where the classes can be separated, mostly the length of w has to grow.
+Along C, a fit begins at the best combination of the last solutions, for w is nearly linear in
+log C; a large first C is come to by way of smaller ones. Of very many rows of still more features,
+which few rows tell apart, a fit works on those few and adds what the bound finds missing (chunking:
+Osuna, Freund and Girosi, An improved training algorithm for support vector machines, 1997). Folds
+are fitted at once and share the passes over the rows: see `pyimagesearch.linear.rows`; with fewer
+rows than features they work in row space: see `pyimagesearch.linear.rowspace`.
 """
 
 import time
@@ -20,7 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyimagesearch.linear.logloss import curvature_product, log_loss, residuals
+from pyimagesearch.linear.combination import ROUNDING, Combination, Point, best_combination, dot
+from pyimagesearch.linear.logloss import curvature_diagonal, curvature_product, log_loss, residuals
 from pyimagesearch.linear.preconditioner import preconditioner
 from pyimagesearch.linear.rows import Pass, Rows
 
@@ -33,17 +36,15 @@ MAX_PRODUCTS = 60  # of one system: more of them do less than a better precondit
 LEAST_FALL = 0.02  # of the model's fall so far: when a product adds less, it is time to move
 PATIENCE = 5  # steps without a gain before a fit is given up: rounding has the better of it
 FLAT = 1e-8  # the slope by the intercepts, as a part of what it is the sum of, that counts as 0
+LEVEL = 1e-4  # that is enough on the way
 BEST = 1e-2  # of the tolerance: what a better combination of points could still gain
 KEPT = 3  # solutions that a fit begins from
-ROUNDING = 1e-13  # relative, of an objective
-LEAST_STEP = 1e-9
-
-
-class Point(NamedTuple):
-    """Weights (d + 1, K), the last of them the intercepts, and the scores (n, K) of all rows."""
-
-    w: np.ndarray
-    scores: np.ndarray
+LIGHT = 0.1  # of the Hessian may be left out, where regularisation weighs 1
+FAINT = 1e-2  # of the gradient that is aimed at may be left out
+WHOLE, PART = 0.9, 0.5  # of the tolerance that is aimed at before all rows are asked
+FIRST_ROWS = 1000, 20  # to work on at first: so many, or so many of each class
+MANY = 8  # times as many rows, and features, are reason to work on a part of the rows
+MOST = 0.6  # of the rows: from there on, choosing them costs more than it saves
 
 
 class Solution(NamedTuple):
@@ -53,12 +54,15 @@ class Solution(NamedTuple):
     objective: float  # f
     gap: float  # proven bound on how far above its minimum f is, as a part of f
     n_iter: int  # Newton steps taken
-    elapsed_s: float  # since the fit was begun
+    elapsed_s: float = 0.0  # since the fit was begun
 
 
-def dot(u: np.ndarray, v: np.ndarray) -> float:
-    """Return the product of weights, without the intercepts."""
-    return float(np.vdot(u[:-1], v[:-1]))
+def heaviest(weights: np.ndarray, limit: float) -> np.ndarray:
+    """Return which rows to keep so that the weights of the others sum to a limit at most."""
+    order = np.argsort(weights)
+    keep = np.ones(len(weights), bool)
+    keep[order[: np.searchsorted(np.cumsum(weights[order]), limit, side="right")]] = False
+    return keep
 
 
 class SolutionPath:
@@ -78,6 +82,8 @@ class SolutionPath:
         The most Newton steps of a fit.
     begin : sequence of ndarray, shape (d + 1, K)
         Weights to begin from, in place of 0.
+    working : ndarray of bool, shape (n,), optional
+        Which rows to work on at first.
     """
 
     def __init__(
@@ -87,166 +93,163 @@ class SolutionPath:
         used: np.ndarray,
         max_iter: int = MAX_ITER,
         begin: Sequence[np.ndarray] = (),
+        working: np.ndarray | None = None,
     ):
-        self._rows, self._labels, self._used = rows, labels, used
+        self._rows, self._labels, self._used, self._every = rows, labels, used, np.ones_like(used)
         self._max_iter, self._weights, self._last = max_iter, list(begin), []
-        self._support, self._dtype = SUPPORT, np.float32
+        self.working = self._first_rows() if working is None else working
+        self._exact = False  # on all rows in double precision, or on some in single precision
+        self._n_iter, self._support, self._dtype = 0, SUPPORT, np.float32
+
+    @property
+    def _fitted(self) -> np.ndarray:
+        return self._used if self._exact else self.working
 
     def solve(self, C: float, tolerance: float) -> Generator[Pass, Any, Solution]:
         """Minimise at `C`, from the solutions for the C's before, until the gap is small."""
-        started, n_iter = time.perf_counter(), 0
-        while self._weights:
-            w = self._weights.pop(0)
-            self._last.append(Point(w, (yield from self._scores(w))))
-        if not self._last:
-            (n, d), n_classes = self._rows.shape, self._rows.n_classes
-            self._last = [Point(np.zeros((d + 1, n_classes)), np.zeros((n, n_classes)))]
-            n_tens = max(0, int(np.ceil(np.log10(C / EASY_C))))
-            for easier in C / 10.0 ** np.arange(n_tens, 0, -1):
-                begin = yield from self._begin(easier, ROUGH)
-                rough = yield from self._minimise(begin, easier, ROUGH, started, n_iter)
-                n_iter = rough.n_iter
-        begin = yield from self._begin(C, tolerance)
-        return (yield from self._minimise(begin, C, tolerance, started, n_iter))
+        started = time.perf_counter()
+        self._n_iter, self._support, self._dtype = 0, SUPPORT, np.float32
+        *older, newest = self._last or (yield from self._begin(C))
+        points = [newest, *(Point(newest.w - p.w, newest.scores - p.scores) for p in older)]
+        rough = 0.0 if self._last else ROUGH
+        while True:
+            part = np.count_nonzero(self.working) < np.count_nonzero(self._used)
+            goal = max(rough, PART * tolerance) if part else WHOLE * tolerance
+            near = yield from self._descend(points, C, goal)
+            found = yield from self.bound(C, near.point.w, tolerance, fixed=False)
+            if found.gap <= tolerance or self._n_iter >= self._max_iter:
+                break
+            if not part:
+                self._exact = True
+                found = yield from self._descend([found.point], C, tolerance)
+                self._exact = False
+                break
+            self._add_rows(found, C, tolerance)
+            points, rough = [found.point], min(ROUGH, found.gap / 100)
+        self._last = [*self._last[1 - KEPT :], found.point]
+        return found._replace(n_iter=self._n_iter, elapsed_s=time.perf_counter() - started)
 
-    def bound(self, C: float, w: np.ndarray) -> Generator[Pass, Any, Solution]:
-        """Bound how far given weights are from the minimum at `C`, with the best intercepts."""
-        self._last, self._max_iter = [Point(w, (yield from self._scores(w)))], 0
-        return (yield from self._minimise(self._last[0], C, 0.0, time.perf_counter(), 0))
+    def bound(
+        self, C: float, w: np.ndarray, tolerance: float = 0.0, fixed: bool = True
+    ) -> Generator[Pass, Any, Solution]:
+        """Bound how far given weights are from the minimum at `C`, with the best intercepts.
 
-    def _scores(self, w: np.ndarray) -> Generator[Pass, Any, np.ndarray]:
-        """Return the scores of all rows, those that are not fitted too: (n, K)."""
-        found = np.empty((len(self._labels), w.shape[1]))
-
-        def keep(rows: slice, scores: np.ndarray) -> None:
-            found[rows] = scores
-
-        yield Pass(keep, np.ones_like(self._used), w)
+        If they are not fixed, their length may change, too.
+        """
+        self._exact = True
+        point = Point(w, (yield from self._scores(w, self._every)))
+        here = yield from self._combine([point], C, tolerance, fixed=fixed)
+        found, _ = yield from self._judge(here, C, tolerance)
+        self._exact = False
         return found
 
-    def _minimise(self, point, C, tolerance, started, n_iter) -> Generator[Pass, Any, Solution]:
-        value, flat = yield from self._best_intercepts(point)
-        f = C * value + dot(point.w, point.w) / 2
+    def _begin(self, C: float) -> Generator[Pass, Any, list[Point]]:
+        """Return what to begin from: weights that were given, or a solution for an easier C."""
+        if self._weights:
+            scores = yield from self._scores(np.hstack(self._weights), self._every)
+            scores = np.split(scores, len(self._weights), axis=1)
+            self._last = list(map(Point, self._weights, scores))
+            return self._last
+        (n, d), n_classes = self._rows.shape, self._rows.n_classes
+        point = Point(np.zeros((d + 1, n_classes)), np.zeros((n, n_classes)))
+        for tens in range(max(0, int(np.ceil(np.log10(C / EASY_C)))), 0, -1):
+            point = (yield from self._descend([point], C / 10.0**tens, ROUGH)).point
+        return [point]
+
+    def _first_rows(self) -> np.ndarray:
+        """Return which rows to work on at first: all, or of many some of each class."""
+        there = np.flatnonzero(self._used)
+        there = there[np.argsort(self._labels[there], kind="stable")]
+        least, of_class = FIRST_ROWS
+        step = min(len(there), self._rows.shape[1]) // max(least, of_class * self._rows.n_classes)
+        if step < MANY:
+            return self._used
+        working = np.zeros_like(self._used)
+        working[there[:: len(there) // max(least, of_class * self._rows.n_classes)]] = True
+        working[there[np.unique(self._labels[there], return_index=True)[1]]] = True
+        return working
+
+    def _add_rows(self, found: Solution, C: float, tolerance: float) -> None:
+        """Work on more rows, on twice as many at most: those that pull most at what was found."""
+        others = self._used & ~self.working
+        pulls = self._pulls(log_loss(found.point.scores, self._labels, others)[1], C)
+        missing = heaviest(pulls, 0.3 * np.sqrt(2 * tolerance * found.objective))
+        size = np.count_nonzero(self.working)
+        if np.count_nonzero(missing) > size:
+            missing = pulls >= np.partition(pulls, -size)[-size]
+        grown = self.working | missing
+        most = min(MOST * np.count_nonzero(self._used), self._rows.shape[1])
+        few = missing.any() and np.count_nonzero(grown) < most
+        self.working = grown if few else self._used
+
+    def _descend(
+        self, points: Sequence[Point], C: float, tolerance: float
+    ) -> Generator[Pass, Any, Solution]:
+        """Take Newton steps from the best combination of points."""
+        here = yield from self._combine(points, C, tolerance)
         least, before, stalled = np.inf, (np.inf, np.inf), 0
         while True:
-            gradient, wrong = yield from self._gradient(point, C)
-            bound = dot(gradient, gradient) / 2 if flat else np.inf
-            gap = bound / f if f > 0 else 0.0
+            found, gradient = yield from self._judge(here, C, tolerance)
+            f, gap = found.objective, found.gap
             stalled, least = 0 if gap < 0.9 * least else stalled + 1, min(gap, least)
-            if gap <= tolerance or stalled > PATIENCE or n_iter >= self._max_iter:
+            if gap <= tolerance or stalled > PATIENCE or self._n_iter >= self._max_iter:
                 break
-            if bound > before[0] / 2 and f > 0.99 * before[1]:
+            if gap * f > before[0] / 2 and f > 0.99 * before[1]:
                 self._work_harder()
-            before = bound, f
-            goal = max(0.4 * tolerance * f, (0.05 if bound < NEAR * f else 0.1) * bound)
-            step = yield from self._newton_step(gradient, wrong, C, goal, bound <= NEAR * f)
-            points = [point, Point(step, (yield from self._scores(step)))]
-            moved = yield from self._best_combination(points, C, np.ones(2), BEST * tolerance)
-            value, flat_there = yield from self._best_intercepts(moved)
-            new = C * value + dot(moved.w, moved.w) / 2
-            n_iter += 1
-            if new > f * (1 + ROUNDING):
+            before = gap * f, f
+            goal = max(0.4 * tolerance, (0.05 if gap <= NEAR else 0.1) * gap) * f
+            w = yield from self._newton_step(gradient, here.wrong, C, goal, gap <= NEAR)
+            rows = self._every if self._exact else self.working
+            step = Point(w, (yield from self._scores(w, rows)))
+            moved = yield from self._combine([here.point, step], C, tolerance, last=1.0)
+            self._n_iter += 1
+            if moved.objective > f * (1 + ROUNDING):
                 break
-            point, f, flat = moved, new, flat_there
-        self._last = [*self._last[-(KEPT - 1) :], point] if self._last[-1].w.any() else [point]
-        return Solution(point, float(f), float(gap), n_iter, time.perf_counter() - started)
+            here = moved
+        return found
 
-    def _begin(self, C: float, tolerance: float) -> Generator[Pass, Any, Point]:
-        """Return the best combination of the last solutions."""
-        *older, newest = self._last
-        steps = [Point(newest.w - p.w, newest.scores - p.scores) for p in reversed(older)]
-        points, first = [newest, *steps], np.eye(1 + len(steps))[0]
-        return (yield from self._best_combination(points, C, first, BEST * tolerance))
+    def _combine(
+        self, points: Sequence[Point], C: float, tolerance: float, **options
+    ) -> Generator[Pass, Any, Combination]:
+        level = FLAT if self._exact else LEVEL
+        return best_combination(
+            points, self._labels, self._fitted, C, BEST * tolerance, level, **options
+        )
 
-    def _best_combination(self, points, C, factors, tolerance) -> Generator[Pass, Any, Point]:
-        """Combine points by Newton's method, from given factors or from the first point alone."""
-        products = np.array([[dot(u.w, v.w) for v in points] for u in points])
+    def _scores(self, w: np.ndarray, used: np.ndarray) -> Generator[Pass, Any, np.ndarray]:
+        """Return the scores of some rows, and 0 for the others: (n, K) float64."""
+        found = np.zeros((len(self._labels), w.shape[1]))
 
-        def expand(factors: np.ndarray) -> Generator[Pass, Any, tuple]:
-            def task(rows: slice, _) -> tuple:
-                labels, Z = self._labels[rows], np.stack([p.scores[rows] for p in points])
-                loss, wrong = log_loss(np.tensordot(factors, Z, 1), labels, self._used[rows])
-                Z -= Z[:, np.arange(len(labels)), labels, None]  # (m, b, K)
-                weighted = wrong * Z
-                means = weighted.sum(axis=2)  # (m, b)
-                curvature = np.einsum("abk,cbk->ac", weighted, Z, optimize=True)
-                return loss, means.sum(axis=1), curvature - means @ means.T
+        def keep(rows: slice | np.ndarray, scores: np.ndarray) -> None:
+            found[rows] = scores
 
-            loss, slope, curvature = yield Pass(task, self._used)
-            f = C * loss + factors @ products @ factors / 2
-            return f, C * slope + products @ factors, C * curvature + products
+        yield Pass(keep, used, w, dtype=np.float64 if self._exact else np.float32)
+        return found
 
-        first = np.eye(len(points))[0]
-        f, slope, hessian = yield from expand(factors)
-        if slope @ (factors - first) > 0:  # f rises at the end of the way there
-            there = yield from expand(first)
-            if there[0] < f:
-                factors, (f, slope, hessian) = first, there
-        for _ in range(30):
-            step = -np.linalg.lstsq(hessian, slope, rcond=1e-12)[0]
-            if -(slope @ step) < tolerance * f:
-                break
-            t, there = 1.0, (yield from expand(factors + step))
-            while there[0] > f and t > LEAST_STEP:
-                t /= 2
-                there = yield from expand(factors + t * step)
-            if there[0] > f:
-                break
-            factors, (f, slope, hessian) = factors + t * step, there
-        return Point(*(sum(map(np.multiply, factors, part)) for part in zip(*points, strict=True)))
+    def _judge(
+        self, here: Combination, C: float, tolerance: float
+    ) -> Generator[Pass, Any, tuple[Solution, np.ndarray]]:
+        """Bound how far a point is from the minimum; return that, and f's gradient, (d + 1, K).
 
-    def _best_intercepts(self, point: Point) -> Generator[Pass, Any, tuple[float, bool]]:
-        """Minimise over a point's intercepts, in place; return the loss, and if its slope is 0."""
-        n_classes = point.w.shape[1]
+        Rows that pull next to nothing are left out of the gradient, but not of the bound.
+        """
+        f, pulls = here.objective, self._pulls(here.wrong, C)
+        used = heaviest(pulls, FAINT * np.sqrt(2 * tolerance * f))
 
-        def expand(rows: slice, _) -> tuple:
-            labels, used = self._labels[rows], self._used[rows]
-            loss, P = log_loss(point.scores[rows], labels, used)
-            right = P.sum(axis=1)
-            slope = P.sum(axis=0) - np.bincount(labels, right, n_classes)
-            P[np.arange(len(P)), labels] = (1 - right) * used
-            return loss, slope, P.T @ P, 2 * right.sum()
+        def task(rows: slice | np.ndarray, _) -> np.ndarray:
+            return residuals(here.wrong[rows], self._labels[rows])
 
-        def shift(by: np.ndarray) -> None:
-            point.w[-1] += by
-            point.scores[:] += by
+        dtype = np.float64 if self._exact else np.float32
+        gradient = C * (yield Pass(task, used, transposed=True, dtype=dtype))
+        gradient[:-1] += here.point.w[:-1]
+        length = np.sqrt(dot(gradient, gradient)) + pulls[~used].sum()
+        bound = length**2 / 2 if here.level <= (FLAT if self._exact else LEVEL) else np.inf
+        return Solution(here.point, f, float(bound / f) if f > 0 else 0.0, self._n_iter), gradient
 
-        loss, slope, outer, size = yield Pass(expand, self._used)
-        for _ in range(50):
-            if np.abs(slope).max() <= FLAT * size:
-                break
-            # Off the diagonal it is -P^T P, and each row sums to 0: a difference would cancel.
-            hessian = -outer
-            np.fill_diagonal(hessian, 0)
-            np.fill_diagonal(hessian, -hessian.sum(axis=1))
-            trace = np.trace(hessian)
-            hessian += trace / n_classes**2  # flat where all intercepts grow alike
-            hessian.flat[:: n_classes + 1] += 1e-12 * trace + 1e-300
-            step = -np.linalg.solve(hessian, slope)
-            step *= min(1.0, 2 / np.abs(step).max())
-            before = loss
-            shift(step)
-            loss, slope, outer, size = yield Pass(expand, self._used)
-            while loss > before * (1 + ROUNDING) and np.abs(step).max() > LEAST_STEP:
-                step /= 2
-                shift(-step)
-                loss, slope, outer, size = yield Pass(expand, self._used)
-        return loss, bool(np.abs(slope).max() <= FLAT * size)
-
-    def _gradient(self, point: Point, C: float) -> Generator[Pass, Any, tuple]:
-        """Return the gradient of f, (d + 1, K), and the probabilities of the wrong classes."""
-        # Where no row is used, no block is asked.
-        wrong = np.zeros(point.scores.shape, self._dtype)
-
-        def task(rows: slice, _) -> np.ndarray:
-            labels = self._labels[rows]
-            P = log_loss(point.scores[rows], labels, self._used[rows])[1]
-            wrong[rows] = P
-            return residuals(P, labels)
-
-        gradient = C * (yield Pass(task, self._used, transposed=True))
-        gradient[:-1] += point.w[:-1]
-        return gradient, wrong
+    def _pulls(self, wrong: np.ndarray, C: float) -> np.ndarray:
+        """Return the length of each row's part of the gradient: (n,)."""
+        squares = wrong.sum(axis=1) ** 2 + np.einsum("ij,ij->i", wrong, wrong)
+        return C * np.sqrt(squares * self._rows.squared_lengths)
 
     def _newton_step(self, gradient, wrong, C, goal, near) -> Generator[Pass, Any, np.ndarray]:
         """Solve Newton's system until half the square of what is left is below a goal.
@@ -255,9 +258,11 @@ class SolutionPath:
         """
         dtype = self._dtype
         wrong = wrong.astype(dtype, copy=False)
-        precondition = preconditioner(self._rows, self._labels, self._used, wrong, C, self._support)
+        W = dtype(C) * curvature_diagonal(wrong, self._labels)  # (n, K)
+        precondition = preconditioner(self._rows, W, self._support)
+        used = heaviest(W.sum(axis=1) * (self._rows.squared_lengths + 1), LIGHT)
 
-        def task(rows: slice, scores: np.ndarray) -> np.ndarray:
+        def task(rows: slice | np.ndarray, scores: np.ndarray) -> np.ndarray:
             return dtype(C) * curvature_product(wrong[rows], self._labels[rows], scores)
 
         rest = -gradient.astype(dtype)
@@ -270,7 +275,7 @@ class SolutionPath:
                 break
             direction = better + dtype(new / old) * direction if i else better  # noqa: F821
             old = new
-            image = direction + (yield Pass(task, self._used, direction, True, dtype)).astype(dtype)
+            image = direction + (yield Pass(task, used, direction, True, dtype)).astype(dtype)
             curvature = float(np.vdot(image, direction))
             if not curvature > 0:
                 break

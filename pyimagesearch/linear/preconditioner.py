@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pyimagesearch.linear.logloss import curvature_diagonal
 from pyimagesearch.linear.rows import Rows
 
 LEAST_PULL = 1e-2  # C p (1 - p) |x|^2 of a row that matters; 1 is what regularisation weighs
@@ -13,9 +12,7 @@ KEPT_BYTES = 256 * 2**20  # of rows that are kept for all classes
 LEAST_SUPPORT = 10
 
 
-def preconditioner(
-    rows: Rows, labels: np.ndarray, used: np.ndarray, wrong: np.ndarray, C: float, support: int
-) -> Callable[[np.ndarray], np.ndarray]:
+def preconditioner(rows: Rows, W: np.ndarray, support: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function: the product of (d + 1, K) with an approximate inverse of the Hessian.
 
     Of each class, the Hessian is taken to be ``1 + X^T W X`` with the rows X that weigh most, and
@@ -28,22 +25,14 @@ def preconditioner(
     ----------
     rows : Rows
         Of the fit.
-    labels : ndarray of int, shape (n,)
-        Their classes.
-    used : ndarray of bool, shape (n,)
-        Which of them are fitted.
-    wrong : ndarray of float32 or float64, shape (n, K)
-        Probabilities of their wrong classes, in the precision of the result.
-    C : float
-        Inverse strength of the regularisation.
+    W : ndarray of float32 or float64, shape (n, K)
+        C p (1 - p), in the precision of the result; 0 in rows that are not fitted.
     support : int
         How many rows to take of each class, at most.
     """
-    dtype, (n, d), n_classes = wrong.dtype, rows.shape, rows.n_classes
+    dtype, (n, d), n_classes = W.dtype, rows.shape, rows.n_classes
     row_bytes = dtype.itemsize * d * n_classes
     support = min(n, support, max(LEAST_SUPPORT, KEPT_BYTES // row_bytes))
-    W = dtype.type(C) * curvature_diagonal(wrong, labels)
-    W[~used] = 0
     W = np.ascontiguousarray(W.T)  # (n, K) -> (K, n)
     lengths = rows.squared_lengths + 1
     most = MOST_PULL if dtype == np.float32 else np.inf

@@ -1,8 +1,8 @@
 """The rows to train on, in blocks that fit the cache, and passes over them that fits share."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from pyimagesearch.utils import InputError
 
 BLOCK_BYTES = 16 * 2**20  # of features in single precision: large enough for BLAS
 BLOCK_NUMBERS = 2**17  # of scores in double precision: 1 MB, which stays in the cache
+FEW = 0.8  # of a block: then the rows that matter are copied out of it
+TILE = 1024  # columns that are centred, or made double, at a time
 COPY_BYTES = 256 * 2**20  # what is copied, so that not every pass has to centre or to round it
 
 
@@ -70,20 +72,36 @@ class Rows:
         self.X, self.n_classes, self.pool, self.n_jobs = X, n_classes, pool, n_jobs
         self.centre, self.scale, self.lower = centre, scale, lower
         n, d = self.shape = X.shape
-        step = max(16, min(BLOCK_BYTES // (4 * d), BLOCK_NUMBERS // n_classes))
-        n_blocks = 2 * n_jobs * -(-n // (step * 2 * n_jobs))
-        edges = [n * i // n_blocks for i in range(n_blocks + 1)]
-        self.blocks = [slice(*edge) for edge in pairwise(edges)]
+        self.blocks = self._blocks(np.ones(n, bool), reads=True)
         rounded = centre is None and X.dtype == np.float64 and 4 * n * d <= COPY_BYTES
         self._single = X.astype(np.float32) if rounded else None
 
-    def block(self, rows: slice | np.ndarray, dtype: type) -> np.ndarray:
+    def _blocks(self, used: np.ndarray, reads: bool) -> list[slice | np.ndarray]:
+        """Divide rows into blocks, as many for each thread: slices, or indices if few are used."""
+        few = np.count_nonzero(used) < FEW * len(used)
+        ones, both = np.flatnonzero(used) if few else range(len(used)), 2 * self.n_jobs
+        numbers = BLOCK_NUMBERS // self.n_classes
+        n_rows = max(16, min(BLOCK_BYTES // (4 * self.shape[1]), numbers) if reads else numbers)
+        n_blocks = both * max(1, -(-len(ones) // (n_rows * both)))
+        edges = pairwise(len(ones) * i // n_blocks for i in range(n_blocks + 1))
+        return [ones[slice(*edge)] if few else slice(*edge) for edge in edges]
+
+    def block(self, rows: slice | np.ndarray, dtype: type, columns=slice(None)) -> np.ndarray:
         """Return some rows, centred, not scaled: (b, d), or fewer columns if the rest are 0."""
         X = self.X if dtype == np.float64 or self._single is None else self._single
-        X = X[rows, : rows.stop if self.lower and isinstance(rows, slice) else None]
+        if self.lower:
+            columns = slice(rows.stop if isinstance(rows, slice) else rows.max(initial=0) + 1)
+        X = X[rows, columns]
         if self.centre is not None:
-            X = np.subtract(X, self.centre, dtype=np.result_type(X, dtype))
+            X = np.subtract(X, self.centre[columns], dtype=np.result_type(X, dtype))
         return X.astype(dtype, copy=False)
+
+    def _tiles(self, rows: slice | np.ndarray, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield the same in columns so few that what is made of them stays in the cache."""
+        step = self.shape[1] if self.centre is None else TILE
+        for start in range(0, self.shape[1], step):
+            X = self.block(rows, dtype, slice(start, start + step))
+            yield slice(start, start + X.shape[1]), X
 
     @cached_property
     def squared_lengths(self) -> np.ndarray:
@@ -97,58 +115,65 @@ class Rows:
 
     def pick(self, rows: np.ndarray, dtype: type) -> np.ndarray:
         """Return some rows, scaled, with the feature of the intercepts: (b, d + 1)."""
-        X = np.ones((len(rows), self.shape[1] + 1), dtype)
-        np.multiply(self.block(rows, dtype), self.scale, out=X[:, :-1], casting="same_kind")
+        picked, X = self.block(rows, dtype), np.zeros((len(rows), self.shape[1] + 1), dtype)
+        X[:, : picked.shape[1]] = picked
+        X *= X.dtype.type(self.scale)
+        X[:, -1] = 1
         return X
 
     def make_pass(self, asked: Sequence[Pass]) -> list:
-        """Make one pass for all that is asked; return ``X^T Y``, or sums, or None, for each."""
-        V = {i: ask.V.astype(ask.dtype) for i, ask in enumerate(asked) if ask.V is not None}
-        for columns in V.values():
-            columns[:-1] *= self.scale
+        """Make one pass for all that is asked, in one precision.
+
+        Returns ``X^T Y``, or sums, or None, for each.
+        """
+        dtype, reads = asked[0].dtype, any(ask.reads_features for ask in asked)
+        V = [ask.V if ask.V is None else self._scaled(ask.V).astype(dtype) for ask in asked]
         side_by_side = cache(lambda which: np.hstack([V[i] for i in which]))
+        blocks = self._blocks(np.logical_or.reduce([ask.used for ask in asked]), reads)
 
         def part(first: int) -> list:
-            answers, both = [None] * len(asked), 2 * self.n_jobs
+            shape = self.shape[1] + 1, self.n_classes
+            answers = [np.zeros(shape, dtype) if ask.transposed else None for ask in asked]
             # Of a triangle each block takes longer than the last: up and down, parts are equal.
-            for rows in self.blocks[first::both] + self.blocks[both - 1 - first :: both]:
-                used = {i: ask for i, ask in enumerate(asked) if ask.used[rows].any()}
-                for dtype in {ask.dtype for ask in used.values()}:
-                    of_dtype = {i: ask for i, ask in used.items() if ask.dtype == dtype}
-                    self._answer(rows, dtype, of_dtype, side_by_side, answers)
+            both = 2 * self.n_jobs
+            for rows in blocks[first::both] + blocks[both - 1 - first :: both]:
+                used = [i for i, ask in enumerate(asked) if ask.used[rows].any()]
+                self._answer(rows, asked, used, side_by_side, answers)
             return answers
 
         *parts, answers = self.pool.map(part, range(self.n_jobs))
         for other in parts:
             answers = [_sum(a, b) for a, b in zip(answers, other, strict=True)]
-        for i, ask in enumerate(asked):
-            if ask.transposed:
-                answers[i] = answers[i].astype(np.float64)
-                answers[i][:-1] *= self.scale
-        return answers
+        return [
+            self._scaled(answer.astype(np.float64)) if ask.transposed else answer
+            for ask, answer in zip(asked, answers, strict=True)
+        ]
 
-    def _answer(self, rows: slice, dtype: type, asked: dict, side_by_side, answers: list) -> None:
+    def _answer(self, rows, asked, used, side_by_side, answers: list) -> None:
         """Add to the answers what one block of the rows gives."""
-        reads = any(ask.reads_features for ask in asked.values())
-        X = self.block(rows, dtype) if reads else None  # (b, width)
-        scores = dict.fromkeys(asked)
-        scored = tuple(i for i in asked if asked[i].V is not None)
+        tiles = partial(self._tiles, rows, asked[0].dtype)
+        scores = dict.fromkeys(used)
+        scored = tuple(i for i in used if asked[i].V is not None)
         if scored:
             V = side_by_side(scored)  # (d + 1, K for each)
-            products = X @ V[: X.shape[1]] + V[-1]
+            products = V[-1] + sum(X @ V[columns] for columns, X in tiles())
             scores |= zip(scored, np.split(products, len(scored), axis=1), strict=True)
-        found = {i: ask.task(rows, scores[i]) for i, ask in asked.items()}
-        transposed = [i for i in asked if asked[i].transposed]
+        found = {i: asked[i].task(rows, scores[i]) for i in used}
+        transposed = [i for i in used if asked[i].transposed]
         if transposed:
-            Y = np.hstack([found[i] for i in transposed]).astype(dtype, copy=False)
-            products = np.split(X.T @ Y, len(transposed), axis=1)
-            for i, product in zip(transposed, products, strict=True):
-                if answers[i] is None:
-                    answers[i] = np.zeros((self.shape[1] + 1, product.shape[1]), dtype)
-                answers[i][: len(product)] += product
-                answers[i][-1] += found[i].sum(axis=0)
-        for i in asked.keys() - transposed:
-            answers[i] = _sum(answers[i], found[i])
+            Y = np.hstack([found[i] for i in transposed]).astype(asked[0].dtype, copy=False)
+            for columns, X in tiles():
+                products = np.split(X.T @ Y, len(transposed), axis=1)
+                for i, product in zip(transposed, products, strict=True):
+                    answers[i][columns] += product
+        for i, more in found.items():
+            if asked[i].transposed:
+                answers[i][-1] += more.sum(axis=0)
+            else:
+                answers[i] = _sum(answers[i], more)
+
+    def _scaled(self, V: np.ndarray) -> np.ndarray:
+        return np.vstack([V[:-1] * self.scale, V[-1:]])
 
 
 def _sum(one, other):
@@ -161,7 +186,7 @@ def together(rows: Rows, fits: Sequence[Generator[Pass, Any, Any]]) -> list:
     """Run fits at once, so that each pass serves all that wait for one; return their results.
 
     A fit is a generator. It yields a `Pass` whenever it needs something of the rows, and is sent
-    the answer. Who needs no features is answered first: the others' next pass then serves it too.
+    the answer. What is cheaper is answered first: the other passes then serve more fits.
     """
     results, waiting, answers = [None] * len(fits), {}, dict.fromkeys(range(len(fits)))
     while answers:
@@ -170,7 +195,8 @@ def together(rows: Rows, fits: Sequence[Generator[Pass, Any, Any]]) -> list:
                 waiting[i] = fits[i].send(answer)
             except StopIteration as end:
                 results[i] = end.value
-        now = [i for i in waiting if not waiting[i].reads_features] or list(waiting)
+        cost = {i: (ask.reads_features, np.dtype(ask.dtype).itemsize) for i, ask in waiting.items()}
+        now = [i for i in waiting if cost[i] == min(cost.values())]
         found = rows.make_pass([waiting.pop(i) for i in now]) if now else []
         answers = dict(zip(now, found, strict=True))
     return results

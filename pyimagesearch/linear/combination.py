@@ -1,0 +1,136 @@
+"""The best combination of points, with the best intercepts: a problem of few variables.
+
+In any direction of the weights there may be far to go, mostly along the last step or along the
+weights themselves: it costs no pass over the features to find out how far, since scores add up as
+weights do.
+"""
+
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pyimagesearch.linear.logloss import log_loss
+from pyimagesearch.linear.rows import Pass
+
+MAX_ITER = 50
+MOST_SHIFT = 2.0  # of an intercept in one step: beyond it, the curvature says little
+LEAST_STEP = 1e-9
+ROUNDING = 1e-13  # relative, of an objective
+RIDGE = 1e-13  # of the scaled Hessian, which is flat where all intercepts grow alike
+TINY = 1e-300  # in place of 0, to divide by
+
+
+class Point(NamedTuple):
+    """Weights (d + 1, K), the last of them the intercepts, and the scores of rows (n, K)."""
+
+    w: np.ndarray
+    scores: np.ndarray
+
+
+class Combination(NamedTuple):
+    """A point with the best intercepts."""
+
+    point: Point
+    objective: float  # f, of the rows that are used
+    wrong: np.ndarray  # (n, K) float64, probabilities of wrong classes, 0 in rows not used
+    level: float  # the slope by the intercepts, as a part of what it is the sum of
+
+
+def dot(u: np.ndarray, v: np.ndarray) -> float:
+    """Return the product of weights, without the intercepts."""
+    return float(np.vdot(u[:-1], v[:-1]))
+
+
+def best_combination(
+    points: Sequence[Point],
+    labels: np.ndarray,
+    used: np.ndarray,
+    C: float,
+    gain: float,
+    level: float,
+    last: float = 0.0,
+    fixed: bool = False,
+) -> Generator[Pass, Any, Combination]:
+    """Minimise f over the factors of points and over the intercepts, by a damped Newton's method.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        What to combine. The method begins at the first of them.
+    labels : ndarray of int, shape (n,)
+        Classes of the rows.
+    used : ndarray of bool, shape (n,)
+        Which of them are fitted.
+    C : float
+        Inverse strength of the regularisation.
+    gain : float
+        The part of f that may be left to gain.
+    level : float
+        The slope by the intercepts that may be left, as a part of what it is the sum of.
+    last : float
+        The factor of the last point to begin with.
+    fixed : bool
+        Whether to move nothing but the intercepts.
+    """
+    m, n_classes = len(points), points[0].w.shape[1]
+    probabilities = np.zeros_like(points[0].scores)
+    products = np.zeros((m + n_classes, m + n_classes))
+    products[:m, :m] = [[dot(u.w, v.w) for v in points] for u in points]
+
+    def expand(x: np.ndarray) -> Generator[Pass, Any, tuple]:
+        """Return f, its gradient and its Hessian by factors and intercepts, and the level."""
+
+        def task(rows: slice | np.ndarray, _) -> tuple:
+            Z = np.stack([point.scores[rows] for point in points])  # (m, b, K)
+            truth = np.arange(Z.shape[1]), labels[rows]
+            loss, wrong = log_loss(np.tensordot(x[:m], Z, 1) + x[m:], truth[1], used[rows])
+            probabilities[rows] = wrong
+            Z -= Z[:, *truth, None]
+            weighted, right = wrong * Z, wrong.sum(axis=1)
+            means = weighted.sum(axis=2)  # (m, b)
+            slopes = wrong.sum(axis=0) - np.bincount(truth[1], right, n_classes)
+            wrong[truth] = (1 - right) * used[rows]
+            factors = np.einsum("abk,cbk->ac", weighted, Z, optimize=True) - means @ means.T
+            mixed = weighted.sum(axis=1) - means @ wrong  # (m, K)
+            slopes = np.append(means.sum(axis=1), slopes)
+            return loss, slopes, factors, mixed, wrong.T @ wrong, 2 * right.sum()
+
+        loss, slopes, factors, mixed, outer, size = yield Pass(task, used)
+        # Off the diagonal it is -P^T P, and each row sums to 0: a difference would cancel.
+        np.fill_diagonal(outer, 0)
+        intercepts = np.diag(outer.sum(axis=1)) - outer
+        hessian = C * np.block([[factors, mixed], [mixed.T, intercepts]]) + products
+        f, gradient = C * loss + x @ products @ x / 2, C * slopes + products @ x
+        return f, gradient, hessian, np.abs(slopes[m:]).max() / max(size, TINY)
+
+    first = np.eye(m + n_classes)[0]
+    x = first + last * np.eye(m + n_classes)[m - 1]
+    here = yield from expand(x)
+    if here[1] @ (x - first) > 0:  # f rises at the end of the way there
+        there = yield from expand(first)
+        x, here = (first, there) if there[0] < here[0] else (x, (yield from expand(x)))
+    free = slice(m if fixed else 0, None)
+    for _ in range(MAX_ITER):
+        f, gradient, hessian, tilt = here
+        lengths = np.sqrt(np.maximum(hessian.diagonal(), TINY))[free]
+        scaled = hessian[free, free] / lengths / lengths[:, None]
+        scaled.flat[:: len(scaled) + 1] += RIDGE
+        step = np.zeros_like(x)
+        step[free] = -np.linalg.solve(scaled, gradient[free] / lengths) / lengths
+        step[m:] -= step[m:].mean()  # where f is flat, the ridge lets rounding go astray
+        if tilt <= level and (fixed or -(gradient @ step) <= gain * f):
+            break
+        step *= min(1.0, MOST_SHIFT / max(np.abs(step[m:]).max(), TINY))
+        there = yield from expand(x + step)
+        while there[0] > f * (1 + ROUNDING) and np.abs(step).max() > LEAST_STEP:
+            step /= 2
+            there = yield from expand(x + step)
+        if there[0] > f * (1 + ROUNDING):
+            yield from expand(x)  # for the probabilities
+            break
+        x, here = x + step, there
+    w, scores = (sum(map(np.multiply, x, part)) for part in zip(*points, strict=True))
+    w[-1] += x[m:]
+    scores += x[m:]
+    return Combination(Point(w, scores), float(here[0]), probabilities, float(here[3]))

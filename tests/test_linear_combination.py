@@ -1,0 +1,61 @@
+"""The best combination of points and intercepts, beside scipy's minimisation."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from pyimagesearch.linear.combination import Point, best_combination
+from pyimagesearch.linear.rows import Rows, together
+
+N, D, K, C = 90, 6, 3, 4.0
+LABELS = np.arange(N) % K
+USED = np.arange(N) % 5 != 0
+
+
+@pytest.fixture
+def points():
+    """Two points whose weights have little to do with the labels."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((N, D)) + 0.5 * random.standard_normal((K, D))[LABELS]
+    weights = [random.standard_normal((D + 1, K)) for _ in range(2)]
+    return [Point(w, X @ w[:-1] + w[-1]) for w in weights]
+
+
+def objective(w, scores):
+    losses = logsumexp(scores, axis=1) - scores[np.arange(N), LABELS]
+    return C * losses[USED].sum() + np.square(w[:-1]).sum() / 2
+
+
+def combined(points, **options):
+    fit = best_combination(points, LABELS, USED, C, gain=1e-14, level=1e-10, **options)
+    with ThreadPoolExecutor(2) as pool:
+        return together(Rows(np.zeros((N, D)), K, pool, 2), [fit])[0]
+
+
+@pytest.mark.parametrize("last", [0.0, 1.0, 1000.0])
+def test_no_other_factors_and_intercepts_are_better(points, last):
+    def f(x):
+        w = x[0] * points[0].w + x[1] * points[1].w
+        return objective(w, x[0] * points[0].scores + x[1] * points[1].scores + x[2:])
+
+    best = minimize(f, np.zeros(2 + K), method="BFGS", options={"gtol": 1e-7})
+    found = combined(points, last=last)
+    np.testing.assert_allclose(found.objective, best.fun, rtol=1e-10)
+    np.testing.assert_allclose(objective(*found.point), found.objective, rtol=1e-12)
+    odds = np.exp(found.point.scores)
+    wrong = USED[:, None] * odds / odds.sum(axis=1, keepdims=True)
+    wrong[np.arange(N), LABELS] = 0
+    np.testing.assert_allclose(found.wrong, wrong, atol=1e-12)
+    assert found.level <= 1e-10
+
+
+def test_of_a_fixed_point_the_intercepts_alone_are_moved(points):
+    found = combined(points[:1], fixed=True)
+    np.testing.assert_array_equal(found.point.w[:-1], points[0].w[:-1])
+    shift = found.point.w[-1] - points[0].w[-1]
+    np.testing.assert_allclose(found.point.scores - points[0].scores, np.tile(shift, (N, 1)))
+    best = minimize(lambda b: objective(points[0].w, points[0].scores + b), np.zeros(K))
+    np.testing.assert_allclose(found.objective, best.fun, rtol=1e-8)
