@@ -94,6 +94,18 @@ def test_few_of_many_rows_are_worked_on_and_all_are_in_the_bound(monkeypatch):
     assert found.objective * (1 - found.gap) <= best.objective <= found.objective
 
 
+def test_rows_that_are_left_out_of_the_gradient_are_in_the_bound(problem, monkeypatch):
+    rows, labels = problem
+    w = np.random.default_rng(1).standard_normal((13, N_CLASSES))
+    gaps = []
+    for faint in (0.0, 0.1, 1.0, 10.0, 100.0):
+        monkeypatch.setattr(newton, "FAINT", faint)
+        fit = path_of(rows, labels).bound(C, w.copy(), tolerance=0.1)
+        gaps.append(together(rows, [fit])[0].gap)
+    assert (np.diff(gaps) >= 0).all()
+    assert gaps[-1] > gaps[0]
+
+
 def test_the_lightest_rows_are_left_out_up_to_a_limit():
     weights = np.array([3.0, 0.0, 1.0, 5.0, 2.0])
     np.testing.assert_array_equal(newton.heaviest(weights, 3.0), [True, False, False, True, False])

@@ -41,7 +41,7 @@ class Fit:
     converged : bool
         Whether the gap is within the tolerance.
     elapsed_s : float
-        Seconds it took.
+        Seconds it took, beside the other folds at this C.
     """
 
     C: float

@@ -54,7 +54,7 @@ class Solution(NamedTuple):
     objective: float  # f
     gap: float  # proven bound on how far above its minimum f is, as a part of f
     n_iter: int  # Newton steps taken
-    elapsed_s: float = 0.0  # since the fit was begun
+    elapsed_s: float = 0.0
 
 
 def heaviest(weights: np.ndarray, limit: float) -> np.ndarray:
@@ -136,12 +136,12 @@ class SolutionPath:
 
         If they are not fixed, their length may change, too.
         """
-        self._exact = True
+        started, self._exact = time.perf_counter(), True
         point = Point(w, (yield from self._scores(w, self._every)))
         here = yield from self._combine([point], C, tolerance, fixed=fixed)
         found, _ = yield from self._judge(here, C, tolerance)
         self._exact = False
-        return found
+        return found._replace(elapsed_s=time.perf_counter() - started)
 
     def _begin(self, C: float) -> Generator[Pass, Any, list[Point]]:
         """Return what to begin from: weights that were given, or a solution for an easier C."""

@@ -12,8 +12,8 @@ from pyimagesearch.utils import InputError
 
 BLOCK_BYTES = 16 * 2**20  # of features in single precision: large enough for BLAS
 BLOCK_NUMBERS = 2**17  # of scores in double precision: 1 MB, which stays in the cache
-FEW = 0.8  # of a block: then the rows that matter are copied out of it
-TILE = 1024  # columns that are centred, or made double, at a time
+FEW = 0.8  # of the rows: then those that are used are copied out of the others
+TILE = 1024  # columns that are centred, or made double, at a time: more leave the cache
 COPY_BYTES = 256 * 2**20  # what is copied, so that not every pass has to centre or to round it
 
 
@@ -23,10 +23,10 @@ class Pass(NamedTuple):
     Attributes
     ----------
     task : callable
-        Called with each block, a slice of the rows, and its ``X V``, (b, K), or None. Returns the
-        block's part of the answer: Y, (b, K), for ``X^T Y``, or a tuple of what is to be summed.
+        Called with each block, a slice or indices of rows, and its ``X V``, (b, K), or None. Returns
+        the block's part of the answer: Y, (b, K), for ``X^T Y``, or a tuple of what is to be summed.
     used : ndarray of bool, shape (n,)
-        Which rows matter: blocks without any of them are left out.
+        Which rows matter: a block may hold others, too, but there is one with each of these.
     V : ndarray, shape (d + 1, K), optional
         What to multiply the rows by. The last feature is that of the intercepts, always 1.
     transposed : bool
@@ -35,7 +35,7 @@ class Pass(NamedTuple):
         The precision of the products of matrices.
     """
 
-    task: Callable[[slice, np.ndarray | None], Any]
+    task: Callable[[slice | np.ndarray, np.ndarray | None], Any]
     used: np.ndarray
     V: np.ndarray | None = None
     transposed: bool = False
@@ -157,7 +157,8 @@ class Rows:
         if scored:
             V = side_by_side(scored)  # (d + 1, K for each)
             products = V[-1] + sum(X @ V[columns] for columns, X in tiles())
-            scores |= zip(scored, np.split(products, len(scored), axis=1), strict=True)
+            edges = np.cumsum([asked[i].V.shape[1] for i in scored])[:-1]
+            scores |= zip(scored, np.split(products, edges, axis=1), strict=True)
         found = {i: asked[i].task(rows, scores[i]) for i in used}
         transposed = [i for i in used if asked[i].transposed]
         if transposed:
