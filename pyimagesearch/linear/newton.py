@@ -124,7 +124,7 @@ class SolutionPath:
                 found = yield from self._descend([found.point], C, tolerance)
                 self._exact = False
                 break
-            self._add_rows(found, C, tolerance)
+            self._add_rows(found, C, tolerance, goal <= PART * tolerance)
             points, rough = [found.point], min(ROUGH, found.gap / 100)
         self._last = [*self._last[1 - KEPT :], found.point]
         return found._replace(n_iter=self._n_iter, elapsed_s=time.perf_counter() - started)
@@ -169,8 +169,11 @@ class SolutionPath:
         working[there[np.unique(self._labels[there], return_index=True)[1]]] = True
         return working
 
-    def _add_rows(self, found: Solution, C: float, tolerance: float) -> None:
-        """Work on more rows, on twice as many at most: those that pull most at what was found."""
+    def _add_rows(self, found: Solution, C: float, tolerance: float, done: bool) -> None:
+        """Work on more rows, on twice as many at most: those that pull most at what was found.
+
+        On all of them, if these were done with and no others pull.
+        """
         others = self._used & ~self.working
         pulls = self._pulls(log_loss(found.point.scores, self._labels, others)[1], C)
         missing = heaviest(pulls, 0.3 * np.sqrt(2 * tolerance * found.objective))
@@ -179,8 +182,8 @@ class SolutionPath:
             missing = pulls >= np.partition(pulls, -size)[-size]
         grown = self.working | missing
         most = min(MOST * np.count_nonzero(self._used), self._rows.shape[1])
-        few = missing.any() and np.count_nonzero(grown) < most
-        self.working = grown if few else self._used
+        enough = np.count_nonzero(grown) < most and (missing.any() or not done)
+        self.working = grown if enough else self._used
 
     def _descend(
         self, points: Sequence[Point], C: float, tolerance: float

@@ -14,6 +14,7 @@ BLOCK_BYTES = 16 * 2**20  # of features in single precision: large enough for BL
 BLOCK_NUMBERS = 2**17  # of scores in double precision: 1 MB, which stays in the cache
 FEW = 0.8  # of the rows: then those that are used are copied out of the others
 TILE = 1024  # columns that are centred, or made double, at a time: more leave the cache
+NEAR = 10.0  # lengths of a centred row: from a centre so near, single precision may take it off
 COPY_BYTES = 256 * 2**20  # what is copied, so that not every pass has to centre or to round it
 
 
@@ -23,8 +24,9 @@ class Pass(NamedTuple):
     Attributes
     ----------
     task : callable
-        Called with each block, a slice or indices of rows, and its ``X V``, (b, K), or None. Returns
-        the block's part of the answer: Y, (b, K), for ``X^T Y``, or a tuple of what is to be summed.
+        Called with each block, a slice or indices of rows, and its ``X V``, (b, K), or None.
+        Returns the block's part of the answer: Y, (b, K), for ``X^T Y``, or a tuple of what is to
+        be summed.
     used : ndarray of bool, shape (n,)
         Which rows matter: a block may hold others, too, but there is one with each of these.
     V : ndarray, shape (d + 1, K), optional
@@ -70,7 +72,7 @@ class Rows:
 
     def __init__(self, X, n_classes, pool, n_jobs, centre=None, scale=1.0, lower=False):
         self.X, self.n_classes, self.pool, self.n_jobs = X, n_classes, pool, n_jobs
-        self.centre, self.scale, self.lower = centre, scale, lower
+        self.centre, self.scale, self.lower, self.is_near = centre, scale, lower, False
         n, d = self.shape = X.shape
         self.blocks = self._blocks(np.ones(n, bool), reads=True)
         rounded = centre is None and X.dtype == np.float64 and 4 * n * d <= COPY_BYTES
@@ -96,12 +98,19 @@ class Rows:
             X = np.subtract(X, self.centre[columns], dtype=np.result_type(X, dtype))
         return X.astype(dtype, copy=False)
 
+    def _is_raw(self, dtype: type) -> bool:
+        """Whether products are made of rows as they lie, and the centre is taken off afterwards."""
+        exact = dtype == np.float64 and self.X.dtype == np.float32
+        return self.centre is not None and (self.is_near or exact)
+
     def _tiles(self, rows: slice | np.ndarray, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the same in columns so few that what is made of them stays in the cache."""
-        step = self.shape[1] if self.centre is None else TILE
-        for start in range(0, self.shape[1], step):
-            X = self.block(rows, dtype, slice(start, start + step))
-            yield slice(start, start + X.shape[1]), X
+        n_columns, raw = self.shape[1], self._is_raw(dtype)
+        as_it_lies = self.centre is None or (raw and self.X.dtype == dtype)
+        for start in range(0, n_columns, n_columns if as_it_lies else TILE):
+            columns = slice(start, None if as_it_lies else start + TILE)
+            X = self.X[rows, columns] if raw else self.block(rows, dtype, columns)
+            yield slice(start, start + X.shape[1]), X.astype(dtype, copy=False)
 
     @cached_property
     def squared_lengths(self) -> np.ndarray:
@@ -127,7 +136,7 @@ class Rows:
         Returns ``X^T Y``, or sums, or None, for each.
         """
         dtype, reads = asked[0].dtype, any(ask.reads_features for ask in asked)
-        V = [ask.V if ask.V is None else self._scaled(ask.V).astype(dtype) for ask in asked]
+        V = [ask.V if ask.V is None else self._of_raw(ask.V, dtype) for ask in asked]
         side_by_side = cache(lambda which: np.hstack([V[i] for i in which]))
         blocks = self._blocks(np.logical_or.reduce([ask.used for ask in asked]), reads)
 
@@ -144,10 +153,10 @@ class Rows:
         *parts, answers = self.pool.map(part, range(self.n_jobs))
         for other in parts:
             answers = [_sum(a, b) for a, b in zip(answers, other, strict=True)]
-        return [
-            self._scaled(answer.astype(np.float64)) if ask.transposed else answer
-            for ask, answer in zip(asked, answers, strict=True)
-        ]
+        for i, ask in enumerate(asked):
+            if ask.transposed:
+                answers[i] = self._from_raw(answers[i].astype(np.float64), dtype)
+        return answers
 
     def _answer(self, rows, asked, used, side_by_side, answers: list) -> None:
         """Add to the answers what one block of the rows gives."""
@@ -173,8 +182,19 @@ class Rows:
             else:
                 answers[i] = _sum(answers[i], more)
 
-    def _scaled(self, V: np.ndarray) -> np.ndarray:
-        return np.vstack([V[:-1] * self.scale, V[-1:]])
+    def _of_raw(self, V: np.ndarray, dtype: type) -> np.ndarray:
+        """Return what to multiply rows by as they lie, in place of V for centred ones."""
+        w, b = V[:-1] * self.scale, V[-1:]
+        if self._is_raw(dtype):
+            b = b - self.centre.astype(np.float64) @ w
+        return np.vstack([w, b]).astype(dtype)
+
+    def _from_raw(self, answer: np.ndarray, dtype: type) -> np.ndarray:
+        """Return X^T Y of scaled and centred rows, for that of rows as they lie: in place."""
+        if self._is_raw(dtype):
+            answer[:-1] -= np.outer(self.centre, answer[-1])
+        answer[:-1] *= self.scale
+        return answer
 
 
 def _sum(one, other):
@@ -228,6 +248,7 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     square = rows.squared_lengths.mean()
     rows.scale = 1 / np.sqrt(square) if square else 1.0
     rows.squared_lengths *= rows.scale**2
+    rows.is_near = bool(rows.scale * np.linalg.norm(rows.centre.astype(np.float64)) <= NEAR)
     return rows
 
 
