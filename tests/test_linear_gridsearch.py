@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-from pyimagesearch.linear import C_GRID, grid_search, gridsearch, rows
+from pyimagesearch.linear import C_GRID, grid_search, gridsearch, newton, rows
 from pyimagesearch.utils import InputError
 
 TIGHT = 1e-12  # of the objective
@@ -338,13 +338,15 @@ DEGENERATE = [
 
 @pytest.fixture(params=["chosen", "features", "streamed"])
 def coordinates(request, monkeypatch):
-    """Search in what is chosen, by features in any case, or where they lie."""
+    """Search in what is chosen, by features in any case, or where they lie and on few at first."""
     if request.param != "chosen":
         monkeypatch.setattr(gridsearch, "pays", lambda *sizes: False)
     if request.param == "streamed":
         monkeypatch.setattr(gridsearch, "COPY_BYTES", 0)
         monkeypatch.setattr(rows, "COPY_BYTES", 0)
         monkeypatch.setattr(rows, "BLOCK_BYTES", 1)  # blocks of 16 rows
+        monkeypatch.setattr(newton, "FIRST_ROWS", (8, 1))
+        monkeypatch.setattr(newton, "MANY", 2)
 
 
 @pytest.mark.parametrize(("n_classes", "dtype"), [(2, np.float32), (5, np.float32), (5, float)])

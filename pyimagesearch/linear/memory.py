@@ -7,8 +7,8 @@ from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
 
 INTERPRETER_BYTES = 100 * 2**20  # Python, its libraries and their threads, 2026-11
 FLOAT32, FLOAT64 = 4, 8
-SCORE_BYTES = 50  # of a row and class: scores in float64, probabilities, curvature
-WEIGHT_BYTES = 60  # of a feature and class: points in float64, vectors in float32
+SCORE_BYTES = 80  # of a row and class: scores in float64, probabilities, curvature
+WEIGHT_BYTES = 40  # of a feature and class: points in float64, vectors in float32
 COLUMN_BYTES = 10  # of a feature and class in a pass: factors, and for each thread what is summed
 
 
@@ -41,5 +41,5 @@ def required_bytes(
     support = FLOAT32 * n_features * n_classes
     support *= min(n_rows, SUPPORT, max(LEAST_SUPPORT, KEPT_BYTES // support))
     of_fold = SCORE_BYTES * n_rows * n_classes + WEIGHT_BYTES * n_features * n_classes + support
-    of_pass = n_jobs * (COLUMN_BYTES * n_features * n_classes * n_folds + 2 * BLOCK_BYTES)
+    of_pass = n_jobs * (COLUMN_BYTES * n_features * n_classes * n_folds + BLOCK_BYTES)
     return INTERPRETER_BYTES + max(first, copied + n_folds * of_fold + of_pass)

@@ -42,6 +42,7 @@ KEPT = 3  # solutions that a fit begins from
 LIGHT = 0.1  # of the Hessian may be left out, where regularisation weighs 1
 FAINT = 1e-2  # of the gradient that is aimed at may be left out
 WHOLE, PART = 0.9, 0.5  # of the tolerance that is aimed at before all rows are asked
+MISSED = 0.3  # of it may pull the rows that are not worked on
 FIRST_ROWS = 1000, 20  # to work on at first: so many, or so many of each class
 MANY = 8  # times as many rows, and features, are reason to work on a part of the rows
 MOST = 0.6  # of the rows: from there on, choosing them costs more than it saves
@@ -161,11 +162,11 @@ class SolutionPath:
         there = np.flatnonzero(self._used)
         there = there[np.argsort(self._labels[there], kind="stable")]
         least, of_class = FIRST_ROWS
-        step = min(len(there), self._rows.shape[1]) // max(least, of_class * self._rows.n_classes)
-        if step < MANY:
+        n_first = max(least, of_class * self._rows.n_classes)
+        if min(len(there), self._rows.shape[1]) < MANY * n_first:
             return self._used
         working = np.zeros_like(self._used)
-        working[there[:: len(there) // max(least, of_class * self._rows.n_classes)]] = True
+        working[there[:: len(there) // n_first]] = True
         working[there[np.unique(self._labels[there], return_index=True)[1]]] = True
         return working
 
@@ -176,7 +177,7 @@ class SolutionPath:
         """
         others = self._used & ~self.working
         pulls = self._pulls(log_loss(found.point.scores, self._labels, others)[1], C)
-        missing = heaviest(pulls, 0.3 * np.sqrt(2 * tolerance * found.objective))
+        missing = heaviest(pulls, MISSED * np.sqrt(2 * tolerance * found.objective))
         size = np.count_nonzero(self.working)
         if np.count_nonzero(missing) > size:
             missing = pulls >= np.partition(pulls, -size)[-size]
