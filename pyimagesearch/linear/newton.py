@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyimagesearch.linear.combination import ROUNDING, Combination, Point, best_combination, dot
-from pyimagesearch.linear.logloss import curvature_diagonal, curvature_product, log_loss, residuals
+from pyimagesearch.linear.logloss import curvature_diagonal, curvature_product, residuals
 from pyimagesearch.linear.preconditioner import preconditioner
 from pyimagesearch.linear.rows import Pass, Rows
 
@@ -55,6 +55,7 @@ class Solution(NamedTuple):
     objective: float  # f
     gap: float  # proven bound on how far above its minimum f is, as a part of f
     n_iter: int  # Newton steps taken
+    pulls: np.ndarray  # (n,), the length of each row's part of the gradient
     elapsed_s: float = 0.0
 
 
@@ -106,6 +107,14 @@ class SolutionPath:
     def _fitted(self) -> np.ndarray:
         return self._used if self._exact else self.working
 
+    @property
+    def _level(self) -> float:
+        return FLAT if self._exact else LEVEL
+
+    @property
+    def _precision(self) -> type:
+        return np.float64 if self._exact else np.float32
+
     def solve(self, C: float, tolerance: float) -> Generator[Pass, Any, Solution]:
         """Minimise at `C`, from the solutions for the C's before, until the gap is small."""
         started = time.perf_counter()
@@ -125,7 +134,7 @@ class SolutionPath:
                 found = yield from self._descend([found.point], C, tolerance)
                 self._exact = False
                 break
-            self._add_rows(found, C, tolerance, goal <= PART * tolerance)
+            self._add_rows(found, tolerance, goal <= PART * tolerance)
             points, rough = [found.point], min(ROUGH, found.gap / 100)
         self._last = [*self._last[1 - KEPT :], found.point]
         return found._replace(n_iter=self._n_iter, elapsed_s=time.perf_counter() - started)
@@ -170,13 +179,12 @@ class SolutionPath:
         working[there[np.unique(self._labels[there], return_index=True)[1]]] = True
         return working
 
-    def _add_rows(self, found: Solution, C: float, tolerance: float, done: bool) -> None:
+    def _add_rows(self, found: Solution, tolerance: float, done: bool) -> None:
         """Work on more rows, on twice as many at most: those that pull most at what was found.
 
         On all of them, if these were done with and no others pull.
         """
-        others = self._used & ~self.working
-        pulls = self._pulls(log_loss(found.point.scores, self._labels, others)[1], C)
+        pulls = np.where(self.working, 0.0, found.pulls)
         missing = heaviest(pulls, MISSED * np.sqrt(2 * tolerance * found.objective))
         size = np.count_nonzero(self.working)
         if np.count_nonzero(missing) > size:
@@ -215,9 +223,8 @@ class SolutionPath:
     def _combine(
         self, points: Sequence[Point], C: float, tolerance: float, **options
     ) -> Generator[Pass, Any, Combination]:
-        level = FLAT if self._exact else LEVEL
         return best_combination(
-            points, self._labels, self._fitted, C, BEST * tolerance, level, **options
+            points, self._labels, self._fitted, C, BEST * tolerance, self._level, **options
         )
 
     def _scores(self, w: np.ndarray, used: np.ndarray) -> Generator[Pass, Any, np.ndarray]:
@@ -227,7 +234,7 @@ class SolutionPath:
         def keep(rows: slice | np.ndarray, scores: np.ndarray) -> None:
             found[rows] = scores
 
-        yield Pass(keep, used, w, dtype=np.float64 if self._exact else np.float32)
+        yield Pass(keep, used, w, dtype=self._precision)
         return found
 
     def _judge(
@@ -237,23 +244,20 @@ class SolutionPath:
 
         Rows that pull next to nothing are left out of the gradient, but not of the bound.
         """
-        f, pulls = here.objective, self._pulls(here.wrong, C)
+        f, wrong = here.objective, here.wrong
+        squares = wrong.sum(axis=1) ** 2 + np.einsum("ij,ij->i", wrong, wrong)
+        pulls = C * np.sqrt(squares * self._rows.squared_lengths)
         used = heaviest(pulls, FAINT * np.sqrt(2 * tolerance * f))
 
         def task(rows: slice | np.ndarray, _) -> np.ndarray:
-            return residuals(here.wrong[rows], self._labels[rows])
+            return residuals(wrong[rows], self._labels[rows])
 
-        dtype = np.float64 if self._exact else np.float32
-        gradient = C * (yield Pass(task, used, transposed=True, dtype=dtype))
+        gradient = C * (yield Pass(task, used, transposed=True, dtype=self._precision))
         gradient[:-1] += here.point.w[:-1]
         length = np.sqrt(dot(gradient, gradient)) + pulls[~used].sum()
-        bound = length**2 / 2 if here.level <= (FLAT if self._exact else LEVEL) else np.inf
-        return Solution(here.point, f, float(bound / f) if f > 0 else 0.0, self._n_iter), gradient
-
-    def _pulls(self, wrong: np.ndarray, C: float) -> np.ndarray:
-        """Return the length of each row's part of the gradient: (n,)."""
-        squares = wrong.sum(axis=1) ** 2 + np.einsum("ij,ij->i", wrong, wrong)
-        return C * np.sqrt(squares * self._rows.squared_lengths)
+        bound = length**2 / 2 if here.level <= self._level else np.inf
+        gap = float(bound / f) if f > 0 else 0.0
+        return Solution(here.point, f, gap, self._n_iter, pulls), gradient
 
     def _newton_step(self, gradient, wrong, C, goal, near) -> Generator[Pass, Any, np.ndarray]:
         """Solve Newton's system until half the square of what is left is below a goal.

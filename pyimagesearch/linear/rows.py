@@ -72,7 +72,7 @@ class Rows:
 
     def __init__(self, X, n_classes, pool, n_jobs, centre=None, scale=1.0, lower=False):
         self.X, self.n_classes, self.pool, self.n_jobs = X, n_classes, pool, n_jobs
-        self.centre, self.scale, self.lower, self.is_near = centre, scale, lower, False
+        self.centre, self.scale, self.lower = centre, scale, lower
         n, d = self.shape = X.shape
         self.blocks = self._blocks(np.ones(n, bool), reads=True)
         rounded = centre is None and X.dtype == np.float64 and 4 * n * d <= COPY_BYTES
@@ -98,10 +98,15 @@ class Rows:
             X = np.subtract(X, self.centre[columns], dtype=np.result_type(X, dtype))
         return X.astype(dtype, copy=False)
 
+    @cached_property
+    def _is_near(self) -> bool:
+        """Whether single precision may take the centre off products."""
+        return bool(self.scale * np.linalg.norm(self.centre.astype(np.float64)) <= NEAR)
+
     def _is_raw(self, dtype: type) -> bool:
         """Whether products are made of rows as they lie, and the centre is taken off afterwards."""
         exact = dtype == np.float64 and self.X.dtype == np.float32
-        return self.centre is not None and (self.is_near or exact)
+        return self.centre is not None and (exact or self._is_near)
 
     def _tiles(self, rows: slice | np.ndarray, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the same in columns so few that what is made of them stays in the cache."""
@@ -248,7 +253,6 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     square = rows.squared_lengths.mean()
     rows.scale = 1 / np.sqrt(square) if square else 1.0
     rows.squared_lengths *= rows.scale**2
-    rows.is_near = bool(rows.scale * np.linalg.norm(rows.centre.astype(np.float64)) <= NEAR)
     return rows
 
 
