@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -20,61 +20,26 @@ TOLERANCE = 1e-2
 LAST_TOLERANCE = 1e-3  # of the model that is kept
 
 
-@dataclass(frozen=True)
-class Fit:
-    """One fit of logistic regression.
+class Fit(NamedTuple):
+    """One fit of logistic regression."""
 
-    Attributes
-    ----------
-    C : float
-        Inverse strength of the regularisation.
-    fold : int or None
-        The fold left out; None for the last fit, to all rows.
-    accuracy : float or None
-        Of the fold left out.
-    objective : float
-        C times the sum of the log losses, and half the squared weights, as scikit-learn has it.
-    gap : float
-        Proven bound on how far above its minimum the objective is, as a part of it.
-    n_iter : int
-        Newton steps taken.
-    converged : bool
-        Whether the gap is within the tolerance.
-    elapsed_s : float
-        Seconds it took, beside the other folds at this C.
-    """
-
-    C: float
-    fold: int | None
-    accuracy: float | None
-    objective: float
-    gap: float
-    n_iter: int
-    converged: bool
-    elapsed_s: float
+    C: float  # inverse strength of the regularisation
+    fold: int | None  # the fold left out; None for the last fit, to all rows
+    accuracy: float | None  # of the fold left out
+    objective: float  # C times the sum of the log losses, and half the squared weights
+    gap: float  # proven bound on how far above its minimum that is, as a part of it
+    n_iter: int  # Newton steps
+    converged: bool  # whether the gap is within the tolerance
+    elapsed_s: float  # beside the other folds at this C
 
 
-@dataclass(frozen=True)
-class GridSearch:
-    """What a grid search found.
+class GridSearch(NamedTuple):
+    """What a grid search found."""
 
-    Attributes
-    ----------
-    grid : tuple of float
-        The C's, as given.
-    best_C : float
-        That of the best mean accuracy, the first of several.
-    fits : list of Fit
-        The folds at the first C, at the second and so on; then the last fit, to all rows.
-    model : LogisticRegression
-        scikit-learn's own, as that last fit left it. ``coef_`` is float64, (1, d) for two classes,
-        else (K, d).
-    """
-
-    grid: tuple[float, ...]
-    best_C: float  # noqa: N815 - C is scikit-learn's name
-    fits: list[Fit]
-    model: LogisticRegression
+    grid: tuple[float, ...]  # the C's, as given
+    best_C: float  # noqa: N815 - of the best mean accuracy, the first of several
+    fits: list[Fit]  # the folds at the first C, at the second and so on; then that to all rows
+    model: LogisticRegression  # as that last fit left it; coef_ (1, d) for two classes, or (K, d)
 
 
 def grid_search(
@@ -193,7 +158,7 @@ def plain_model(C: float, classes: np.ndarray, last: Solution, rows: Rows) -> Lo
     """
     model = LogisticRegression(C=C)
     w = rows.scale * last.point.w[:-1].T  # (d, K) of scaled rows -> (K, d)
-    b = last.point.w[-1] - w @ rows.centre.astype(np.float64)
+    b = last.point.w[-1] - w @ rows.centre
     if len(classes) == 2:
         w, b = w[1:] - w[:1], b[1:] - b[:1]
     model.coef_, model.intercept_, model.classes_ = w, b, classes

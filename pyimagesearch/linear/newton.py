@@ -48,6 +48,14 @@ MANY = 8  # times as many rows, and features, are reason to work on a part of th
 MOST = 0.6  # of the rows: from there on, choosing them costs more than it saves
 
 
+class View(NamedTuple):
+    """What of the rows a fit looks at, and how closely."""
+
+    used: np.ndarray  # (n,) bool
+    dtype: type
+    level: float  # of the slope by the intercepts: see `best_combination`
+
+
 class Solution(NamedTuple):
     """A minimum, as near as it was come to."""
 
@@ -61,10 +69,8 @@ class Solution(NamedTuple):
 
 def heaviest(weights: np.ndarray, limit: float) -> np.ndarray:
     """Return which rows to keep so that the weights of the others sum to a limit at most."""
-    order = np.argsort(weights)
-    keep = np.ones(len(weights), bool)
-    keep[order[: np.searchsorted(np.cumsum(weights[order]), limit, side="right")]] = False
-    return keep
+    ascending = np.append(np.sort(weights), np.inf)
+    return weights >= ascending[np.searchsorted(np.cumsum(ascending), limit, side="right")]
 
 
 class SolutionPath:
@@ -97,45 +103,34 @@ class SolutionPath:
         begin: Sequence[np.ndarray] = (),
         working: np.ndarray | None = None,
     ):
-        self._rows, self._labels, self._used, self._every = rows, labels, used, np.ones_like(used)
+        self._rows, self._labels, self._used = rows, labels, used
         self._max_iter, self._weights, self._last = max_iter, list(begin), []
         self.working = self._first_rows() if working is None else working
-        self._exact = False  # on all rows in double precision, or on some in single precision
-        self._n_iter, self._support, self._dtype = 0, SUPPORT, np.float32
+        self._exact = View(used, np.float64, FLAT)
+        self._n_iter, self._support, self._dtype = 0, SUPPORT, rows.single
 
     @property
-    def _fitted(self) -> np.ndarray:
-        return self._used if self._exact else self.working
-
-    @property
-    def _level(self) -> float:
-        return FLAT if self._exact else LEVEL
-
-    @property
-    def _precision(self) -> type:
-        return np.float64 if self._exact else np.float32
+    def _rough(self) -> View:
+        return View(self.working, self._rows.single, LEVEL)
 
     def solve(self, C: float, tolerance: float) -> Generator[Pass, Any, Solution]:
         """Minimise at `C`, from the solutions for the C's before, until the gap is small."""
         started = time.perf_counter()
-        self._n_iter, self._support, self._dtype = 0, SUPPORT, np.float32
+        self._n_iter, self._support, self._dtype = 0, SUPPORT, self._rows.single
         *older, newest = self._last or (yield from self._begin(C))
         points = [newest, *(Point(newest.w - p.w, newest.scores - p.scores) for p in older)]
-        rough = 0.0 if self._last else ROUGH
+        view = self._rough
         while True:
-            part = np.count_nonzero(self.working) < np.count_nonzero(self._used)
-            goal = max(rough, PART * tolerance) if part else WHOLE * tolerance
-            near = yield from self._descend(points, C, goal)
+            part = np.count_nonzero(view.used) < np.count_nonzero(self._used)
+            goal = (PART if part else WHOLE) * tolerance
+            near = yield from self._descend(points, C, goal, view)
             found = yield from self.bound(C, near.point.w, tolerance, fixed=False)
-            if found.gap <= tolerance or self._n_iter >= self._max_iter:
+            done = view is self._exact or self._n_iter >= self._max_iter
+            if found.gap <= tolerance or done:
                 break
-            if not part:
-                self._exact = True
-                found = yield from self._descend([found.point], C, tolerance)
-                self._exact = False
-                break
-            self._add_rows(found, tolerance, goal <= PART * tolerance)
-            points, rough = [found.point], min(ROUGH, found.gap / 100)
+            if part:
+                self._add_rows(found, tolerance)
+            points, view = [found.point], self._rough if part else self._exact
         self._last = [*self._last[1 - KEPT :], found.point]
         return found._replace(n_iter=self._n_iter, elapsed_s=time.perf_counter() - started)
 
@@ -146,24 +141,24 @@ class SolutionPath:
 
         If they are not fixed, their length may change, too.
         """
-        started, self._exact = time.perf_counter(), True
-        point = Point(w, (yield from self._scores(w, self._every)))
-        here = yield from self._combine([point], C, tolerance, fixed=fixed)
-        found, _ = yield from self._judge(here, C, tolerance)
-        self._exact = False
+        started = time.perf_counter()
+        point = Point(w, (yield from self._scores(w)))
+        here = yield from self._combine([point], C, tolerance, self._exact, fixed=fixed)
+        found, _ = yield from self._judge(here, C, tolerance, self._exact)
         return found._replace(elapsed_s=time.perf_counter() - started)
 
     def _begin(self, C: float) -> Generator[Pass, Any, list[Point]]:
         """Return what to begin from: weights that were given, or a solution for an easier C."""
         if self._weights:
-            scores = yield from self._scores(np.hstack(self._weights), self._every)
+            scores = yield from self._scores(np.hstack(self._weights))
             scores = np.split(scores, len(self._weights), axis=1)
             self._last = list(map(Point, self._weights, scores))
             return self._last
         (n, d), n_classes = self._rows.shape, self._rows.n_classes
         point = Point(np.zeros((d + 1, n_classes)), np.zeros((n, n_classes)))
         for tens in range(max(0, int(np.ceil(np.log10(C / EASY_C)))), 0, -1):
-            point = (yield from self._descend([point], C / 10.0**tens, ROUGH)).point
+            near = yield from self._descend([point], C / 10.0**tens, ROUGH, self._rough)
+            point = near.point
         return [point]
 
     def _first_rows(self) -> np.ndarray:
@@ -179,29 +174,27 @@ class SolutionPath:
         working[there[np.unique(self._labels[there], return_index=True)[1]]] = True
         return working
 
-    def _add_rows(self, found: Solution, tolerance: float, done: bool) -> None:
-        """Work on more rows, on twice as many at most: those that pull most at what was found.
+    def _add_rows(self, found: Solution, tolerance: float) -> None:
+        """Work on the other rows that pull most at what was found, on twice as many rows at most.
 
-        On all of them, if these were done with and no others pull.
+        Work on all if no others pull, or if it would be most of them.
         """
         pulls = np.where(self.working, 0.0, found.pulls)
         missing = heaviest(pulls, MISSED * np.sqrt(2 * tolerance * found.objective))
         size = np.count_nonzero(self.working)
-        if np.count_nonzero(missing) > size:
-            missing = pulls >= np.partition(pulls, -size)[-size]
-        grown = self.working | missing
+        missing &= pulls >= np.partition(pulls, -size)[-size]
         most = min(MOST * np.count_nonzero(self._used), self._rows.shape[1])
-        enough = np.count_nonzero(grown) < most and (missing.any() or not done)
-        self.working = grown if enough else self._used
+        few = 0 < np.count_nonzero(missing) < most - size
+        self.working = self.working | missing if few else self._used
 
     def _descend(
-        self, points: Sequence[Point], C: float, tolerance: float
+        self, points: Sequence[Point], C: float, tolerance: float, view: View
     ) -> Generator[Pass, Any, Solution]:
         """Take Newton steps from the best combination of points."""
-        here = yield from self._combine(points, C, tolerance)
+        here = yield from self._combine(points, C, tolerance, view)
         least, before, stalled = np.inf, (np.inf, np.inf), 0
         while True:
-            found, gradient = yield from self._judge(here, C, tolerance)
+            found, gradient = yield from self._judge(here, C, tolerance, view)
             f, gap = found.objective, found.gap
             stalled, least = 0 if gap < 0.9 * least else stalled + 1, min(gap, least)
             if gap <= tolerance or stalled > PATIENCE or self._n_iter >= self._max_iter:
@@ -211,9 +204,8 @@ class SolutionPath:
             before = gap * f, f
             goal = max(0.4 * tolerance, (0.05 if gap <= NEAR else 0.1) * gap) * f
             w = yield from self._newton_step(gradient, here.wrong, C, goal, gap <= NEAR)
-            rows = self._every if self._exact else self.working
-            step = Point(w, (yield from self._scores(w, rows)))
-            moved = yield from self._combine([here.point, step], C, tolerance, last=1.0)
+            step = Point(w, (yield from self._scores(w, view)))
+            moved = yield from self._combine([here.point, step], C, tolerance, view, last=1.0)
             self._n_iter += 1
             if moved.objective > f * (1 + ROUNDING):
                 break
@@ -221,24 +213,25 @@ class SolutionPath:
         return found
 
     def _combine(
-        self, points: Sequence[Point], C: float, tolerance: float, **options
+        self, points: Sequence[Point], C: float, tolerance: float, view: View, **options
     ) -> Generator[Pass, Any, Combination]:
         return best_combination(
-            points, self._labels, self._fitted, C, BEST * tolerance, self._level, **options
+            points, self._labels, view.used, C, BEST * tolerance, view.level, **options
         )
 
-    def _scores(self, w: np.ndarray, used: np.ndarray) -> Generator[Pass, Any, np.ndarray]:
-        """Return the scores of some rows, and 0 for the others: (n, K) float64."""
+    def _scores(self, w: np.ndarray, view: View | None = None) -> Generator[Pass, Any, np.ndarray]:
+        """Return the scores of all rows exactly, or of a view's, and 0 for the others: (n, K)."""
         found = np.zeros((len(self._labels), w.shape[1]))
+        used, dtype = (np.ones_like(self._used), np.float64) if view is None else view[:2]
 
         def keep(rows: slice | np.ndarray, scores: np.ndarray) -> None:
             found[rows] = scores
 
-        yield Pass(keep, used, w, dtype=self._precision)
+        yield Pass(keep, used, w, dtype=dtype)
         return found
 
     def _judge(
-        self, here: Combination, C: float, tolerance: float
+        self, here: Combination, C: float, tolerance: float, view: View
     ) -> Generator[Pass, Any, tuple[Solution, np.ndarray]]:
         """Bound how far a point is from the minimum; return that, and f's gradient, (d + 1, K).
 
@@ -252,10 +245,10 @@ class SolutionPath:
         def task(rows: slice | np.ndarray, _) -> np.ndarray:
             return residuals(wrong[rows], self._labels[rows])
 
-        gradient = C * (yield Pass(task, used, transposed=True, dtype=self._precision))
+        gradient = C * (yield Pass(task, used, transposed=True, dtype=view.dtype))
         gradient[:-1] += here.point.w[:-1]
         length = np.sqrt(dot(gradient, gradient)) + pulls[~used].sum()
-        bound = length**2 / 2 if here.level <= self._level else np.inf
+        bound = length**2 / 2 if here.level <= view.level else np.inf
         gap = float(bound / f) if f > 0 else 0.0
         return Solution(here.point, f, gap, self._n_iter, pulls), gradient
 

@@ -1,8 +1,8 @@
 """The rows to train on, in blocks that fit the cache, and passes over them that fits share."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -10,11 +10,10 @@ import numpy as np
 
 from pyimagesearch.utils import InputError
 
-BLOCK_BYTES = 16 * 2**20  # of features in single precision: large enough for BLAS
+BLOCK_BYTES = 4 * 2**20  # of features in single precision: enough for BLAS, and near the cache
 BLOCK_NUMBERS = 2**17  # of scores in double precision: 1 MB, which stays in the cache
 FEW = 0.8  # of the rows: then those that are used are copied out of the others
-TILE = 1024  # columns that are centred, or made double, at a time: more leave the cache
-NEAR = 10.0  # lengths of a centred row: from a centre so near, single precision may take it off
+NEAR = 10.0  # lengths of a centred row: single precision may take so near a centre off products
 COPY_BYTES = 256 * 2**20  # what is copied, so that not every pass has to centre or to round it
 
 
@@ -62,21 +61,30 @@ class Rows:
         Of `n_jobs` threads.
     n_jobs : int
         How many threads make a pass.
-    centre : ndarray, shape (d,), optional
-        Is taken off each row, so that an offset does not use up the digits.
-    scale : float
-        Each row is multiplied by it.
     lower : bool
         Whether X is a lower triangle: of its zeros, little is read.
+
+    Attributes
+    ----------
+    centre : ndarray of float64, shape (d,)
+        Is taken off each row, so that an offset does not use up the digits; 0 at first.
+    scale : float
+        Each row is multiplied by it; 1 at first.
     """
 
-    def __init__(self, X, n_classes, pool, n_jobs, centre=None, scale=1.0, lower=False):
-        self.X, self.n_classes, self.pool, self.n_jobs = X, n_classes, pool, n_jobs
-        self.centre, self.scale, self.lower = centre, scale, lower
+    def __init__(self, X, n_classes, pool, n_jobs, lower=False):
+        self.X, self.n_classes, self.lower = X, n_classes, lower
+        self.pool, self.n_jobs = pool, n_jobs
         n, d = self.shape = X.shape
+        self.centre, self.scale = np.zeros(d), 1.0
         self.blocks = self._blocks(np.ones(n, bool), reads=True)
-        rounded = centre is None and X.dtype == np.float64 and 4 * n * d <= COPY_BYTES
-        self._single = X.astype(np.float32) if rounded else None
+        small = X.dtype == np.float64 and 4 * n * d <= COPY_BYTES
+        self._rounded = X.astype(np.float32) if small else X
+
+    @property
+    def single(self) -> type:
+        """What is as good as single precision: double, where a far centre uses up the digits."""
+        return np.float32 if self.scale * np.linalg.norm(self.centre) <= NEAR else np.float64
 
     def _blocks(self, used: np.ndarray, reads: bool) -> list[slice | np.ndarray]:
         """Divide rows into blocks, as many for each thread: slices, or indices if few are used."""
@@ -88,52 +96,31 @@ class Rows:
         edges = pairwise(len(ones) * i // n_blocks for i in range(n_blocks + 1))
         return [ones[slice(*edge)] if few else slice(*edge) for edge in edges]
 
-    def block(self, rows: slice | np.ndarray, dtype: type, columns=slice(None)) -> np.ndarray:
-        """Return some rows, centred, not scaled: (b, d), or fewer columns if the rest are 0."""
-        X = self.X if dtype == np.float64 or self._single is None else self._single
+    def block(self, rows: slice | np.ndarray, dtype: type) -> np.ndarray:
+        """Return some rows, neither centred nor scaled: (b, d), or fewer if the rest are 0."""
+        X = self.X if dtype == np.float64 else self._rounded
         if self.lower:
-            columns = slice(rows.stop if isinstance(rows, slice) else rows.max(initial=0) + 1)
-        X = X[rows, columns]
-        if self.centre is not None:
-            X = np.subtract(X, self.centre[columns], dtype=np.result_type(X, dtype))
-        return X.astype(dtype, copy=False)
+            X = X[:, : rows.stop if isinstance(rows, slice) else rows.max(initial=0) + 1]
+        return X[rows]
 
-    @cached_property
-    def _is_near(self) -> bool:
-        """Whether single precision may take the centre off products."""
-        return bool(self.scale * np.linalg.norm(self.centre.astype(np.float64)) <= NEAR)
-
-    def _is_raw(self, dtype: type) -> bool:
-        """Whether products are made of rows as they lie, and the centre is taken off afterwards."""
-        exact = dtype == np.float64 and self.X.dtype == np.float32
-        return self.centre is not None and (exact or self._is_near)
-
-    def _tiles(self, rows: slice | np.ndarray, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield the same in columns so few that what is made of them stays in the cache."""
-        n_columns, raw = self.shape[1], self._is_raw(dtype)
-        as_it_lies = self.centre is None or (raw and self.X.dtype == dtype)
-        for start in range(0, n_columns, n_columns if as_it_lies else TILE):
-            columns = slice(start, None if as_it_lies else start + TILE)
-            X = self.X[rows, columns] if raw else self.block(rows, dtype, columns)
-            yield slice(start, start + X.shape[1]), X.astype(dtype, copy=False)
+    def pick(self, rows: slice | np.ndarray, dtype: type) -> np.ndarray:
+        """Return some rows, with the feature of the intercepts: (b, d + 1)."""
+        X = self.block(rows, dtype)
+        picked, d = np.zeros((len(X), self.shape[1] + 1), dtype), X.shape[1]
+        np.subtract(X, self.centre[:d].astype(X.dtype), out=picked[:, :d], casting="same_kind")
+        picked *= self.scale
+        picked[:, -1] = 1
+        return picked
 
     @cached_property
     def squared_lengths(self) -> np.ndarray:
-        """Of the scaled rows: (n,) float64."""
+        """Of the rows, without the intercepts' feature: (n,) float64."""
 
         def of_block(rows: slice) -> np.ndarray:
-            X = self.block(rows, np.float64)
+            X = self.pick(rows, np.float64)[:, :-1]
             return np.einsum("ij,ij->i", X, X)
 
-        return self.scale**2 * np.concatenate(list(self.pool.map(of_block, self.blocks)))
-
-    def pick(self, rows: np.ndarray, dtype: type) -> np.ndarray:
-        """Return some rows, scaled, with the feature of the intercepts: (b, d + 1)."""
-        picked, X = self.block(rows, dtype), np.zeros((len(rows), self.shape[1] + 1), dtype)
-        X[:, : picked.shape[1]] = picked
-        X *= X.dtype.type(self.scale)
-        X[:, -1] = 1
-        return X
+        return np.concatenate(list(self.pool.map(of_block, self.blocks)))
 
     def make_pass(self, asked: Sequence[Pass]) -> list:
         """Make one pass for all that is asked, in one precision.
@@ -141,9 +128,9 @@ class Rows:
         Returns ``X^T Y``, or sums, or None, for each.
         """
         dtype, reads = asked[0].dtype, any(ask.reads_features for ask in asked)
-        V = [ask.V if ask.V is None else self._of_raw(ask.V, dtype) for ask in asked]
+        V = [None if ask.V is None else self._for_rows_as_they_lie(ask.V, dtype) for ask in asked]
         side_by_side = cache(lambda which: np.hstack([V[i] for i in which]))
-        blocks = self._blocks(np.logical_or.reduce([ask.used for ask in asked]), reads)
+        blocks = self._blocks(np.any([ask.used for ask in asked], axis=0), reads)
 
         def part(first: int) -> list:
             shape = self.shape[1] + 1, self.n_classes
@@ -151,55 +138,40 @@ class Rows:
             # Of a triangle each block takes longer than the last: up and down, parts are equal.
             both = 2 * self.n_jobs
             for rows in blocks[first::both] + blocks[both - 1 - first :: both]:
+                X = self.block(rows, dtype).astype(dtype, copy=False) if reads else None
                 used = [i for i, ask in enumerate(asked) if ask.used[rows].any()]
-                self._answer(rows, asked, used, side_by_side, answers)
+                scored = tuple(i for i in used if V[i] is not None)
+                scores = dict.fromkeys(used)
+                if scored:
+                    W = side_by_side(scored)  # (d + 1, K for each)
+                    products = X @ W[: X.shape[1]] + W[-1]
+                    edges = np.cumsum([V[i].shape[1] for i in scored])[:-1]
+                    scores |= zip(scored, np.split(products, edges, axis=1), strict=True)
+                found = {i: asked[i].task(rows, scores[i]) for i in used}
+                transposed = [i for i in used if asked[i].transposed]
+                if transposed:
+                    Y = np.hstack([found[i] for i in transposed]).astype(dtype, copy=False)
+                    products = np.split(X.T @ Y, len(transposed), axis=1)
+                    for i, product in zip(transposed, products, strict=True):
+                        answers[i][: len(product)] += product
+                        answers[i][-1] += found.pop(i).sum(axis=0)
+                for i, more in found.items():
+                    answers[i] = _sum(answers[i], more)
             return answers
 
         *parts, answers = self.pool.map(part, range(self.n_jobs))
         for other in parts:
             answers = [_sum(a, b) for a, b in zip(answers, other, strict=True)]
-        for i, ask in enumerate(asked):
+        for answer, ask in zip(answers, asked, strict=True):
             if ask.transposed:
-                answers[i] = self._from_raw(answers[i].astype(np.float64), dtype)
+                answer[:-1] -= np.outer(self.centre, answer[-1])
+                answer[:-1] *= self.scale
         return answers
 
-    def _answer(self, rows, asked, used, side_by_side, answers: list) -> None:
-        """Add to the answers what one block of the rows gives."""
-        tiles = partial(self._tiles, rows, asked[0].dtype)
-        scores = dict.fromkeys(used)
-        scored = tuple(i for i in used if asked[i].V is not None)
-        if scored:
-            V = side_by_side(scored)  # (d + 1, K for each)
-            products = V[-1] + sum(X @ V[columns] for columns, X in tiles())
-            edges = np.cumsum([asked[i].V.shape[1] for i in scored])[:-1]
-            scores |= zip(scored, np.split(products, edges, axis=1), strict=True)
-        found = {i: asked[i].task(rows, scores[i]) for i in used}
-        transposed = [i for i in used if asked[i].transposed]
-        if transposed:
-            Y = np.hstack([found[i] for i in transposed]).astype(asked[0].dtype, copy=False)
-            for columns, X in tiles():
-                products = np.split(X.T @ Y, len(transposed), axis=1)
-                for i, product in zip(transposed, products, strict=True):
-                    answers[i][columns] += product
-        for i, more in found.items():
-            if asked[i].transposed:
-                answers[i][-1] += more.sum(axis=0)
-            else:
-                answers[i] = _sum(answers[i], more)
-
-    def _of_raw(self, V: np.ndarray, dtype: type) -> np.ndarray:
-        """Return what to multiply rows by as they lie, in place of V for centred ones."""
-        w, b = V[:-1] * self.scale, V[-1:]
-        if self._is_raw(dtype):
-            b = b - self.centre.astype(np.float64) @ w
-        return np.vstack([w, b]).astype(dtype)
-
-    def _from_raw(self, answer: np.ndarray, dtype: type) -> np.ndarray:
-        """Return X^T Y of scaled and centred rows, for that of rows as they lie: in place."""
-        if self._is_raw(dtype):
-            answer[:-1] -= np.outer(self.centre, answer[-1])
-        answer[:-1] *= self.scale
-        return answer
+    def _for_rows_as_they_lie(self, V: np.ndarray, dtype: type) -> np.ndarray:
+        """Return what to multiply rows by as they lie, in place of V."""
+        w = self.scale * V[:-1]
+        return np.vstack([w, V[-1] - self.centre @ w]).astype(dtype)
 
 
 def _sum(one, other):
@@ -238,20 +210,17 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     InputError
         If features are not finite; it says in how many rows.
     """
-    rows = Rows(X, n_classes, pool, n_jobs, centre=np.zeros(X.shape[1], X.dtype))
+    rows = Rows(X, n_classes, pool, n_jobs)
 
     def look_at(block: slice) -> tuple[int, np.ndarray]:
         with np.errstate(all="ignore"):  # what is not finite is counted
             return count_not_finite(X[block]), X[block].sum(axis=0, dtype=np.float64)
 
-    wrong, total = 0, np.zeros(X.shape[1])
-    for count, sums in pool.map(look_at, rows.blocks):
-        wrong += count
-        total += sums
+    wrong, sums = map(sum, zip(*pool.map(look_at, rows.blocks), strict=True))
     refuse_not_finite(wrong, len(X))
-    rows.centre = (total / len(X)).astype(X.dtype)
+    rows.centre += (sums / len(X)).astype(X.dtype)  # so that in its precision it is the same
     square = rows.squared_lengths.mean()
-    rows.scale = 1 / np.sqrt(square) if square else 1.0
+    rows.scale = float(1 / np.sqrt(square)) if square else 1.0
     rows.squared_lengths *= rows.scale**2
     return rows
 
@@ -260,8 +229,7 @@ def copied(rows: Rows, order: np.ndarray) -> Rows:
     """Return the same rows, centred and scaled, in another order and in memory."""
     X = np.empty(rows.shape, rows.X.dtype)
     for block in rows.blocks:
-        X[block] = rows.block(order[block], X.dtype)
-        X[block] *= X.dtype.type(rows.scale)
+        X[block] = rows.pick(order[block], X.dtype.type)[:, :-1]
     return Rows(X, rows.n_classes, rows.pool, rows.n_jobs)
 
 
