@@ -316,6 +316,13 @@ def conflicting(n_pairs, n_features, n_classes, seed=0):
     return 10 * np.repeat(rows, 2, axis=0), np.stack([labels, others], axis=1).ravel()
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_fit_converges_on_pictures_that_lie_in_two_classes(seed):
+    X, y = conflicting(100, 300, 6, seed)
+    found = grid_search(X, y, C_GRID, StratifiedKFold(3).split(y, y))
+    assert [fit.converged for fit in found.fits] == [True] * 19
+
+
 def one_large_feature(X, y):
     X[:, 0] *= 1e6
     return X, y

@@ -129,3 +129,17 @@ def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(pro
     v = np.column_stack([v, -v])  # scores that are shifted together change nothing
     found = apply((hessian @ v).astype(wrong.dtype))
     np.testing.assert_allclose(found, v, atol=1e-9 if double else 1e-4)
+
+
+def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much():
+    random = np.random.default_rng(0)
+    X = random.standard_normal((60, 100))
+    X[1::2] = X[::2] + 1e-4 * random.standard_normal((30, 100))
+    W = np.full((60, 2), 2.5e7)
+    with ThreadPoolExecutor(2) as pool:
+        rows = centred(X, 2, pool, 2)
+        apply = preconditioner(rows, W, support=60)
+        Z = rows.pick(np.arange(60), np.float64)
+        v = Z.T @ (W[:, :1] * (Z @ random.standard_normal((101, 50))))
+        along = [np.vdot(pair, apply(pair)) for pair in np.stack([v, -v], axis=2).swapaxes(0, 1)]
+    assert (np.array(along) > 0).all()

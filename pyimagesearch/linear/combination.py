@@ -16,6 +16,7 @@ from pyimagesearch.linear.rows import Pass
 MAX_ITER = 50
 MOST_SHIFT = 2.0  # of an intercept in one step: beyond it, the curvature says little
 LEAST_STEP = 1e-9
+REST = 1e-2  # of what could be gained at first: the slope has to fall even if f hardly does
 ROUNDING = 1e-13  # relative, of an objective
 RIDGE = 1e-13  # of the scaled Hessian, which is flat where all intercepts grow alike
 TINY = 1e-300  # in place of 0, to divide by
@@ -65,7 +66,7 @@ def best_combination(
     C : float
         Inverse strength of the regularisation.
     gain : float
-        The part of f that may be left to gain.
+        The part of f that may be left to gain, if that is not most of what there was to gain.
     level : float
         The slope by the intercepts that may be left, as a part of what it is the sum of.
     last : float
@@ -110,7 +111,7 @@ def best_combination(
     if here[1] @ (x - first) > 0:  # f rises at the end of the way there
         there = yield from expand(first)
         x, here = (first, there) if there[0] < here[0] else (x, (yield from expand(x)))
-    free = slice(m if fixed else 0, None)
+    free, least = slice(m if fixed else 0, None), None
     for _ in range(MAX_ITER):
         f, gradient, hessian, tilt = here
         lengths = np.sqrt(np.maximum(hessian.diagonal(), TINY))[free]
@@ -119,7 +120,10 @@ def best_combination(
         step = np.zeros_like(x)
         step[free] = -np.linalg.solve(scaled, gradient[free] / lengths) / lengths
         step[m:] -= step[m:].mean()  # where f is flat, the ridge lets rounding go astray
-        if tilt <= level and (fixed or -(gradient @ step) <= gain * f):
+        expected = -(gradient @ step)
+        if least is None:
+            least = max(min(gain * f, REST * expected), ROUNDING * f)
+        if tilt <= level and (fixed or expected <= least):
             break
         step *= min(1.0, MOST_SHIFT / max(np.abs(step[m:]).max(), TINY))
         there = yield from expand(x + step)

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from pyimagesearch.linear.rows import Rows
 
 LEAST_PULL = 1e-2  # C p (1 - p) |x|^2 of a row that matters; 1 is what regularisation weighs
-MOST_PULL = 1e3  # in single precision: above it, what the inverse leaves is less than rounding
 KEPT_BYTES = 256 * 2**20  # of rows that are kept for all classes
 LEAST_SUPPORT = 10
 
@@ -15,11 +15,12 @@ LEAST_SUPPORT = 10
 def preconditioner(rows: Rows, W: np.ndarray, support: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function: the product of (d + 1, K) with an approximate inverse of the Hessian.
 
-    Of each class, the Hessian is taken to be ``1 + X^T W X`` with the rows X that weigh most, and
-    inverted by Woodbury's identity: ``1 - X^T A X``, ``A = sqrt(W) (1 + sqrt(W) X X^T sqrt(W))^-1
-    sqrt(W)``; with more rows than features, as it is. What the classes have in common, the mean of
-    these corrections, is taken off: the Hessian does not know it, since scores may be shifted
-    together.
+    Of each class, the Hessian is taken to be ``1 + Z^T Z``, where Z are the rows that weigh most,
+    times the square roots of their weights. Woodbury's identity makes its inverse ``1 - Q^T Q``,
+    where ``Q = L^-1 Z`` and ``L L^T = 1 + Z Z^T``: symmetric, so that it stays positive where
+    weights are huge, as those of a picture in two classes are. What the classes have in common, the
+    mean of these corrections, is taken off: the Hessian does not know it, since scores may be
+    shifted together.
 
     Parameters
     ----------
@@ -35,24 +36,22 @@ def preconditioner(rows: Rows, W: np.ndarray, support: int) -> Callable[[np.ndar
     support = min(n, support, max(LEAST_SUPPORT, KEPT_BYTES // row_bytes))
     W = np.ascontiguousarray(W.T)  # (n, K) -> (K, n)
     lengths = rows.squared_lengths + 1
-    most = MOST_PULL if dtype == np.float32 else np.inf
     parts = np.array_split(np.arange(n_classes), min(n_classes, 4 * rows.n_jobs))
 
-    def invert(classes: np.ndarray) -> list[tuple]:
-        return [(k, *invert_class(W[k])) for k in classes]
+    def invert(classes: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        return [(k, invert_class(W[k])) for k in classes]
 
-    def invert_class(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def invert_class(w: np.ndarray) -> np.ndarray:
         pulls = w * lengths
-        matter = np.argpartition(-pulls, support - 1)[:support]
+        matter = np.argpartition(pulls, -support)[-support:]
         matter = np.sort(matter[pulls[matter] > LEAST_PULL])  # in the order they lie in
-        X = rows.pick(matter, dtype)  # (m, d + 1)
-        roots = np.sqrt(np.minimum(w[matter], most / lengths[matter]))
-        if len(matter) > d:  # the products of these rows are singular, and would round too much
-            Z, one = (roots[:, None] * X).astype(np.float64), np.eye(d + 1)
-            return one.astype(dtype), (one - np.linalg.inv(one + Z.T @ Z)).astype(dtype)
-        A = (X @ X.T).astype(np.float64) * roots * roots[:, None]
+        Z = rows.pick(matter, dtype)  # (m, d + 1)
+        Z *= np.sqrt(w[matter])[:, None]
+        if len(Z) > d + 1:
+            Z = np.linalg.qr(Z, mode="r")  # (d + 1, d + 1), of the same Z^T Z
+        A = (Z @ Z.T).astype(np.float64)
         A.flat[:: len(A) + 1] += 1 + 8 * np.finfo(dtype).eps * np.trace(A)  # more than rounding
-        return X, (np.linalg.inv(A) * roots * roots[:, None]).astype(dtype)
+        return solve_triangular(np.linalg.cholesky(A).astype(dtype), Z, lower=True)
 
     inverses = list(rows.pool.map(invert, parts))
 
@@ -60,9 +59,9 @@ def preconditioner(rows: Rows, W: np.ndarray, support: int) -> Callable[[np.ndar
         columns = np.ascontiguousarray(v.T)
         corrections = np.empty_like(columns)  # (K, d + 1)
 
-        def correct(part: list[tuple]) -> None:
-            for k, X, A in part:
-                corrections[k] = (A @ (X @ columns[k])) @ X
+        def correct(part: list[tuple[int, np.ndarray]]) -> None:
+            for k, Q in part:
+                corrections[k] = (Q @ columns[k]) @ Q
 
         list(rows.pool.map(correct, inverses))
         corrections -= corrections.mean(axis=0)
