@@ -10,7 +10,7 @@ import numpy as np
 
 from pyimagesearch.utils import InputError
 
-BLOCK_BYTES = 4 * 2**20  # of features in single precision: enough for BLAS, and near the cache
+BLOCK_BYTES = 2 * 2**20  # of features in single precision: what stays in the cache
 BLOCK_NUMBERS = 2**17  # of scores in double precision: 1 MB, which stays in the cache
 FEW = 0.8  # of the rows: then those that are used are copied out of the others
 NEAR = 10.0  # lengths of a centred row: single precision may take so near a centre off products
