@@ -7,7 +7,6 @@ import pytest
 from scipy.special import logsumexp
 
 from pyimagesearch.linear import newton
-from pyimagesearch.linear.logloss import curvature_diagonal
 from pyimagesearch.linear.newton import SolutionPath
 from pyimagesearch.linear.preconditioner import preconditioner
 from pyimagesearch.linear.rows import centred, together
@@ -122,7 +121,7 @@ def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(pro
     rows.n_classes = 2
     p = np.random.default_rng(2).random((80, 1))
     wrong = np.where(labels[:, None] == [0, 1], 0, p).astype(np.float64 if double else np.float32)
-    apply = preconditioner(rows, curvature_diagonal(wrong, labels), support=80)
+    apply = preconditioner(rows, wrong, labels, 1.0, support=80)
     X = rows.pick(np.arange(80), np.float64)
     hessian = np.eye(13) + X.T @ (p * (1 - p) * X)
     v = np.random.default_rng(3).standard_normal(13)
@@ -135,11 +134,12 @@ def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much():
     random = np.random.default_rng(0)
     X = random.standard_normal((60, 100))
     X[1::2] = X[::2] + 1e-4 * random.standard_normal((30, 100))
-    W = np.full((60, 2), 2.5e7)
+    labels = np.arange(60) % 2
+    wrong = np.where(labels[:, None] == [0, 1], 0, 0.5)
     with ThreadPoolExecutor(2) as pool:
         rows = centred(X, 2, pool, 2)
-        apply = preconditioner(rows, W, support=60)
+        apply = preconditioner(rows, wrong, labels, 1e8, support=60)
         Z = rows.pick(np.arange(60), np.float64)
-        v = Z.T @ (W[:, :1] * (Z @ random.standard_normal((101, 50))))
+        v = Z.T @ (2.5e7 * (Z @ random.standard_normal((101, 50))))
         along = [np.vdot(pair, apply(pair)) for pair in np.stack([v, -v], axis=2).swapaxes(0, 1)]
     assert (np.array(along) > 0).all()

@@ -134,7 +134,15 @@ def best_combination(
             yield from expand(x)  # for the probabilities
             break
         x, here = x + step, there
-    w, scores = (sum(map(np.multiply, x, part)) for part in zip(*points, strict=True))
+    w, scores = (
+        sum(map(np.multiply, x, [point.w for point in points])),
+        np.empty_like(probabilities),
+    )
     w[-1] += x[m:]
-    scores += x[m:]
+
+    def combine(rows: slice | np.ndarray, _) -> None:
+        parts = (point.scores[rows] for point in points)
+        scores[rows] = sum(map(np.multiply, x, parts)) + x[m:]
+
+    yield Pass(combine, np.ones(len(scores), bool))
     return Combination(Point(w, scores), float(here[0]), probabilities, float(here[3]))

@@ -54,11 +54,3 @@ def curvature_product(wrong: np.ndarray, labels: np.ndarray, V: np.ndarray) -> n
     V *= wrong
     V[every, labels] = -V.sum(axis=1)
     return V
-
-
-def curvature_diagonal(wrong: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return p (1 - p) of each row and class: (n, K)."""
-    every, right = np.arange(len(wrong)), wrong.sum(axis=1)
-    diagonal = wrong * (1 - wrong)
-    diagonal[every, labels] = right * (1 - right)
-    return np.maximum(diagonal, 0, out=diagonal)  # rounding

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyimagesearch.linear.combination import ROUNDING, Combination, Point, best_combination, dot
-from pyimagesearch.linear.logloss import curvature_diagonal, curvature_product, residuals
+from pyimagesearch.linear.logloss import curvature_product, residuals
 from pyimagesearch.linear.preconditioner import preconditioner
 from pyimagesearch.linear.rows import Pass, Rows
 
@@ -259,9 +259,9 @@ class SolutionPath:
         """
         dtype = self._dtype
         wrong = wrong.astype(dtype, copy=False)
-        W = dtype(C) * curvature_diagonal(wrong, self._labels)  # (n, K)
-        precondition = preconditioner(self._rows, W, self._support)
-        used = heaviest(W.sum(axis=1) * (self._rows.squared_lengths + 1), LIGHT)
+        precondition = preconditioner(self._rows, wrong, self._labels, C, self._support)
+        most = np.minimum(2 * wrong.sum(axis=1), 1)  # that p (1 - p) of all classes can sum to
+        used = heaviest(C * most * (self._rows.squared_lengths + 1), LIGHT)
 
         def task(rows: slice | np.ndarray, scores: np.ndarray) -> np.ndarray:
             return dtype(C) * curvature_product(wrong[rows], self._labels[rows], scores)

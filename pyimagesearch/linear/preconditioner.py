@@ -12,7 +12,9 @@ KEPT_BYTES = 256 * 2**20  # of rows that are kept for all classes
 LEAST_SUPPORT = 10
 
 
-def preconditioner(rows: Rows, W: np.ndarray, support: int) -> Callable[[np.ndarray], np.ndarray]:
+def preconditioner(
+    rows: Rows, wrong: np.ndarray, labels: np.ndarray, C: float, support: int
+) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function: the product of (d + 1, K) with an approximate inverse of the Hessian.
 
     Of each class, the Hessian is taken to be ``1 + Z^T Z``, where Z are the rows that weigh most,
@@ -26,27 +28,33 @@ def preconditioner(rows: Rows, W: np.ndarray, support: int) -> Callable[[np.ndar
     ----------
     rows : Rows
         Of the fit.
-    W : ndarray of float32 or float64, shape (n, K)
-        C p (1 - p), in the precision of the result; 0 in rows that are not fitted.
+    wrong : ndarray of float32 or float64, shape (n, K)
+        Probabilities of wrong classes, in the precision of the result; 0 in rows not fitted.
+    labels : ndarray of int, shape (n,)
+        The right classes.
+    C : float
+        Inverse strength of the regularisation.
     support : int
         How many rows to take of each class, at most.
     """
-    dtype, (n, d), n_classes = W.dtype, rows.shape, rows.n_classes
+    dtype, (n, d), n_classes = wrong.dtype, rows.shape, rows.n_classes
     row_bytes = dtype.itemsize * d * n_classes
     support = min(n, support, max(LEAST_SUPPORT, KEPT_BYTES // row_bytes))
-    W = np.ascontiguousarray(W.T)  # (n, K) -> (K, n)
-    lengths = rows.squared_lengths + 1
+    doubt, lengths = wrong.sum(axis=1), rows.squared_lengths + 1
     parts = np.array_split(np.arange(n_classes), min(n_classes, 4 * rows.n_jobs))
 
     def invert(classes: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        return [(k, invert_class(W[k])) for k in classes]
+        columns = np.ascontiguousarray(wrong[:, classes].T)
+        return [(k, invert_class(k, q)) for k, q in zip(classes, columns, strict=True)]
 
-    def invert_class(w: np.ndarray) -> np.ndarray:
-        pulls = w * lengths
+    def invert_class(k: int, q: np.ndarray) -> np.ndarray:
+        q = np.where(labels == k, doubt, q)  # p, or 1 - p where it is the right class
+        weights = C * np.maximum(q * (1 - q), 0)  # rounding
+        pulls = weights * lengths
         matter = np.argpartition(pulls, -support)[-support:]
         matter = np.sort(matter[pulls[matter] > LEAST_PULL])  # in the order they lie in
         Z = rows.pick(matter, dtype)  # (m, d + 1)
-        Z *= np.sqrt(w[matter])[:, None]
+        Z *= np.sqrt(weights[matter])[:, None]
         if len(Z) > d + 1:
             Z = np.linalg.qr(Z, mode="r")  # (d + 1, d + 1), of the same Z^T Z
         A = (Z @ Z.T).astype(np.float64)
