@@ -140,6 +140,13 @@ def build_parser() -> argparse.ArgumentParser:
             help=f"of --db, take N {option}; or mix rows, if there are fewer",
         )
     parser.add_argument(
+        "--twice",
+        type=int,
+        default=0,
+        metavar="N",
+        help="put N rows into a second class, too (default: %(default)s)",
+    )
+    parser.add_argument(
         "--without-default",
         action="store_true",
         help="leave out the direct way that stops at 100 iterations",
@@ -400,6 +407,18 @@ def resized(
     return made, new_labels
 
 
+def contradicted(
+    features: np.ndarray, labels: np.ndarray, n_twice: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add some rows once more, each with the label of another class, and shuffle them all."""
+    n_classes = labels.max() + 1
+    twice = random.choice(len(labels), n_twice, replace=False)
+    others = (labels[twice] + random.integers(1, n_classes, n_twice)) % n_classes
+    order = random.permutation(len(labels) + n_twice)
+    rows = np.append(np.arange(len(labels)), twice)[order]
+    return features[rows], np.append(labels, others)[order]
+
+
 def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read a file that extract_features.py made."""
     from pyimagesearch.io import open_features
@@ -443,6 +462,9 @@ def main(argv: list[str] | None = None) -> int:
         else:
             shape = SHAPES[arguments.shape]
             features, labels = shape.make(shape, np.random.default_rng(arguments.seed))
+        if arguments.twice:
+            random = np.random.default_rng(arguments.seed)
+            features, labels = contradicted(features, labels, arguments.twice, random)
         n, d = features.shape
         print(f"{n:,} x {d:,}, {len(np.unique(labels))} classes, C in {C_GRID}")
         save(features, labels, folder)
