@@ -54,6 +54,7 @@ def test_a_pass_multiplies_by_the_rows_and_by_their_transpose(
     V = np.random.default_rng(1).standard_normal((8, 3))
     used = np.arange(100) % 3 > 0
     (found,) = together(rows, [there_and_back(used, V, dtype)])
+    assert found.dtype == np.float64
     Z = by_hand(X)[order]
     expected = Z.T @ (2 * (Z @ V) * used[:, None])
     np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * np.abs(expected).max())

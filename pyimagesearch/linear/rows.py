@@ -31,7 +31,7 @@ class Pass(NamedTuple):
     V : ndarray, shape (d + 1, K), optional
         What to multiply the rows by. The last feature is that of the intercepts, always 1.
     transposed : bool
-        Whether the answer is ``X^T Y``, (d + 1, K).
+        Whether the answer is ``X^T Y``, (d + 1, K) float64.
     dtype : type
         The precision of the products of matrices.
     """
@@ -162,8 +162,9 @@ class Rows:
         *parts, answers = self.pool.map(part, range(self.n_jobs))
         for other in parts:
             answers = [_sum(a, b) for a, b in zip(answers, other, strict=True)]
-        for answer, ask in zip(answers, asked, strict=True):
-            if ask.transposed:
+        for i, ask in enumerate(asked):
+            if ask.transposed:  # what is made of sums is made in double precision
+                answers[i] = answer = answers[i].astype(np.float64, copy=False)
                 answer[:-1] -= np.outer(self.centre, answer[-1])
                 answer[:-1] *= self.scale
         return answers
