@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -20,26 +20,61 @@ TOLERANCE = 1e-2
 LAST_TOLERANCE = 1e-3  # of the model that is kept
 
 
-class Fit(NamedTuple):
-    """One fit of logistic regression."""
+@dataclass(frozen=True)
+class Fit:
+    """One fit of logistic regression.
 
-    C: float  # inverse strength of the regularisation
-    fold: int | None  # the fold left out; None for the last fit, to all rows
-    accuracy: float | None  # of the fold left out
-    objective: float  # C times the sum of the log losses, and half the squared weights
-    gap: float  # proven bound on how far above its minimum that is, as a part of it
-    n_iter: int  # Newton steps
-    converged: bool  # whether the gap is within the tolerance
-    elapsed_s: float  # beside the other folds at this C
+    Attributes
+    ----------
+    C : float
+        Inverse strength of the regularisation.
+    fold : int or None
+        The fold left out; None for the last fit, to all rows.
+    accuracy : float or None
+        Of the fold left out.
+    objective : float
+        C times the sum of the log losses, and half the squared weights, as scikit-learn has it.
+    gap : float
+        Proven bound on how far above its minimum the objective is, as a part of it.
+    n_iter : int
+        Newton steps taken.
+    converged : bool
+        Whether the gap is within the tolerance.
+    elapsed_s : float
+        Seconds it took, beside the other folds at this C.
+    """
+
+    C: float
+    fold: int | None
+    accuracy: float | None
+    objective: float
+    gap: float
+    n_iter: int
+    converged: bool
+    elapsed_s: float
 
 
-class GridSearch(NamedTuple):
-    """What a grid search found."""
+@dataclass(frozen=True)
+class GridSearch:
+    """What a grid search found.
 
-    grid: tuple[float, ...]  # the C's, as given
-    best_C: float  # noqa: N815 - of the best mean accuracy, the first of several
-    fits: list[Fit]  # the folds at the first C, at the second and so on; then that to all rows
-    model: LogisticRegression  # as that last fit left it; coef_ (1, d) for two classes, or (K, d)
+    Attributes
+    ----------
+    grid : tuple of float
+        The C's, as given.
+    best_C : float
+        That of the best mean accuracy, the first of several.
+    fits : list of Fit
+        The folds at the first C, at the second and so on; then the last fit, to all rows.
+    model : LogisticRegression
+        scikit-learn's own, as that last fit left it. ``coef_`` is float64, (1, d) for two classes,
+        else (K, d).
+    """
+
+    grid: tuple[float, ...]
+    best_C: float  # noqa: N815 - C is scikit-learn's name
+    fits: list[Fit]
+    model: LogisticRegression
 
 
 def grid_search(
