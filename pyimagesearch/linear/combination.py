@@ -66,7 +66,7 @@ def best_combination(
     C : float
         Inverse strength of the regularisation.
     gain : float
-        The part of f that may be left to gain, if that is not most of what there was to gain.
+        The part of f that may be left to gain; less where there is little to gain at first.
     level : float
         The slope by the intercepts that may be left, as a part of what it is the sum of.
     last : float
@@ -134,11 +134,9 @@ def best_combination(
             yield from expand(x)  # for the probabilities
             break
         x, here = x + step, there
-    w, scores = (
-        sum(map(np.multiply, x, [point.w for point in points])),
-        np.empty_like(probabilities),
-    )
+    w = sum(map(np.multiply, x, [point.w for point in points]))
     w[-1] += x[m:]
+    scores = np.empty_like(probabilities)
 
     def combine(rows: slice | np.ndarray, _) -> None:
         parts = (point.scores[rows] for point in points)

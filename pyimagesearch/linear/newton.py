@@ -73,6 +73,11 @@ def heaviest(weights: np.ndarray, limit: float) -> np.ndarray:
     return weights >= ascending[np.searchsorted(np.cumsum(ascending), limit, side="right")]
 
 
+def steepest(f: float, gap: float) -> float:
+    """Return the longest gradient that proves a gap, as a part of f: the bound, turned round."""
+    return float(np.sqrt(2 * gap * f))
+
+
 class SolutionPath:
     """Solutions for ascending C's of one set of rows.
 
@@ -180,7 +185,7 @@ class SolutionPath:
         Work on all if no others pull, or if it would be most of them.
         """
         pulls = np.where(self.working, 0.0, found.pulls)
-        missing = heaviest(pulls, MISSED * np.sqrt(2 * tolerance * found.objective))
+        missing = heaviest(pulls, MISSED * steepest(found.objective, tolerance))
         size = np.count_nonzero(self.working)
         missing &= pulls >= np.partition(pulls, -size)[-size]
         most = min(MOST * np.count_nonzero(self._used), self._rows.shape[1])
@@ -222,7 +227,8 @@ class SolutionPath:
     def _scores(self, w: np.ndarray, view: View | None = None) -> Generator[Pass, Any, np.ndarray]:
         """Return the scores of all rows exactly, or of a view's, and 0 for the others: (n, K)."""
         found = np.zeros((len(self._labels), w.shape[1]))
-        used, dtype = (np.ones_like(self._used), np.float64) if view is None else view[:2]
+        every = np.ones_like(self._used)
+        used, dtype = (every, np.float64) if view is None else (view.used, view.dtype)
 
         def keep(rows: slice | np.ndarray, scores: np.ndarray) -> None:
             found[rows] = scores
@@ -240,7 +246,7 @@ class SolutionPath:
         f, wrong = here.objective, here.wrong
         squares = wrong.sum(axis=1) ** 2 + np.einsum("ij,ij->i", wrong, wrong)
         pulls = C * np.sqrt(squares * self._rows.squared_lengths)
-        used = heaviest(pulls, FAINT * np.sqrt(2 * tolerance * f))
+        used = heaviest(pulls, FAINT * steepest(f, tolerance))
 
         def task(rows: slice | np.ndarray, _) -> np.ndarray:
             return residuals(wrong[rows], self._labels[rows])
