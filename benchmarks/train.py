@@ -326,7 +326,7 @@ def proven_gap(model, features: np.ndarray, labels: np.ndarray) -> float:
         w, b = np.vstack([-w, w]) / 2, np.append(-b, b) / 2
     with ThreadPoolExecutor(1) as pool:
         rows = centred(features, n_classes, pool, 1)
-        w = np.vstack([w.T / rows.scale, b + w @ rows.centre])
+        w = np.column_stack([w / rows.scale, b + w @ rows.centre])
         C = model.C / rows.scale**2 / (2 if n_classes == 2 else 1)
         labels = np.searchsorted(model.classes_, labels)
         path = SolutionPath(rows, labels, np.ones(len(labels), bool))

@@ -20,13 +20,13 @@ def points():
     """Two points whose weights have little to do with the labels."""
     random = np.random.default_rng(0)
     X = random.standard_normal((N, D)) + 0.5 * random.standard_normal((K, D))[LABELS]
-    weights = [random.standard_normal((D + 1, K)) for _ in range(2)]
-    return [Point(w, X @ w[:-1] + w[-1]) for w in weights]
+    weights = [random.standard_normal((K, D + 1)) for _ in range(2)]
+    return [Point(w, (X @ w[:, :-1].T + w[:, -1]).T) for w in weights]
 
 
 def objective(w, scores):
-    losses = logsumexp(scores, axis=1) - scores[np.arange(N), LABELS]
-    return C * losses[USED].sum() + np.square(w[:-1]).sum() / 2
+    losses = logsumexp(scores, axis=0) - scores[LABELS, np.arange(N)]
+    return C * losses[USED].sum() + np.square(w[:, :-1]).sum() / 2
 
 
 def combined(points, **options):
@@ -39,23 +39,49 @@ def combined(points, **options):
 def test_no_other_factors_and_intercepts_are_better(points, last):
     def f(x):
         w = x[0] * points[0].w + x[1] * points[1].w
-        return objective(w, x[0] * points[0].scores + x[1] * points[1].scores + x[2:])
+        return objective(w, x[0] * points[0].scores + x[1] * points[1].scores + x[2:, None])
 
     best = minimize(f, np.zeros(2 + K), method="BFGS", options={"gtol": 1e-7})
     found = combined(points, last=last)
     np.testing.assert_allclose(found.objective, best.fun, rtol=1e-10)
     np.testing.assert_allclose(objective(*found.point), found.objective, rtol=1e-12)
     odds = np.exp(found.point.scores)
-    wrong = USED[:, None] * odds / odds.sum(axis=1, keepdims=True)
-    wrong[np.arange(N), LABELS] = 0
+    wrong = USED * odds / odds.sum(axis=0)
+    wrong[LABELS, np.arange(N)] = 0
     np.testing.assert_allclose(found.wrong, wrong, atol=1e-12)
     assert found.level <= 1e-10
 
 
 def test_of_a_fixed_point_the_intercepts_alone_are_moved(points):
     found = combined(points[:1], fixed=True)
-    np.testing.assert_array_equal(found.point.w[:-1], points[0].w[:-1])
-    shift = found.point.w[-1] - points[0].w[-1]
-    np.testing.assert_allclose(found.point.scores - points[0].scores, np.tile(shift, (N, 1)))
-    best = minimize(lambda b: objective(points[0].w, points[0].scores + b), np.zeros(K))
+    np.testing.assert_array_equal(found.point.w[:, :-1], points[0].w[:, :-1])
+    shift = found.point.w[:, -1:] - points[0].w[:, -1:]
+    np.testing.assert_allclose(found.point.scores - points[0].scores, np.tile(shift, N))
+    best = minimize(lambda b: objective(points[0].w, points[0].scores + b[:, None]), np.zeros(K))
     np.testing.assert_allclose(found.objective, best.fun, rtol=1e-8)
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_single_precision_leads_as_far_in_as_few_passes(scale, monkeypatch):
+    random, labels = np.random.default_rng(2), np.arange(1500) % 30
+    X = random.standard_normal((1500, 20)) + 2 * random.standard_normal((30, 20))[labels]
+    weights = random.standard_normal((2, 30, 21))
+    weights[1, :, :-1] = [X[labels == label].mean(axis=0) for label in range(30)]
+    points = [Point(scale * w, scale * (w[:, :-1] @ X.T + w[:, -1:])) for w in weights]
+    passes, make_pass = [], Rows.make_pass
+    monkeypatch.setattr(
+        Rows, "make_pass", lambda self, asked: passes.append(0) or make_pass(self, asked)
+    )
+
+    def found_in(dtype):
+        passes.clear()
+        used = np.ones(1500, bool)
+        fit = best_combination(points, labels, used, 1e3, 1e-4, 1e-4, dtype, last=1.0)
+        with ThreadPoolExecutor(2) as pool:
+            (found,) = together(Rows(np.zeros((1500, 20)), 30, pool, 2), [fit])
+        assert found.wrong.dtype == found.point.scores.dtype == dtype
+        return found.objective, len(passes)
+
+    (single, n_single), (double, n_double) = found_in(np.float32), found_in(np.float64)
+    assert single <= 1.02 * double
+    assert n_single <= n_double + 2

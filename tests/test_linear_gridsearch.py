@@ -350,7 +350,6 @@ def coordinates(request, monkeypatch):
         monkeypatch.setattr(gridsearch, "pays", lambda *sizes: False)
     if request.param == "streamed":
         monkeypatch.setattr(gridsearch, "COPY_BYTES", 0)
-        monkeypatch.setattr(rows, "COPY_BYTES", 0)
         monkeypatch.setattr(rows, "BLOCK_BYTES", 1)  # blocks of 16 rows
         monkeypatch.setattr(newton, "FIRST_ROWS", (8, 1))
         monkeypatch.setattr(newton, "MANY", 2)

@@ -30,17 +30,17 @@ def path_of(rows, labels, **options):
 
 
 def objective(rows, labels, w, strength=C):
-    scores = rows.pick(np.arange(len(labels)), np.float64) @ w
+    scores = rows.pick(np.arange(len(labels)), np.float64) @ w.T
     losses = logsumexp(scores, axis=1) - scores[np.arange(len(labels)), labels]
-    return strength * losses.sum() + np.square(w[:-1]).sum() / 2
+    return strength * losses.sum() + np.square(w[:, :-1]).sum() / 2
 
 
 def test_the_bound_is_that_of_the_weights_as_they_are(problem):
     rows, labels = problem
     (best,) = together(rows, [path_of(rows, labels).solve(C, 1e-12)])
-    w = np.random.default_rng(1).standard_normal((13, N_CLASSES))
+    w = np.random.default_rng(1).standard_normal((N_CLASSES, 13))
     (found,) = together(rows, [path_of(rows, labels).bound(C, w.copy())])
-    np.testing.assert_array_equal(found.point.w[:-1], w[:-1])
+    np.testing.assert_array_equal(found.point.w[:, :-1], w[:, :-1])
     assert found.objective < objective(rows, labels, w)  # the intercepts are better
     np.testing.assert_allclose(found.objective, objective(rows, labels, found.point.w), rtol=1e-12)
     assert found.objective * (1 - found.gap) <= best.objective < found.objective
@@ -51,10 +51,10 @@ def test_the_objective_falls_with_every_step(problem):
     path, rough, exact = path_of(rows, labels), [], []
     judge = path._judge
 
-    def recording(here, C, tolerance, view):
+    def recording(here, C, view):
         into = exact if view.dtype == np.float64 else rough
         into.append(objective(rows, labels, here.point.w))
-        return (yield from judge(here, C, tolerance, view))
+        return (yield from judge(here, C, view))
 
     path._judge = recording
     (found,) = together(rows, [path.solve(C, 1e-14)])
@@ -69,7 +69,7 @@ def test_the_objective_falls_with_every_step(problem):
 def test_a_fit_begins_at_the_best_combination_of_given_weights(problem):
     rows, labels = problem
     (best,) = together(rows, [path_of(rows, labels).solve(C, 1e-10)])
-    useless = np.random.default_rng(1).standard_normal((13, N_CLASSES))
+    useless = np.random.default_rng(1).standard_normal((N_CLASSES, 13))
     begin = [best.point.w + useless, best.point.w + 3 * useless]
     (found,) = together(rows, [path_of(rows, labels, begin=begin, max_iter=0).solve(C, 1e-6)])
     np.testing.assert_allclose(found.objective, best.objective, rtol=1e-6)
@@ -90,22 +90,11 @@ def test_few_of_many_rows_are_worked_on_and_all_are_in_the_bound(monkeypatch):
         (proven,) = together(rows, [path_of(rows, labels).bound(1e4, found.point.w)])
         everything = path_of(rows, labels, working=np.ones(400, bool))
         (best,) = together(rows, [everything.solve(1e4, 1e-9)])
-    assert proven.gap <= found.gap <= 1e-3
+    np.testing.assert_allclose(proven.gap, found.gap, rtol=1e-6)
+    assert found.gap <= 1e-3
     expected = objective(rows, labels, found.point.w, 1e4)
     np.testing.assert_allclose(found.objective, expected, rtol=1e-12)
     assert found.objective * (1 - found.gap) <= best.objective <= found.objective
-
-
-def test_rows_that_are_left_out_of_the_gradient_are_in_the_bound(problem, monkeypatch):
-    rows, labels = problem
-    w = np.random.default_rng(1).standard_normal((13, N_CLASSES))
-    gaps = []
-    for faint in (0.0, 0.1, 1.0, 10.0, 100.0):
-        monkeypatch.setattr(newton, "FAINT", faint)
-        fit = path_of(rows, labels).bound(C, w.copy(), tolerance=0.1)
-        gaps.append(together(rows, [fit])[0].gap)
-    assert (np.diff(gaps) >= 0).all()
-    assert gaps[-1] > gaps[0]
 
 
 def test_the_lightest_rows_are_left_out_up_to_a_limit():
@@ -119,14 +108,14 @@ def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(pro
     rows, labels = problem
     labels = labels % 2
     rows.n_classes = 2
-    p = np.random.default_rng(2).random((80, 1))
-    wrong = np.where(labels[:, None] == [0, 1], 0, p).astype(np.float64 if double else np.float32)
+    p = np.random.default_rng(2).random(80)
+    wrong = np.where(labels == [[0], [1]], 0, p).astype(np.float64 if double else np.float32)
     apply = preconditioner(rows, wrong, labels, 1.0, support=80)
     X = rows.pick(np.arange(80), np.float64)
-    hessian = np.eye(13) + X.T @ (p * (1 - p) * X)
+    hessian = np.eye(13) + X.T @ ((p * (1 - p))[:, None] * X)
     v = np.random.default_rng(3).standard_normal(13)
-    v = np.column_stack([v, -v])  # scores that are shifted together change nothing
-    found = apply((hessian @ v).astype(wrong.dtype))
+    v = np.stack([v, -v])  # scores that are shifted together change nothing
+    found = apply((v @ hessian).astype(wrong.dtype))
     np.testing.assert_allclose(found, v, atol=1e-9 if double else 1e-4)
 
 
@@ -135,11 +124,11 @@ def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much():
     X = random.standard_normal((60, 100))
     X[1::2] = X[::2] + 1e-4 * random.standard_normal((30, 100))
     labels = np.arange(60) % 2
-    wrong = np.where(labels[:, None] == [0, 1], 0, 0.5)
+    wrong = np.where(labels == [[0], [1]], 0, 0.5)
     with ThreadPoolExecutor(2) as pool:
         rows = centred(X, 2, pool, 2)
         apply = preconditioner(rows, wrong, labels, 1e8, support=60)
         Z = rows.pick(np.arange(60), np.float64)
-        v = Z.T @ (2.5e7 * (Z @ random.standard_normal((101, 50))))
-        along = [np.vdot(pair, apply(pair)) for pair in np.stack([v, -v], axis=2).swapaxes(0, 1)]
+        v = (2.5e7 * (random.standard_normal((50, 101)) @ Z.T)) @ Z
+        along = [np.vdot(pair, apply(pair)) for pair in np.stack([v, -v], axis=1)]
     assert (np.array(along) > 0).all()

@@ -33,9 +33,9 @@ def by_hand(X):
 
 
 def there_and_back(used, V, dtype):
-    """Ask for X^T (2 X V), of the rows that are used."""
+    """Ask for (2 V X^T) X, of the rows that are used."""
     answer = yield Pass(
-        lambda rows, scores: 2 * scores * used[rows, None], used, V, transposed=True, dtype=dtype
+        lambda rows, scores: 2 * scores * used[rows], used, V, transposed=True, dtype=dtype
     )
     return answer
 
@@ -51,12 +51,12 @@ def test_a_pass_multiplies_by_the_rows_and_by_their_transpose(
         order = order[::-1]
         rows = copied(rows, order)
     assert len(rows.blocks) == 8
-    V = np.random.default_rng(1).standard_normal((8, 3))
+    V = np.random.default_rng(1).standard_normal((3, 8))
     used = np.arange(100) % 3 > 0
     (found,) = together(rows, [there_and_back(used, V, dtype)])
     assert found.dtype == np.float64
     Z = by_hand(X)[order]
-    expected = Z.T @ (2 * (Z @ V) * used[:, None])
+    expected = (2 * (V @ Z.T) * used) @ Z
     np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
     np.testing.assert_allclose(rows.squared_lengths + 1, np.square(Z).sum(axis=1), rtol=1e-9)
 
@@ -64,11 +64,11 @@ def test_a_pass_multiplies_by_the_rows_and_by_their_transpose(
 def test_a_lower_triangle_is_read_without_its_zeros(pool, small_blocks):
     X = np.tril(random_rows(64, 64))
     rows = Rows(X, 2, pool, 2, lower=True)
-    assert [rows.block(block, np.float64).shape[1] for block in rows.blocks] == [16, 32, 48, 64]
-    V = np.random.default_rng(1).standard_normal((65, 2))
+    assert [rows.block(block).shape[1] for block in rows.blocks] == [16, 32, 48, 64]
+    V = np.random.default_rng(1).standard_normal((2, 65))
     (found,) = together(rows, [there_and_back(np.ones(64, bool), V, np.float64)])
     Z = np.hstack([X, np.ones((64, 1))])
-    np.testing.assert_allclose(found, Z.T @ (2 * (Z @ V)), rtol=1e-10)
+    np.testing.assert_allclose(found, (2 * (V @ Z.T)) @ Z, rtol=1e-10)
 
 
 def test_fits_that_wait_share_a_pass(pool, small_blocks, monkeypatch):
@@ -86,7 +86,7 @@ def test_fits_that_wait_share_a_pass(pool, small_blocks, monkeypatch):
         for _ in range(n_sums):
             (total,) = yield Pass(lambda block, _: (block.stop - block.start,), every)
         for _ in range(n_products):
-            yield Pass(lambda block, _: np.ones((block.stop - block.start, 2)), every, None, True)
+            yield Pass(lambda block, _: np.ones((2, block.stop - block.start)), every, None, True)
         return total
 
     assert together(rows, [fit(3, 2), fit(1, 2), fit(1, 1)]) == [100, 100, 100]
@@ -97,9 +97,7 @@ def test_fits_that_wait_share_a_pass(pool, small_blocks, monkeypatch):
 def test_where_few_rows_are_used_no_others_are_read(pool, small_blocks, monkeypatch):
     rows, read = Rows(random_rows(64), 2, pool, 2), []
     block = Rows.block
-    monkeypatch.setattr(
-        Rows, "block", lambda self, *args: read.append(args[0]) or block(self, *args)
-    )
+    monkeypatch.setattr(Rows, "block", lambda self, rows: read.append(rows) or block(self, rows))
     used = np.arange(64) % 3 == 1
-    together(rows, [there_and_back(used, np.ones((8, 2)), np.float64)])
+    together(rows, [there_and_back(used, np.ones((2, 8)), np.float64)])
     np.testing.assert_array_equal(np.unique(np.concatenate(read)), np.flatnonzero(used))

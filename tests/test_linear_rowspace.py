@@ -20,10 +20,10 @@ def test_the_factor_has_the_products_of_the_rows_and_leads_back_to_features():
         # 1 more, of the feature that takes the place of the intercepts' and keeps L regular
         np.testing.assert_allclose(space.X @ space.X.T, (Z @ Z.T + 1)[np.ix_(order, order)])
         np.testing.assert_array_equal(space.X, np.tril(space.X))
-        w = random.standard_normal((31, 3))
+        w = random.standard_normal((3, 31))
         found = by_features(w, space, rows, order)
     np.testing.assert_allclose(
-        Z[order] @ found[:-1] + found[-1], space.X @ w[:-1] + w[-1], atol=1e-9
+        Z[order] @ found[:, :-1].T + found[:, -1], space.X @ w[:, :-1].T + w[:, -1], atol=1e-9
     )
 
 

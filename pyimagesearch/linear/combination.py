@@ -17,13 +17,12 @@ MAX_ITER = 50
 MOST_SHIFT = 2.0  # of an intercept in one step: beyond it, the curvature says little
 LEAST_STEP = 1e-9
 REST = 1e-2  # of what could be gained at first: the slope has to fall even if f hardly does
-ROUNDING = 1e-13  # relative, of an objective
-RIDGE = 1e-13  # of the scaled Hessian, which is flat where all intercepts grow alike
-TINY = 1e-300  # in place of 0, to divide by
+ROUNDING = {np.float32: 1e-6, np.float64: 1e-13}  # relative, of an objective and of a Hessian
+TINY = 1e-200  # in place of 0, to divide by
 
 
 class Point(NamedTuple):
-    """Weights (d + 1, K), the last of them the intercepts, and the scores of rows (n, K)."""
+    """Weights (K, d + 1), the last of them the intercepts, and the scores of rows (K, n)."""
 
     w: np.ndarray
     scores: np.ndarray
@@ -34,13 +33,13 @@ class Combination(NamedTuple):
 
     point: Point
     objective: float  # f, of the rows that are used
-    wrong: np.ndarray  # (n, K) float64, probabilities of wrong classes, 0 in rows not used
+    wrong: np.ndarray  # (K, n), probabilities of wrong classes, 0 in rows not used
     level: float  # the slope by the intercepts, as a part of what it is the sum of
 
 
 def dot(u: np.ndarray, v: np.ndarray) -> float:
     """Return the product of weights, without the intercepts."""
-    return float(np.vdot(u[:-1], v[:-1]))
+    return float(np.einsum("kd,kd->", u[:, :-1], v[:, :-1]))
 
 
 def best_combination(
@@ -50,6 +49,7 @@ def best_combination(
     C: float,
     gain: float,
     level: float,
+    dtype: type = np.float64,
     last: float = 0.0,
     fixed: bool = False,
 ) -> Generator[Pass, Any, Combination]:
@@ -69,33 +69,38 @@ def best_combination(
         The part of f that may be left to gain; less where there is little to gain at first.
     level : float
         The slope by the intercepts that may be left, as a part of what it is the sum of.
+    dtype : type
+        The precision of scores and probabilities.
     last : float
         The factor of the last point to begin with.
     fixed : bool
         Whether to move nothing but the intercepts.
     """
-    m, n_classes = len(points), points[0].w.shape[1]
-    probabilities = np.zeros_like(points[0].scores)
+    m, n_classes = len(points), len(points[0].w)
+    probabilities = np.zeros(points[0].scores.shape, dtype)
     products = np.zeros((m + n_classes, m + n_classes))
     products[:m, :m] = [[dot(u.w, v.w) for v in points] for u in points]
 
     def expand(x: np.ndarray) -> Generator[Pass, Any, tuple]:
         """Return f, its gradient and its Hessian by factors and intercepts, and the level."""
 
-        def task(rows: slice | np.ndarray, _) -> tuple:
-            Z = np.stack([point.scores[rows] for point in points])  # (m, b, K)
-            truth = np.arange(Z.shape[1]), labels[rows]
-            loss, wrong = log_loss(np.tensordot(x[:m], Z, 1) + x[m:], truth[1], used[rows])
-            probabilities[rows] = wrong
-            Z -= Z[:, *truth, None]
-            weighted, right = wrong * Z, wrong.sum(axis=1)
-            means = weighted.sum(axis=2)  # (m, b)
-            slopes = wrong.sum(axis=0) - np.bincount(truth[1], right, n_classes)
+        def task(rows: slice, _) -> tuple:
+            parts = [point.scores[:, rows] for point in points]
+            Z = np.stack(parts, dtype=dtype, casting="same_kind")  # (m, K, b)
+            truth = labels[rows], np.arange(Z.shape[2])
+            scores = np.tensordot(x[:m].astype(dtype), Z, 1) + x[m:, None].astype(dtype)
+            loss, wrong = log_loss(scores, truth[0], used[rows])
+            probabilities[:, rows] = wrong
+            Z -= Z[:, *truth][:, None]
+            weighted, right = wrong * Z, wrong.sum(axis=0)
+            means = weighted.sum(axis=1)  # (m, b)
+            slopes = wrong.sum(axis=1) - np.bincount(truth[0], right, n_classes)
             wrong[truth] = (1 - right) * used[rows]
-            factors = np.einsum("abk,cbk->ac", weighted, Z, optimize=True) - means @ means.T
-            mixed = weighted.sum(axis=1) - means @ wrong  # (m, K)
+            factors = np.einsum("ikn,jkn->ij", weighted, Z) - means @ means.T
+            mixed = weighted.sum(axis=2) - means @ wrong.T  # (m, K)
             slopes = np.append(means.sum(axis=1), slopes)
-            return loss, slopes, factors, mixed, wrong.T @ wrong, 2 * right.sum()
+            sums = slopes, factors, mixed, wrong @ wrong.T, 2 * right.sum()
+            return loss, *(part.astype(np.float64) for part in sums)
 
         loss, slopes, factors, mixed, outer, size = yield Pass(task, used)
         # Off the diagonal it is -P^T P, and each row sums to 0: a difference would cancel.
@@ -116,31 +121,31 @@ def best_combination(
         f, gradient, hessian, tilt = here
         lengths = np.sqrt(np.maximum(hessian.diagonal(), TINY))[free]
         scaled = hessian[free, free] / lengths / lengths[:, None]
-        scaled.flat[:: len(scaled) + 1] += RIDGE
+        scaled.flat[:: len(scaled) + 1] += ROUNDING[dtype]  # it is flat where intercepts grow alike
         step = np.zeros_like(x)
         step[free] = -np.linalg.solve(scaled, gradient[free] / lengths) / lengths
-        step[m:] -= step[m:].mean()  # where f is flat, the ridge lets rounding go astray
+        step[m:] -= step[m:].mean()  # and there rounding goes astray
         expected = -(gradient @ step)
         if least is None:
-            least = max(min(gain * f, REST * expected), ROUNDING * f)
+            least = max(min(gain * f, REST * expected), ROUNDING[dtype] * f)
         if tilt <= level and (fixed or expected <= least):
             break
         step *= min(1.0, MOST_SHIFT / max(np.abs(step[m:]).max(), TINY))
         there = yield from expand(x + step)
-        while there[0] > f * (1 + ROUNDING) and np.abs(step).max() > LEAST_STEP:
+        while there[0] > f * (1 + ROUNDING[dtype]) and np.abs(step).max() > LEAST_STEP:
             step /= 2
             there = yield from expand(x + step)
-        if there[0] > f * (1 + ROUNDING):
+        if there[0] > f * (1 + ROUNDING[dtype]):
             yield from expand(x)  # for the probabilities
             break
         x, here = x + step, there
     w = sum(map(np.multiply, x, [point.w for point in points]))
-    w[-1] += x[m:]
+    w[:, -1] += x[m:]
     scores = np.empty_like(probabilities)
 
-    def combine(rows: slice | np.ndarray, _) -> None:
-        parts = (point.scores[rows] for point in points)
-        scores[rows] = sum(map(np.multiply, x, parts)) + x[m:]
+    def combine(rows: slice, _) -> None:
+        parts = (point.scores[:, rows] for point in points)
+        scores[:, rows] = sum(map(np.multiply, x, parts)) + x[m:, None]
 
-    yield Pass(combine, np.ones(len(scores), bool))
+    yield Pass(combine, np.ones(len(labels), bool))
     return Combination(Point(w, scores), float(here[0]), probabilities, float(here[3]))

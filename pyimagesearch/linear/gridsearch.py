@@ -130,13 +130,13 @@ def grid_search(
         rows = centred(X, len(classes), pool, n_jobs)
         space, order = in_coordinates(rows, [test for _, test in folds])
         scale = rows.scale**2 * (2 if len(classes) == 2 else 1)  # of the objective: see plain_model
-        y, every = labels[order], np.ones(len(labels), bool)
+        y = labels[order]
 
         def recorded(C: float, found: Solution, fold: int | None = None) -> Fit:
             advance()
             f, gap, accuracy = scale * found.objective, found.gap, None
             if fold is not None:
-                right = found.point.scores.argmax(axis=1) == y
+                right = found.point.scores.argmax(axis=0) == y
                 accuracy = float(right[tests[fold]].mean())
             converged = bool(gap <= (last_tolerance if fold is None else tolerance))
             return Fit(C, fold, accuracy, f, gap, found.n_iter, converged, found.elapsed_s)
@@ -151,21 +151,27 @@ def grid_search(
         fits = [fit for C in grid for fit in fits[C]]
         accuracies = np.reshape([fit.accuracy for fit in fits], (len(grid), -1))
         best_C = grid[int(accuracies.mean(axis=1).argmax())]
-        found = []
         working = np.logical_or.reduce([path.working for path in paths])
-        for begin in (weights[best_C], []):  # from 0 if they lead astray
-            path = SolutionPath(space, y, every, max_iter, begin, working)
-            found += together(space, [path.solve(best_C / scale, last_tolerance)])
-            if found[-1].gap <= last_tolerance:
-                break
-        last = min(found, key=lambda solution: solution.gap)
+        last = fit_all(space, y, best_C / scale, last_tolerance, max_iter, weights[best_C], working)
         if space is not rows:  # found in row space, or on rounded copies: prove it on the features
             w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
+            every = np.ones(len(labels), bool)
             (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
             elapsed_s = last.elapsed_s + proven.elapsed_s
             last = proven._replace(n_iter=last.n_iter, elapsed_s=elapsed_s)
     fits.append(recorded(best_C, last))
     return GridSearch(tuple(grid), best_C, fits, plain_model(best_C, classes, last, rows))
+
+
+def fit_all(space, y, C, tolerance, max_iter, begin, working) -> Solution:
+    """Fit all rows, from the best combination of given weights, or from 0 if it leads astray."""
+    every, found = np.ones(len(y), bool), []
+    for weights in (begin, []):
+        path = SolutionPath(space, y, every, max_iter, weights, working)
+        found += together(space, [path.solve(C, tolerance)])
+        if found[-1].gap <= tolerance:
+            break
+    return min(found, key=lambda solution: solution.gap)
 
 
 def in_coordinates(rows: Rows, tests: Sequence[np.ndarray]) -> tuple[Rows, np.ndarray]:
@@ -192,8 +198,8 @@ def plain_model(C: float, classes: np.ndarray, last: Solution, rows: Rows) -> Lo
     that of our two together: hence the factor of 2 in the scale of the objective.
     """
     model = LogisticRegression(C=C)
-    w = rows.scale * last.point.w[:-1].T  # (d, K) of scaled rows -> (K, d)
-    b = last.point.w[-1] - w @ rows.centre
+    w = rows.scale * last.point.w[:, :-1]  # (K, d)
+    b = last.point.w[:, -1] - w @ rows.centre
     if len(classes) == 2:
         w, b = w[1:] - w[:1], b[1:] - b[:1]
     model.coef_, model.intercept_, model.classes_ = w, b, classes

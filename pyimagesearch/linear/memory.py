@@ -5,7 +5,7 @@ from pyimagesearch.linear.preconditioner import KEPT_BYTES, LEAST_SUPPORT
 from pyimagesearch.linear.rows import BLOCK_BYTES, COPY_BYTES
 from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
 
-INTERPRETER_BYTES = 100 * 2**20  # Python, its libraries and their threads, 2026-11
+INTERPRETER_BYTES = 80 * 2**20  # Python, its libraries and their threads, 2026-11
 FLOAT32, FLOAT64 = 4, 8
 SCORE_BYTES = 80  # of a row and class: scores in float64, probabilities, curvature
 WEIGHT_BYTES = 40  # of a feature and class: points in float64, vectors in float32
@@ -36,8 +36,8 @@ def required_bytes(
         copied = FLOAT64 * n_rows**2
         first = copied + 3 * SLAB_BYTES  # while products are summed
         n_features = n_rows
-    rounded = FLOAT32 * n_rows * n_features
-    copied += rounded if rounded <= COPY_BYTES else 0
+    elif FLOAT32 * n_rows * n_features <= COPY_BYTES:
+        copied = FLOAT32 * n_rows * n_features
     support = FLOAT32 * n_features * n_classes
     support *= min(n_rows, SUPPORT, max(LEAST_SUPPORT, KEPT_BYTES // support))
     of_fold = SCORE_BYTES * n_rows * n_classes + WEIGHT_BYTES * n_features * n_classes + support

@@ -30,17 +30,18 @@ from pyimagesearch.linear.rows import Pass, Rows
 MAX_ITER = 100  # Newton steps; real features take some 5 at the first C and 1 or 2 at a later one
 EASY_C = 100.0  # with rows of length 1: from 0, Newton's steps go astray far above it
 ROUGH = 1.0  # the gap that is enough on the way to a larger C
+LEFT = 0.1  # of a gap a step may leave: less of it, and f is no longer what the step thinks it is
+ENOUGH = 0.4  # of the tolerance: a step need not leave less
 NEAR = 0.1  # from this gap on a system is solved for the bound, before that only to make way
 SUPPORT = 60  # rows that matter to a class: 100 cost more than they save (CALTECH-101)
-MAX_PRODUCTS = 60  # of one system: more of them do less than a better preconditioner
+MAX_PRODUCTS = 60  # of one system
 LEAST_FALL = 0.02  # of the model's fall so far: when a product adds less, it is time to move
-PATIENCE = 5  # steps without a gain before a fit is given up: rounding has the better of it
+PATIENCE = 5  # steps in which the gap does not shrink by a tenth: rounding has the better of it
 FLAT = 1e-8  # the slope by the intercepts, as a part of what it is the sum of, that counts as 0
 LEVEL = 1e-4  # that is enough on the way
 BEST = 1e-2  # of the tolerance: what a better combination of points could still gain
 KEPT = 3  # solutions that a fit begins from
 LIGHT = 0.1  # of the Hessian may be left out, where regularisation weighs 1
-FAINT = 1e-2  # of the gradient that is aimed at may be left out
 WHOLE, PART = 0.9, 0.5  # of the tolerance that is aimed at before all rows are asked
 MISSED = 0.3  # of it may pull the rows that are not worked on
 FIRST_ROWS = 1000, 20  # to work on at first: so many, or so many of each class
@@ -63,7 +64,7 @@ class Solution(NamedTuple):
     objective: float  # f
     gap: float  # proven bound on how far above its minimum f is, as a part of f
     n_iter: int  # Newton steps taken
-    pulls: np.ndarray  # (n,), the length of each row's part of the gradient
+    wrong: np.ndarray  # (K, n), probabilities of wrong classes
     elapsed_s: float = 0.0
 
 
@@ -71,11 +72,6 @@ def heaviest(weights: np.ndarray, limit: float) -> np.ndarray:
     """Return which rows to keep so that the weights of the others sum to a limit at most."""
     ascending = np.append(np.sort(weights), np.inf)
     return weights >= ascending[np.searchsorted(np.cumsum(ascending), limit, side="right")]
-
-
-def steepest(f: float, gap: float) -> float:
-    """Return the longest gradient that proves a gap, as a part of f: the bound, turned round."""
-    return float(np.sqrt(2 * gap * f))
 
 
 class SolutionPath:
@@ -93,7 +89,7 @@ class SolutionPath:
         Which of them are fitted.
     max_iter : int
         The most Newton steps of a fit.
-    begin : sequence of ndarray, shape (d + 1, K)
+    begin : sequence of ndarray, shape (K, d + 1)
         Weights to begin from, in place of 0.
     working : ndarray of bool, shape (n,), optional
         Which rows to work on at first.
@@ -112,7 +108,7 @@ class SolutionPath:
         self._max_iter, self._weights, self._last = max_iter, list(begin), []
         self.working = self._first_rows() if working is None else working
         self._exact = View(used, np.float64, FLAT)
-        self._n_iter, self._support, self._dtype = 0, SUPPORT, rows.single
+        self._n_iter = 0
 
     @property
     def _rough(self) -> View:
@@ -121,7 +117,7 @@ class SolutionPath:
     def solve(self, C: float, tolerance: float) -> Generator[Pass, Any, Solution]:
         """Minimise at `C`, from the solutions for the C's before, until the gap is small."""
         started = time.perf_counter()
-        self._n_iter, self._support, self._dtype = 0, SUPPORT, self._rows.single
+        self._n_iter = 0
         *older, newest = self._last or (yield from self._begin(C))
         points = [newest, *(Point(newest.w - p.w, newest.scores - p.scores) for p in older)]
         view = self._rough
@@ -134,7 +130,7 @@ class SolutionPath:
             if found.gap <= tolerance or done:
                 break
             if part:
-                self._add_rows(found, tolerance)
+                self._add_rows(found, C, tolerance)
             points, view = [found.point], self._rough if part else self._exact
         self._last = [*self._last[1 - KEPT :], found.point]
         return found._replace(n_iter=self._n_iter, elapsed_s=time.perf_counter() - started)
@@ -149,18 +145,18 @@ class SolutionPath:
         started = time.perf_counter()
         point = Point(w, (yield from self._scores(w)))
         here = yield from self._combine([point], C, tolerance, self._exact, fixed=fixed)
-        found, _ = yield from self._judge(here, C, tolerance, self._exact)
+        found, _ = yield from self._judge(here, C, self._exact)
         return found._replace(elapsed_s=time.perf_counter() - started)
 
     def _begin(self, C: float) -> Generator[Pass, Any, list[Point]]:
         """Return what to begin from: weights that were given, or a solution for an easier C."""
         if self._weights:
-            scores = yield from self._scores(np.hstack(self._weights))
-            scores = np.split(scores, len(self._weights), axis=1)
+            scores = yield from self._scores(np.vstack(self._weights))
+            scores = np.split(scores, len(self._weights))
             self._last = list(map(Point, self._weights, scores))
             return self._last
         (n, d), n_classes = self._rows.shape, self._rows.n_classes
-        point = Point(np.zeros((d + 1, n_classes)), np.zeros((n, n_classes)))
+        point = Point(np.zeros((n_classes, d + 1)), np.zeros((n_classes, n)))
         for tens in range(max(0, int(np.ceil(np.log10(C / EASY_C)))), 0, -1):
             near = yield from self._descend([point], C / 10.0**tens, ROUGH, self._rough)
             point = near.point
@@ -179,13 +175,16 @@ class SolutionPath:
         working[there[np.unique(self._labels[there], return_index=True)[1]]] = True
         return working
 
-    def _add_rows(self, found: Solution, tolerance: float) -> None:
+    def _add_rows(self, found: Solution, C: float, tolerance: float) -> None:
         """Work on the other rows that pull most at what was found, on twice as many rows at most.
 
-        Work on all if no others pull, or if it would be most of them.
+        Work on all if no others pull, or if it would be most of them. A row pulls by the length of
+        its part of the gradient.
         """
-        pulls = np.where(self.working, 0.0, found.pulls)
-        missing = heaviest(pulls, MISSED * steepest(found.objective, tolerance))
+        squares = found.wrong.sum(axis=0) ** 2 + np.einsum("kn,kn->n", found.wrong, found.wrong)
+        pulls = np.where(self.working, 0.0, C * np.sqrt(squares * self._rows.squared_lengths))
+        longest = np.sqrt(2 * tolerance * found.objective)  # gradient that proves the tolerance
+        missing = heaviest(pulls, MISSED * longest)
         size = np.count_nonzero(self.working)
         missing &= pulls >= np.partition(pulls, -size)[-size]
         most = min(MOST * np.count_nonzero(self._used), self._rows.shape[1])
@@ -197,22 +196,19 @@ class SolutionPath:
     ) -> Generator[Pass, Any, Solution]:
         """Take Newton steps from the best combination of points."""
         here = yield from self._combine(points, C, tolerance, view)
-        least, before, stalled = np.inf, (np.inf, np.inf), 0
+        least, stalled = np.inf, 0
         while True:
-            found, gradient = yield from self._judge(here, C, tolerance, view)
+            found, gradient = yield from self._judge(here, C, view)
             f, gap = found.objective, found.gap
             stalled, least = 0 if gap < 0.9 * least else stalled + 1, min(gap, least)
             if gap <= tolerance or stalled > PATIENCE or self._n_iter >= self._max_iter:
                 break
-            if gap * f > before[0] / 2 and f > 0.99 * before[1]:
-                self._work_harder()
-            before = gap * f, f
-            goal = max(0.4 * tolerance, (0.05 if gap <= NEAR else 0.1) * gap) * f
+            goal = max(ENOUGH * tolerance, LEFT * gap) * f
             w = yield from self._newton_step(gradient, here.wrong, C, goal, gap <= NEAR)
             step = Point(w, (yield from self._scores(w, view)))
             moved = yield from self._combine([here.point, step], C, tolerance, view, last=1.0)
             self._n_iter += 1
-            if moved.objective > f * (1 + ROUNDING):
+            if moved.objective > f * (1 + ROUNDING[view.dtype]):
                 break
             here = moved
         return found
@@ -221,60 +217,52 @@ class SolutionPath:
         self, points: Sequence[Point], C: float, tolerance: float, view: View, **options
     ) -> Generator[Pass, Any, Combination]:
         return best_combination(
-            points, self._labels, view.used, C, BEST * tolerance, view.level, **options
+            points, self._labels, view.used, C, BEST * tolerance, view.level, view.dtype, **options
         )
 
     def _scores(self, w: np.ndarray, view: View | None = None) -> Generator[Pass, Any, np.ndarray]:
-        """Return the scores of all rows exactly, or of a view's, and 0 for the others: (n, K)."""
-        found = np.zeros((len(self._labels), w.shape[1]))
+        """Return the scores of all rows exactly, or of a view's, and 0 for the others: (K, n)."""
         every = np.ones_like(self._used)
         used, dtype = (every, np.float64) if view is None else (view.used, view.dtype)
+        found = np.zeros((len(w), len(self._labels)), dtype)
 
         def keep(rows: slice | np.ndarray, scores: np.ndarray) -> None:
-            found[rows] = scores
+            found[:, rows] = scores
 
         yield Pass(keep, used, w, dtype=dtype)
         return found
 
     def _judge(
-        self, here: Combination, C: float, tolerance: float, view: View
+        self, here: Combination, C: float, view: View
     ) -> Generator[Pass, Any, tuple[Solution, np.ndarray]]:
-        """Bound how far a point is from the minimum; return that, and f's gradient, (d + 1, K).
-
-        Rows that pull next to nothing are left out of the gradient, but not of the bound.
-        """
+        """Bound how far a point is from the minimum; return that, and f's gradient, (K, d + 1)."""
         f, wrong = here.objective, here.wrong
-        squares = wrong.sum(axis=1) ** 2 + np.einsum("ij,ij->i", wrong, wrong)
-        pulls = C * np.sqrt(squares * self._rows.squared_lengths)
-        used = heaviest(pulls, FAINT * steepest(f, tolerance))
 
         def task(rows: slice | np.ndarray, _) -> np.ndarray:
-            return residuals(wrong[rows], self._labels[rows])
+            return residuals(wrong[:, rows], self._labels[rows])
 
-        gradient = C * (yield Pass(task, used, transposed=True, dtype=view.dtype))
-        gradient[:-1] += here.point.w[:-1]
-        length = np.sqrt(dot(gradient, gradient)) + pulls[~used].sum()
-        bound = length**2 / 2 if here.level <= view.level else np.inf
+        gradient = C * (yield Pass(task, view.used, transposed=True, dtype=view.dtype))
+        gradient[:, :-1] += here.point.w[:, :-1]
+        bound = dot(gradient, gradient) / 2 if here.level <= view.level else np.inf
         gap = float(bound / f) if f > 0 else 0.0
-        return Solution(here.point, f, gap, self._n_iter, pulls), gradient
+        return Solution(here.point, f, gap, self._n_iter, wrong), gradient
 
     def _newton_step(self, gradient, wrong, C, goal, near) -> Generator[Pass, Any, np.ndarray]:
         """Solve Newton's system until half the square of what is left is below a goal.
 
         Where that is not near, a solution is good enough as soon as the model hardly falls.
         """
-        dtype = self._dtype
-        wrong = wrong.astype(dtype, copy=False)
-        precondition = preconditioner(self._rows, wrong, self._labels, C, self._support)
-        most = np.minimum(2 * wrong.sum(axis=1), 1)  # that p (1 - p) of all classes can sum to
+        dtype = wrong.dtype.type
+        precondition = preconditioner(self._rows, wrong, self._labels, C, SUPPORT)
+        most = np.minimum(2 * wrong.sum(axis=0), 1)  # that p (1 - p) of all classes can sum to
         used = heaviest(C * most * (self._rows.squared_lengths + 1), LIGHT)
 
         def task(rows: slice | np.ndarray, scores: np.ndarray) -> np.ndarray:
-            return dtype(C) * curvature_product(wrong[rows], self._labels[rows], scores)
+            return dtype(C) * curvature_product(wrong[:, rows], self._labels[rows], scores)
 
         rest = -gradient.astype(dtype)
         step, smoothed, rest_of_smoothed = np.zeros_like(rest), np.zeros_like(rest), rest.copy()
-        fallen, old, enough = 0.0, 0.0, False
+        fallen, old = 0.0, 0.0
         for i in range(MAX_PRODUCTS):
             better = precondition(rest)
             new = float(np.vdot(rest, better))
@@ -298,13 +286,6 @@ class SolutionPath:
             fall = float(length) * new / 2
             fallen += fall
             solved = float(np.vdot(rest_of_smoothed, rest_of_smoothed)) / 2 < goal
-            enough = solved or (not near and i and fall < LEAST_FALL * fallen)
-            if enough:
+            if solved or (not near and i and fall < LEAST_FALL * fallen):
                 break
-        if not enough:
-            self._work_harder()
         return (smoothed if near else step).astype(np.float64)
-
-    def _work_harder(self) -> None:
-        """Let more rows matter, in double precision."""
-        self._support, self._dtype = 2 * self._support, np.float64

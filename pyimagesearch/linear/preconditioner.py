@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
-from pyimagesearch.linear.rows import Rows
+from pyimagesearch.linear.rows import Rows, divided
 
 LEAST_PULL = 1e-2  # C p (1 - p) |x|^2 of a row that matters; 1 is what regularisation weighs
 KEPT_BYTES = 256 * 2**20  # of rows that are kept for all classes
@@ -15,7 +14,7 @@ LEAST_SUPPORT = 10
 def preconditioner(
     rows: Rows, wrong: np.ndarray, labels: np.ndarray, C: float, support: int
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function: the product of (d + 1, K) with an approximate inverse of the Hessian.
+    """Return a function: the product of (K, d + 1) with an approximate inverse of the Hessian.
 
     Of each class, the Hessian is taken to be ``1 + Z^T Z``, where Z are the rows that weigh most,
     times the square roots of their weights. Woodbury's identity makes its inverse ``1 - Q^T Q``,
@@ -28,7 +27,7 @@ def preconditioner(
     ----------
     rows : Rows
         Of the fit.
-    wrong : ndarray of float32 or float64, shape (n, K)
+    wrong : ndarray of float32 or float64, shape (K, n)
         Probabilities of wrong classes, in the precision of the result; 0 in rows not fitted.
     labels : ndarray of int, shape (n,)
         The right classes.
@@ -38,41 +37,37 @@ def preconditioner(
         How many rows to take of each class, at most.
     """
     dtype, (n, d), n_classes = wrong.dtype, rows.shape, rows.n_classes
-    row_bytes = dtype.itemsize * d * n_classes
-    support = min(n, support, max(LEAST_SUPPORT, KEPT_BYTES // row_bytes))
-    doubt, lengths = wrong.sum(axis=1), rows.squared_lengths + 1
-    parts = np.array_split(np.arange(n_classes), min(n_classes, 4 * rows.n_jobs))
+    most = min(n, support, max(LEAST_SUPPORT, KEPT_BYTES // (dtype.itemsize * d * n_classes)))
+    doubt, lengths = wrong.sum(axis=0), rows.squared_lengths + 1
+    parts = divided(n_classes, min(n_classes, 4 * rows.n_jobs))
 
-    def invert(classes: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        columns = np.ascontiguousarray(wrong[:, classes].T)
-        return [(k, invert_class(k, q)) for k, q in zip(classes, columns, strict=True)]
-
-    def invert_class(k: int, q: np.ndarray) -> np.ndarray:
-        q = np.where(labels == k, doubt, q)  # p, or 1 - p where it is the right class
+    def invert(part: slice) -> np.ndarray:
+        q = wrong[part].copy()  # (k, n): p, or 1 - p of the right class
+        right = np.flatnonzero((labels >= part.start) & (labels < part.stop))
+        q[labels[right] - part.start, right] = doubt[right]
         weights = C * np.maximum(q * (1 - q), 0)  # rounding
         pulls = weights * lengths
-        matter = np.argpartition(pulls, -support)[-support:]
-        matter = np.sort(matter[pulls[matter] > LEAST_PULL])  # in the order they lie in
-        Z = rows.pick(matter, dtype)  # (m, d + 1)
-        Z *= np.sqrt(weights[matter])[:, None]
-        if len(Z) > d + 1:
-            Z = np.linalg.qr(Z, mode="r")  # (d + 1, d + 1), of the same Z^T Z
-        A = (Z @ Z.T).astype(np.float64)
-        A.flat[:: len(A) + 1] += 1 + 8 * np.finfo(dtype).eps * np.trace(A)  # more than rounding
-        return solve_triangular(np.linalg.cholesky(A).astype(dtype), Z, lower=True)
+        m = min(most, max(1, np.count_nonzero(pulls > LEAST_PULL, axis=1).max()))
+        matter = np.sort(np.argpartition(pulls, n - m)[:, n - m :])  # in the order they lie in
+        Z = rows.pick(matter.ravel(), dtype).reshape(*matter.shape, d + 1)  # (k, m, d + 1)
+        Z *= np.sqrt(np.take_along_axis(weights, matter, 1))[:, :, None].astype(dtype)
+        if m > d + 1:
+            Z = np.linalg.qr(Z, mode="r")  # (k, d + 1, d + 1), of the same Z^T Z
+        A = (Z @ Z.transpose(0, 2, 1)).astype(np.float64)
+        spread = np.trace(A, axis1=1, axis2=2)
+        A += (1 + 8 * np.finfo(dtype).eps * spread)[:, None, None] * np.eye(A.shape[1])
+        return np.linalg.inv(np.linalg.cholesky(A)).astype(dtype) @ Z
 
     inverses = list(rows.pool.map(invert, parts))
 
     def apply(v: np.ndarray) -> np.ndarray:
-        columns = np.ascontiguousarray(v.T)
-        corrections = np.empty_like(columns)  # (K, d + 1)
+        corrections = np.empty_like(v)
 
-        def correct(part: list[tuple[int, np.ndarray]]) -> None:
-            for k, Q in part:
-                corrections[k] = (Q @ columns[k]) @ Q
+        def correct(part: slice, Q: np.ndarray) -> None:
+            inner = Q @ v[part, :, None]  # (k, m, 1)
+            corrections[part] = (inner.transpose(0, 2, 1) @ Q)[:, 0]
 
-        list(rows.pool.map(correct, inverses))
-        corrections -= corrections.mean(axis=0)
-        return v - corrections.T
+        list(rows.pool.map(correct, parts, inverses))
+        return v - (corrections - corrections.mean(axis=0))
 
     return apply

@@ -12,9 +12,9 @@ from pyimagesearch.utils import InputError
 
 BLOCK_BYTES = 2 * 2**20  # of features in single precision: what stays in the cache
 BLOCK_NUMBERS = 2**17  # of scores in double precision: 1 MB, which stays in the cache
-FEW = 0.8  # of the rows: then those that are used are copied out of the others
+FEW = 0.8  # of the rows: then features of those that are used are copied out of the others
 NEAR = 10.0  # lengths of a centred row: single precision may take so near a centre off products
-COPY_BYTES = 256 * 2**20  # what is copied, so that not every pass has to centre or to round it
+COPY_BYTES = 256 * 2**20  # of features are copied into memory, in the order of the folds
 
 
 class Pass(NamedTuple):
@@ -23,15 +23,16 @@ class Pass(NamedTuple):
     Attributes
     ----------
     task : callable
-        Called with each block, a slice or indices of rows, and its ``X V``, (b, K), or None.
-        Returns the block's part of the answer: Y, (b, K), for ``X^T Y``, or a tuple of what is to
+        Called with each block, a slice or indices of rows, and its ``V X^T``, (K, b), or None.
+        Returns the block's part of the answer: Y, (K, b), for ``Y X``, or a tuple of what is to
         be summed.
     used : ndarray of bool, shape (n,)
-        Which rows matter: a block may hold others, too, but there is one with each of these.
-    V : ndarray, shape (d + 1, K), optional
+        Which rows matter: a block may hold others, too, but there is one with each of these. Blocks
+        are slices where no features are read.
+    V : ndarray, shape (K, d + 1), optional
         What to multiply the rows by. The last feature is that of the intercepts, always 1.
     transposed : bool
-        Whether the answer is ``X^T Y``, (d + 1, K) float64.
+        Whether the answer is ``Y X``, (K, d + 1) float64.
     dtype : type
         The precision of the products of matrices.
     """
@@ -56,7 +57,7 @@ class Rows:
     X : ndarray or memmap of float32 or float64, shape (n, d)
         The rows.
     n_classes : int
-        K, the number of columns of what they are multiplied by.
+        K, the number of rows of weights and of scores.
     pool : ThreadPoolExecutor
         Of `n_jobs` threads.
     n_jobs : int
@@ -78,8 +79,6 @@ class Rows:
         n, d = self.shape = X.shape
         self.centre, self.scale = np.zeros(d), 1.0
         self.blocks = self._blocks(np.ones(n, bool), reads=True)
-        small = X.dtype == np.float64 and 4 * n * d <= COPY_BYTES
-        self._rounded = X.astype(np.float32) if small else X
 
     @property
     def single(self) -> type:
@@ -88,24 +87,23 @@ class Rows:
 
     def _blocks(self, used: np.ndarray, reads: bool) -> list[slice | np.ndarray]:
         """Divide rows into blocks, as many for each thread: slices, or indices if few are used."""
-        few = np.count_nonzero(used) < FEW * len(used)
-        ones, both = np.flatnonzero(used) if few else range(len(used)), 2 * self.n_jobs
+        few = reads and np.count_nonzero(used) < FEW * len(used)
+        ones, both = np.flatnonzero(used) if few else used, 2 * self.n_jobs
         numbers = BLOCK_NUMBERS // self.n_classes
         n_rows = max(16, min(BLOCK_BYTES // (4 * self.shape[1]), numbers) if reads else numbers)
         n_blocks = both * max(1, -(-len(ones) // (n_rows * both)))
-        edges = pairwise(len(ones) * i // n_blocks for i in range(n_blocks + 1))
-        return [ones[slice(*edge)] if few else slice(*edge) for edge in edges]
+        slices = divided(len(ones), n_blocks)
+        return [ones[part] for part in slices] if few else slices
 
-    def block(self, rows: slice | np.ndarray, dtype: type) -> np.ndarray:
+    def block(self, rows: slice | np.ndarray) -> np.ndarray:
         """Return some rows, neither centred nor scaled: (b, d), or fewer if the rest are 0."""
-        X = self.X if dtype == np.float64 else self._rounded
-        if self.lower:
-            X = X[:, : rows.stop if isinstance(rows, slice) else rows.max(initial=0) + 1]
-        return X[rows]
+        if not self.lower:
+            return self.X[rows]
+        return self.X[rows, : rows.stop if isinstance(rows, slice) else rows.max(initial=0) + 1]
 
     def pick(self, rows: slice | np.ndarray, dtype: type) -> np.ndarray:
         """Return some rows, with the feature of the intercepts: (b, d + 1)."""
-        X = self.block(rows, dtype)
+        X = self.block(rows)
         picked, d = np.zeros((len(X), self.shape[1] + 1), dtype), X.shape[1]
         np.subtract(X, self.centre[:d].astype(X.dtype), out=picked[:, :d], casting="same_kind")
         picked *= self.scale
@@ -125,38 +123,41 @@ class Rows:
     def make_pass(self, asked: Sequence[Pass]) -> list:
         """Make one pass for all that is asked, in one precision.
 
-        Returns ``X^T Y``, or sums, or None, for each.
+        Returns ``Y X``, or sums, or None, for each.
         """
         dtype, reads = asked[0].dtype, any(ask.reads_features for ask in asked)
         V = [None if ask.V is None else self._for_rows_as_they_lie(ask.V, dtype) for ask in asked]
-        side_by_side = cache(lambda which: np.hstack([V[i] for i in which]))
+        side_by_side = cache(lambda which: np.vstack([V[i] for i in which]))
         blocks = self._blocks(np.any([ask.used for ask in asked], axis=0), reads)
 
+        def add_block(rows: slice | np.ndarray, answers: list) -> None:
+            X = self.block(rows).astype(dtype, copy=False) if reads else None  # (b, d)
+            used = [i for i, ask in enumerate(asked) if ask.used[rows].any()]
+            scored = tuple(i for i in used if V[i] is not None)
+            scores = dict.fromkeys(used)
+            if scored:
+                W = side_by_side(scored)  # (K for each, d + 1)
+                products = np.add((X @ W[:, : X.shape[1]].T).T, W[:, -1:], order="C")
+                edges = np.cumsum([len(V[i]) for i in scored])[:-1]
+                scores |= zip(scored, np.split(products, edges), strict=True)
+            found = {i: asked[i].task(rows, scores[i]) for i in used}
+            transposed = [i for i in used if asked[i].transposed]
+            if transposed:
+                Y = np.vstack([found[i] for i in transposed]).astype(dtype, copy=False)
+                products = np.split(Y @ X, len(transposed))  # of (K, d)
+                for i, product in zip(transposed, products, strict=True):
+                    answers[i][:, : X.shape[1]] += product
+                    answers[i][:, -1] += found.pop(i).sum(axis=1)
+            for i, more in found.items():
+                answers[i] = _sum(answers[i], more)
+
         def part(first: int) -> list:
-            shape = self.shape[1] + 1, self.n_classes
+            shape = self.n_classes, self.shape[1] + 1
             answers = [np.zeros(shape, dtype) if ask.transposed else None for ask in asked]
             # Of a triangle each block takes longer than the last: up and down, parts are equal.
             both = 2 * self.n_jobs
             for rows in blocks[first::both] + blocks[both - 1 - first :: both]:
-                X = self.block(rows, dtype).astype(dtype, copy=False) if reads else None
-                used = [i for i, ask in enumerate(asked) if ask.used[rows].any()]
-                scored = tuple(i for i in used if V[i] is not None)
-                scores = dict.fromkeys(used)
-                if scored:
-                    W = side_by_side(scored)  # (d + 1, K for each)
-                    products = X @ W[: X.shape[1]] + W[-1]
-                    edges = np.cumsum([V[i].shape[1] for i in scored])[:-1]
-                    scores |= zip(scored, np.split(products, edges, axis=1), strict=True)
-                found = {i: asked[i].task(rows, scores[i]) for i in used}
-                transposed = [i for i in used if asked[i].transposed]
-                if transposed:
-                    Y = np.hstack([found[i] for i in transposed]).astype(dtype, copy=False)
-                    products = np.split(X.T @ Y, len(transposed), axis=1)
-                    for i, product in zip(transposed, products, strict=True):
-                        answers[i][: len(product)] += product
-                        answers[i][-1] += found.pop(i).sum(axis=0)
-                for i, more in found.items():
-                    answers[i] = _sum(answers[i], more)
+                add_block(rows, answers)
             return answers
 
         *parts, answers = self.pool.map(part, range(self.n_jobs))
@@ -165,14 +166,19 @@ class Rows:
         for i, ask in enumerate(asked):
             if ask.transposed:  # what is made of sums is made in double precision
                 answers[i] = answer = answers[i].astype(np.float64, copy=False)
-                answer[:-1] -= np.outer(self.centre, answer[-1])
-                answer[:-1] *= self.scale
+                answer[:, :-1] -= np.outer(answer[:, -1], self.centre)
+                answer[:, :-1] *= self.scale
         return answers
 
     def _for_rows_as_they_lie(self, V: np.ndarray, dtype: type) -> np.ndarray:
         """Return what to multiply rows by as they lie, in place of V."""
-        w = self.scale * V[:-1]
-        return np.vstack([w, V[-1] - self.centre @ w]).astype(dtype)
+        w = self.scale * V[:, :-1]
+        return np.column_stack([w, V[:, -1] - w @ self.centre]).astype(dtype)
+
+
+def divided(n: int, n_parts: int) -> list[slice]:
+    """Divide n of something into slices of nearly the same length."""
+    return [slice(*edges) for edges in pairwise(n * i // n_parts for i in range(n_parts + 1))]
 
 
 def _sum(one, other):

@@ -75,14 +75,14 @@ def cholesky(G: np.ndarray) -> np.ndarray:
 
 
 def by_features(w: np.ndarray, space: Rows, rows: Rows, order: np.ndarray) -> np.ndarray:
-    """Return weights by features, (d + 1, K), for those in row space, (n + 1, K)."""
-    a = np.empty_like(w[:-1])
-    a[order] = solve_triangular(space.X, w[:-1], lower=True, trans=1, check_finite=False)
+    """Return weights by features, (K, d + 1), for those in row space, (K, n + 1)."""
+    a = np.empty_like(w[:, :-1])
+    a[:, order] = solve_triangular(space.X, w[:, :-1].T, lower=True, trans=1, check_finite=False).T
 
     def combination():
-        every = np.ones(len(a), bool)
-        return (yield Pass(lambda block, _: a[block], every, transposed=True))
+        every = np.ones(len(order), bool)
+        return (yield Pass(lambda block, _: a[:, block], every, transposed=True))
 
     (found,) = together(rows, [combination()])
-    found[-1] = w[-1] + a.sum(axis=0)
+    found[:, -1] = w[:, -1] + a.sum(axis=1)
     return found
