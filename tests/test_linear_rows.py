@@ -1,5 +1,6 @@
 """Passes over the rows: what they compute, and that fits share them."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -101,3 +102,25 @@ def test_where_few_rows_are_used_no_others_are_read(pool, small_blocks, monkeypa
     used = np.arange(64) % 3 == 1
     together(rows, [there_and_back(used, np.ones((2, 8)), np.float64)])
     np.testing.assert_array_equal(np.unique(np.concatenate(read)), np.flatnonzero(used))
+
+
+def test_a_pass_that_reads_no_features_has_slices_however_few_rows_are_used(pool):
+    rows, used = Rows(random_rows(6400), 2, pool, 2), np.arange(6400) % 3200 == 0
+
+    def fit():
+        (total,) = yield Pass(lambda block, _: (block.stop - block.start,), used)
+        return total
+
+    assert together(rows, [fit()]) == [3200]  # the two of four blocks that hold one
+
+
+def test_the_mean_is_taken_without_keeping_the_sums_of_all_blocks(pool, small_blocks):
+    X = random_rows(3200, 4000, np.float32)  # 200 blocks, each with sums of 32 kB
+    tracemalloc.start()
+    try:
+        rows = centred(X, 3, pool, 2)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(rows.centre, X.mean(axis=0, dtype=np.float64), rtol=1e-6)
+    assert peak_bytes < 200 * 4000 * 8 / 2

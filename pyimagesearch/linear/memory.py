@@ -5,7 +5,7 @@ from pyimagesearch.linear.preconditioner import KEPT_BYTES, LEAST_SUPPORT
 from pyimagesearch.linear.rows import BLOCK_BYTES, COPY_BYTES
 from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
 
-INTERPRETER_BYTES = 80 * 2**20  # Python, its libraries and their threads, 2026-11
+INTERPRETER_BYTES = 90 * 2**20  # Python, its libraries and their threads, 2026-11
 FLOAT32, FLOAT64 = 4, 8
 SCORE_BYTES = 80  # of a row and class: scores in float64, probabilities, curvature
 WEIGHT_BYTES = 40  # of a feature and class: points in float64, vectors in float32

@@ -54,8 +54,8 @@ def preconditioner(
         if m > d + 1:
             Z = np.linalg.qr(Z, mode="r")  # (k, d + 1, d + 1), of the same Z^T Z
         A = (Z @ Z.transpose(0, 2, 1)).astype(np.float64)
-        spread = np.trace(A, axis1=1, axis2=2)
-        A += (1 + 8 * np.finfo(dtype).eps * spread)[:, None, None] * np.eye(A.shape[1])
+        ones = 1 + 8 * np.finfo(dtype).eps * np.trace(A, axis1=1, axis2=2)  # more than rounding
+        A += ones[:, None, None] * np.eye(A.shape[1])
         return np.linalg.inv(np.linalg.cholesky(A)).astype(dtype) @ Z
 
     inverses = list(rows.pool.map(invert, parts))

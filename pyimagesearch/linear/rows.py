@@ -219,11 +219,16 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     """
     rows = Rows(X, n_classes, pool, n_jobs)
 
-    def look_at(block: slice) -> tuple[int, np.ndarray]:
-        with np.errstate(all="ignore"):  # what is not finite is counted
-            return count_not_finite(X[block]), X[block].sum(axis=0, dtype=np.float64)
+    def look_at(part: slice) -> tuple[int, np.ndarray]:
+        wrong, sums = 0, np.zeros(X.shape[1])
+        for block in rows.blocks[part]:
+            wrong += count_not_finite(X[block])
+            with np.errstate(all="ignore"):  # what is not finite is counted
+                sums += X[block].sum(axis=0, dtype=np.float64)
+        return wrong, sums
 
-    wrong, sums = map(sum, zip(*pool.map(look_at, rows.blocks), strict=True))
+    parts = divided(len(rows.blocks), n_jobs)
+    wrong, sums = map(sum, zip(*pool.map(look_at, parts), strict=True))
     refuse_not_finite(wrong, len(X))
     rows.centre += (sums / len(X)).astype(X.dtype)  # so that in its precision it is the same
     square = rows.squared_lengths.mean()
