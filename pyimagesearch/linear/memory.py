@@ -1,7 +1,7 @@
 """How much memory a search takes."""
 
 from pyimagesearch.linear.newton import SUPPORT
-from pyimagesearch.linear.preconditioner import KEPT_BYTES, LEAST_SUPPORT
+from pyimagesearch.linear.preconditioner import most_support
 from pyimagesearch.linear.rows import BLOCK_BYTES, COPY_BYTES
 from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
 
@@ -39,7 +39,7 @@ def required_bytes(
     elif FLOAT32 * n_rows * n_features <= COPY_BYTES:
         copied = FLOAT32 * n_rows * n_features
     support = FLOAT32 * n_features * n_classes
-    support *= min(n_rows, SUPPORT, max(LEAST_SUPPORT, KEPT_BYTES // support))
+    support *= most_support(n_rows, n_features, n_classes, SUPPORT, FLOAT32)
     of_fold = SCORE_BYTES * n_rows * n_classes + WEIGHT_BYTES * n_features * n_classes + support
     of_pass = n_jobs * (COLUMN_BYTES * n_features * n_classes * n_folds + BLOCK_BYTES)
     return INTERPRETER_BYTES + max(first, copied + n_folds * of_fold + of_pass)

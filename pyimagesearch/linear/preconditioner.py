@@ -11,6 +11,12 @@ KEPT_BYTES = 256 * 2**20  # of rows that are kept for all classes
 LEAST_SUPPORT = 10
 
 
+def most_support(n_rows: int, n_features: int, n_classes: int, support: int, itemsize: int) -> int:
+    """Return how many rows are taken of each class at most: fewer where they would not be kept."""
+    row_bytes = itemsize * n_features * n_classes
+    return min(n_rows, support, max(LEAST_SUPPORT, KEPT_BYTES // row_bytes))
+
+
 def preconditioner(
     rows: Rows, wrong: np.ndarray, labels: np.ndarray, C: float, support: int
 ) -> Callable[[np.ndarray], np.ndarray]:
@@ -37,7 +43,7 @@ def preconditioner(
         How many rows to take of each class, at most.
     """
     dtype, (n, d), n_classes = wrong.dtype, rows.shape, rows.n_classes
-    most = min(n, support, max(LEAST_SUPPORT, KEPT_BYTES // (dtype.itemsize * d * n_classes)))
+    most = most_support(n, d, n_classes, support, dtype.itemsize)
     doubt, lengths = wrong.sum(axis=0), rows.squared_lengths + 1
     parts = divided(n_classes, min(n_classes, 4 * rows.n_jobs))
 
