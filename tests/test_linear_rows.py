@@ -35,10 +35,7 @@ def by_hand(X):
 
 def there_and_back(used, V, dtype):
     """Ask for (2 V X^T) X, of the rows that are used."""
-    answer = yield Pass(
-        lambda rows, scores: 2 * scores * used[rows], used, V, transposed=True, dtype=dtype
-    )
-    return answer
+    return (yield Pass(used, dtype, V, lambda rows, scores: 2 * scores * used[rows]))
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 1e-4), (np.float64, 1e-10)])
@@ -81,18 +78,34 @@ def test_fits_that_wait_share_a_pass(pool, small_blocks, monkeypatch):
         return make_pass(self, asked)
 
     monkeypatch.setattr(Rows, "make_pass", counting)
-    every = np.ones(100, bool)
+    every, V = np.ones(100, bool), np.ones((2, 8))
 
-    def fit(n_sums, n_products):
-        for _ in range(n_sums):
-            (total,) = yield Pass(lambda block, _: (block.stop - block.start,), every)
-        for _ in range(n_products):
-            yield Pass(lambda block, _: np.ones((2, block.stop - block.start)), every, None, True)
-        return total
+    def fit(n_single, n_double):
+        for dtype in [np.float32] * n_single + [np.float64] * n_double:
+            scores = yield Pass(every, dtype, V)
+            assert scores.dtype == dtype
+        return n_single + n_double
 
-    assert together(rows, [fit(3, 2), fit(1, 2), fit(1, 1)]) == [100, 100, 100]
-    # The first fit's sums are answered before the others' features are read.
+    assert together(rows, [fit(3, 2), fit(1, 2), fit(1, 1)]) == [5, 3, 2]
+    # The first fit's passes in single precision are made before the others' in double.
     assert made == [3, 1, 1, 3, 2]
+
+
+def test_passes_for_scores_and_for_gradients_are_made_at_once(pool, small_blocks):
+    X = random_rows()
+    rows, Z = centred(X, 3, pool, 2), by_hand(X)
+    random, every, half = np.random.default_rng(1), np.ones(100, bool), np.arange(100) < 48
+    V, Y = random.standard_normal((6, 8)), random.standard_normal((3, 100)) * half
+    scores, gradient, both = rows.make_pass(
+        [
+            Pass(every, V=V),
+            Pass(half, task=lambda rows, scores: Y[:, rows]),
+            Pass(half, np.float64, V[:3], lambda rows, scores: scores * half[rows]),
+        ]
+    )
+    np.testing.assert_allclose(scores, V @ Z.T)
+    np.testing.assert_allclose(gradient, Y @ Z)
+    np.testing.assert_allclose(both, (V[:3] @ Z.T * half) @ Z)
 
 
 def test_where_few_rows_are_used_no_others_are_read(pool, small_blocks, monkeypatch):
@@ -102,16 +115,6 @@ def test_where_few_rows_are_used_no_others_are_read(pool, small_blocks, monkeypa
     used = np.arange(64) % 3 == 1
     together(rows, [there_and_back(used, np.ones((2, 8)), np.float64)])
     np.testing.assert_array_equal(np.unique(np.concatenate(read)), np.flatnonzero(used))
-
-
-def test_a_pass_that_reads_no_features_has_slices_however_few_rows_are_used(pool):
-    rows, used = Rows(random_rows(6400), 2, pool, 2), np.arange(6400) % 3200 == 0
-
-    def fit():
-        (total,) = yield Pass(lambda block, _: (block.stop - block.start,), used)
-        return total
-
-    assert together(rows, [fit()]) == [3200]  # the two of four blocks that hold one
 
 
 def test_the_mean_is_taken_without_keeping_the_sums_of_all_blocks(pool, small_blocks):

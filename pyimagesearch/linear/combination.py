@@ -5,13 +5,13 @@ weights themselves: it costs no pass over the features to find out how far, sinc
 weights do.
 """
 
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pyimagesearch.linear.logloss import log_loss
-from pyimagesearch.linear.rows import Pass
+from pyimagesearch.linear.rows import Rows
 
 MAX_ITER = 50
 MOST_SHIFT = 2.0  # of an intercept in one step: beyond it, the curvature says little
@@ -28,13 +28,24 @@ class Point(NamedTuple):
     scores: np.ndarray
 
 
-class Combination(NamedTuple):
-    """A point with the best intercepts."""
+class View(NamedTuple):
+    """What of the rows a fit looks at, and how closely."""
+
+    used: np.ndarray  # (n,) bool
+    dtype: type  # of scores and probabilities
+    level: float  # the slope by the intercepts that may be left, as a part of what it is the sum of
+
+
+class Solution(NamedTuple):
+    """A point with the best intercepts, and how near the minimum it is known to be."""
 
     point: Point
     objective: float  # f, of the rows that are used
     wrong: np.ndarray  # (K, n), probabilities of wrong classes, 0 in rows not used
-    level: float  # the slope by the intercepts, as a part of what it is the sum of
+    level: float  # the slope by the intercepts, as `View` has it
+    gap: float = np.inf  # proven bound on how far above its minimum f is, as a part of f
+    n_iter: int = 0  # Newton steps taken
+    elapsed_s: float = 0.0
 
 
 def dot(u: np.ndarray, v: np.ndarray) -> float:
@@ -43,66 +54,50 @@ def dot(u: np.ndarray, v: np.ndarray) -> float:
 
 
 def best_combination(
-    points: Sequence[Point],
+    rows: Rows,
     labels: np.ndarray,
-    used: np.ndarray,
+    points: Sequence[Point],
     C: float,
+    view: View,
     gain: float,
-    level: float,
-    dtype: type = np.float64,
     last: float = 0.0,
     fixed: bool = False,
-) -> Generator[Pass, Any, Combination]:
+) -> Solution:
     """Minimise f over the factors of points and over the intercepts, by a damped Newton's method.
 
-    Parameters
-    ----------
-    points : sequence of Point
-        What to combine. The method begins at the first of them.
-    labels : ndarray of int, shape (n,)
-        Classes of the rows.
-    used : ndarray of bool, shape (n,)
-        Which of them are fitted.
-    C : float
-        Inverse strength of the regularisation.
-    gain : float
-        The part of f that may be left to gain; less where there is little to gain at first.
-    level : float
-        The slope by the intercepts that may be left, as a part of what it is the sum of.
-    dtype : type
-        The precision of scores and probabilities.
-    last : float
-        The factor of the last point to begin with.
-    fixed : bool
-        Whether to move nothing but the intercepts.
+    It begins at the first of the points, with a factor for the last. Of f, a part may be left to
+    gain; less where there is little to gain at first. A fixed point keeps its weights, but for the
+    intercepts.
     """
     m, n_classes = len(points), len(points[0].w)
+    used, dtype = view.used, view.dtype
     probabilities = np.zeros(points[0].scores.shape, dtype)
     products = np.zeros((m + n_classes, m + n_classes))
     products[:m, :m] = [[dot(u.w, v.w) for v in points] for u in points]
+    blocks = [block for block in rows.score_blocks if used[block].any()]
 
-    def expand(x: np.ndarray) -> Generator[Pass, Any, tuple]:
+    def expand(x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, float]:
         """Return f, its gradient and its Hessian by factors and intercepts, and the level."""
 
-        def task(rows: slice, _) -> tuple:
-            parts = [point.scores[:, rows] for point in points]
+        def of_block(block: slice) -> tuple:
+            parts = [point.scores[:, block] for point in points]
             Z = np.stack(parts, dtype=dtype, casting="same_kind")  # (m, K, b)
-            truth = labels[rows], np.arange(Z.shape[2])
+            truth = labels[block], np.arange(Z.shape[2])
             scores = np.tensordot(x[:m].astype(dtype), Z, 1) + x[m:, None].astype(dtype)
-            loss, wrong = log_loss(scores, truth[0], used[rows])
-            probabilities[:, rows] = wrong
+            loss, wrong = log_loss(scores, truth[0], used[block])
+            probabilities[:, block] = wrong
             Z -= Z[:, *truth][:, None]
             weighted, right = wrong * Z, wrong.sum(axis=0)
             means = weighted.sum(axis=1)  # (m, b)
             slopes = wrong.sum(axis=1) - np.bincount(truth[0], right, n_classes)
-            wrong[truth] = (1 - right) * used[rows]
+            wrong[truth] = (1 - right) * used[block]
             factors = np.einsum("ikn,jkn->ij", weighted, Z) - means @ means.T
             mixed = weighted.sum(axis=2) - means @ wrong.T  # (m, K)
             slopes = np.append(means.sum(axis=1), slopes)
             sums = slopes, factors, mixed, wrong @ wrong.T, 2 * right.sum()
             return loss, *(part.astype(np.float64) for part in sums)
 
-        loss, slopes, factors, mixed, outer, size = yield Pass(task, used)
+        loss, slopes, factors, mixed, outer, size = rows.summed(blocks, of_block)
         # Off the diagonal it is -P^T P, and each row sums to 0: a difference would cancel.
         np.fill_diagonal(outer, 0)
         intercepts = np.diag(outer.sum(axis=1)) - outer
@@ -112,10 +107,10 @@ def best_combination(
 
     first = np.eye(m + n_classes)[0]
     x = first + last * np.eye(m + n_classes)[m - 1]
-    here = yield from expand(x)
+    here = expand(x)
     if here[1] @ (x - first) > 0:  # f rises at the end of the way there
-        there = yield from expand(first)
-        x, here = (first, there) if there[0] < here[0] else (x, (yield from expand(x)))
+        there = expand(first)
+        x, here = (first, there) if there[0] < here[0] else (x, expand(x))
     free, least = slice(m if fixed else 0, None), None
     for _ in range(MAX_ITER):
         f, gradient, hessian, tilt = here
@@ -128,24 +123,25 @@ def best_combination(
         expected = -(gradient @ step)
         if least is None:
             least = max(min(gain * f, REST * expected), ROUNDING[dtype] * f)
-        if tilt <= level and (fixed or expected <= least):
+        if tilt <= view.level and (fixed or expected <= least):
             break
         step *= min(1.0, MOST_SHIFT / max(np.abs(step[m:]).max(), TINY))
-        there = yield from expand(x + step)
+        there = expand(x + step)
         while there[0] > f * (1 + ROUNDING[dtype]) and np.abs(step).max() > LEAST_STEP:
             step /= 2
-            there = yield from expand(x + step)
+            there = expand(x + step)
         if there[0] > f * (1 + ROUNDING[dtype]):
-            yield from expand(x)  # for the probabilities
+            expand(x)  # for the probabilities
             break
         x, here = x + step, there
     w = sum(map(np.multiply, x, [point.w for point in points]))
     w[:, -1] += x[m:]
     scores = np.empty_like(probabilities)
 
-    def combine(rows: slice, _) -> None:
-        parts = (point.scores[:, rows] for point in points)
-        scores[:, rows] = sum(map(np.multiply, x, parts)) + x[m:, None]
+    def combine(part: list[slice]) -> None:
+        for block in part:
+            parts = (point.scores[:, block] for point in points)
+            scores[:, block] = sum(map(np.multiply, x, parts)) + x[m:, None]
 
-    yield Pass(combine, np.ones(len(labels), bool))
-    return Combination(Point(w, scores), float(here[0]), probabilities, float(here[3]))
+    rows.in_parts(rows.score_blocks, combine)
+    return Solution(Point(w, scores), float(here[0]), probabilities, float(here[3]))

@@ -14,21 +14,8 @@ import numpy as np
 def log_loss(scores: np.ndarray, labels: np.ndarray, used: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the sum of the losses of rows, and the probabilities of their wrong classes.
 
-    Parameters
-    ----------
-    scores : ndarray of float32 or float64, shape (K, n)
-        With the intercepts.
-    labels : ndarray of int, shape (n,)
-        The right classes.
-    used : ndarray of bool, shape (n,)
-        Which rows count. The others have no loss, and probabilities of 0.
-
-    Returns
-    -------
-    float
-        The loss.
-    ndarray, shape (K, n)
-        The probabilities, in the precision of the scores; 0 for the right class.
+    Scores (K, n) are float32 or float64, with the intercepts. Probabilities (K, n) are of the same
+    precision, 0 for the right class. Rows that are not used have no loss, and 0 for all classes.
     """
     truth = labels, np.arange(len(labels))
     odds = scores - scores[truth]

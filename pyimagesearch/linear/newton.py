@@ -17,12 +17,20 @@ rows than features they work in row space: see `pyimagesearch.linear.rowspace`.
 """
 
 import time
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
 
 import numpy as np
 
-from pyimagesearch.linear.combination import ROUNDING, Combination, Point, best_combination, dot
+from pyimagesearch.linear.combination import (
+    ROUNDING,
+    TINY,
+    Point,
+    Solution,
+    View,
+    best_combination,
+    dot,
+)
 from pyimagesearch.linear.logloss import curvature_product, residuals
 from pyimagesearch.linear.preconditioner import preconditioner
 from pyimagesearch.linear.rows import Pass, Rows
@@ -47,25 +55,6 @@ MISSED = 0.3  # of it may pull the rows that are not worked on
 FIRST_ROWS = 1000, 20  # to work on at first: so many, or so many of each class
 MANY = 8  # times as many rows, and features, are reason to work on a part of the rows
 MOST = 0.6  # of the rows: from there on, choosing them costs more than it saves
-
-
-class View(NamedTuple):
-    """What of the rows a fit looks at, and how closely."""
-
-    used: np.ndarray  # (n,) bool
-    dtype: type
-    level: float  # of the slope by the intercepts: see `best_combination`
-
-
-class Solution(NamedTuple):
-    """A minimum, as near as it was come to."""
-
-    point: Point
-    objective: float  # f
-    gap: float  # proven bound on how far above its minimum f is, as a part of f
-    n_iter: int  # Newton steps taken
-    wrong: np.ndarray  # (K, n), probabilities of wrong classes
-    elapsed_s: float = 0.0
 
 
 def heaviest(weights: np.ndarray, limit: float) -> np.ndarray:
@@ -144,7 +133,7 @@ class SolutionPath:
         """
         started = time.perf_counter()
         point = Point(w, (yield from self._scores(w)))
-        here = yield from self._combine([point], C, tolerance, self._exact, fixed=fixed)
+        here = self._combine([point], C, tolerance, self._exact, fixed=fixed)
         found, _ = yield from self._judge(here, C, self._exact)
         return found._replace(elapsed_s=time.perf_counter() - started)
 
@@ -195,97 +184,101 @@ class SolutionPath:
         self, points: Sequence[Point], C: float, tolerance: float, view: View
     ) -> Generator[Pass, Any, Solution]:
         """Take Newton steps from the best combination of points."""
-        here = yield from self._combine(points, C, tolerance, view)
+        here = self._combine(points, C, tolerance, view)
         least, stalled = np.inf, 0
         while True:
-            found, gradient = yield from self._judge(here, C, view)
-            f, gap = found.objective, found.gap
+            here, gradient = yield from self._judge(here, C, view)
+            f, gap = here.objective, here.gap
             stalled, least = 0 if gap < 0.9 * least else stalled + 1, min(gap, least)
             if gap <= tolerance or stalled > PATIENCE or self._n_iter >= self._max_iter:
-                break
+                return here
             goal = max(ENOUGH * tolerance, LEFT * gap) * f
             w = yield from self._newton_step(gradient, here.wrong, C, goal, gap <= NEAR)
             step = Point(w, (yield from self._scores(w, view)))
-            moved = yield from self._combine([here.point, step], C, tolerance, view, last=1.0)
+            moved = self._combine([here.point, step], C, tolerance, view, last=1.0)
             self._n_iter += 1
             if moved.objective > f * (1 + ROUNDING[view.dtype]):
-                break
+                return here
             here = moved
-        return found
 
     def _combine(
         self, points: Sequence[Point], C: float, tolerance: float, view: View, **options
-    ) -> Generator[Pass, Any, Combination]:
-        return best_combination(
-            points, self._labels, view.used, C, BEST * tolerance, view.level, view.dtype, **options
-        )
+    ) -> Solution:
+        gain = BEST * tolerance
+        return best_combination(self._rows, self._labels, points, C, view, gain, **options)
 
     def _scores(self, w: np.ndarray, view: View | None = None) -> Generator[Pass, Any, np.ndarray]:
         """Return the scores of all rows exactly, or of a view's, and 0 for the others: (K, n)."""
-        every = np.ones_like(self._used)
-        used, dtype = (every, np.float64) if view is None else (view.used, view.dtype)
-        found = np.zeros((len(w), len(self._labels)), dtype)
-
-        def keep(rows: slice | np.ndarray, scores: np.ndarray) -> None:
-            found[:, rows] = scores
-
-        yield Pass(keep, used, w, dtype=dtype)
-        return found
+        used, dtype = (np.ones_like(self._used), np.float64) if view is None else view[:2]
+        return (yield Pass(used, dtype, w))
 
     def _judge(
-        self, here: Combination, C: float, view: View
+        self, here: Solution, C: float, view: View
     ) -> Generator[Pass, Any, tuple[Solution, np.ndarray]]:
         """Bound how far a point is from the minimum; return that, and f's gradient, (K, d + 1)."""
-        f, wrong = here.objective, here.wrong
 
         def task(rows: slice | np.ndarray, _) -> np.ndarray:
-            return residuals(wrong[:, rows], self._labels[rows])
+            return residuals(here.wrong[:, rows], self._labels[rows])
 
-        gradient = C * (yield Pass(task, view.used, transposed=True, dtype=view.dtype))
+        gradient = C * (yield Pass(view.used, view.dtype, task=task))
         gradient[:, :-1] += here.point.w[:, :-1]
-        bound = dot(gradient, gradient) / 2 if here.level <= view.level else np.inf
-        gap = float(bound / f) if f > 0 else 0.0
-        return Solution(here.point, f, gap, self._n_iter, wrong), gradient
+        gap = dot(gradient, gradient) / 2 / max(here.objective, TINY)
+        return here._replace(gap=gap if here.level <= view.level else np.inf), gradient
 
-    def _newton_step(self, gradient, wrong, C, goal, near) -> Generator[Pass, Any, np.ndarray]:
-        """Solve Newton's system until half the square of what is left is below a goal.
-
-        Where that is not near, a solution is good enough as soon as the model hardly falls.
-        """
+    def _newton_step(
+        self, gradient: np.ndarray, wrong: np.ndarray, C: float, goal: float, near: bool
+    ) -> Generator[Pass, Any, np.ndarray]:
+        """Solve Newton's system, of the rows that weigh: (K, d + 1)."""
         dtype = wrong.dtype.type
-        precondition = preconditioner(self._rows, wrong, self._labels, C, SUPPORT)
-        most = np.minimum(2 * wrong.sum(axis=0), 1)  # that p (1 - p) of all classes can sum to
+        most = np.minimum(2 * wrong.sum(axis=0), 1)  # (n,), what p (1 - p) of all classes sum to
         used = heaviest(C * most * (self._rows.squared_lengths + 1), LIGHT)
 
         def task(rows: slice | np.ndarray, scores: np.ndarray) -> np.ndarray:
             return dtype(C) * curvature_product(wrong[:, rows], self._labels[rows], scores)
 
-        rest = -gradient.astype(dtype)
-        step, smoothed, rest_of_smoothed = np.zeros_like(rest), np.zeros_like(rest), rest.copy()
-        fallen, old = 0.0, 0.0
-        for i in range(MAX_PRODUCTS):
-            better = precondition(rest)
-            new = float(np.vdot(rest, better))
-            if not new > 0:  # rounding has the better of it
-                break
-            direction = better + dtype(new / old) * direction if i else better  # noqa: F821
-            old = new
-            image = direction + (yield Pass(task, used, direction, True, dtype)).astype(dtype)
-            curvature = float(np.vdot(image, direction))
-            if not curvature > 0:
-                break
-            length = dtype(new / curvature)
-            step += length * direction
-            rest -= length * image
-            # The way with the least residual: that of conjugate gradients itself rises on the way
-            # (Zhou and Walker, Residual smoothing techniques for iterative methods, 1994).
-            change = rest - rest_of_smoothed
-            t = -np.vdot(rest_of_smoothed, change) / max(np.vdot(change, change), 1e-30)
-            smoothed += dtype(t) * (step - smoothed)
-            rest_of_smoothed += dtype(t) * change
-            fall = float(length) * new / 2
-            fallen += fall
-            solved = float(np.vdot(rest_of_smoothed, rest_of_smoothed)) / 2 < goal
-            if solved or (not near and i and fall < LEAST_FALL * fallen):
-                break
-        return (smoothed if near else step).astype(np.float64)
+        def hessian_product(v: np.ndarray) -> Generator[Pass, Any, np.ndarray]:
+            return v + (yield Pass(used, dtype, v, task)).astype(dtype)
+
+        precondition = preconditioner(self._rows, wrong, self._labels, C, SUPPORT)
+        residual = -gradient.astype(dtype)
+        return (yield from conjugate_gradients(hessian_product, precondition, residual, goal, near))
+
+
+def conjugate_gradients(
+    product: Callable[[np.ndarray], Generator[Pass, Any, np.ndarray]],
+    precondition: Callable[[np.ndarray], np.ndarray],
+    residual: np.ndarray,
+    goal: float,
+    near: bool,
+) -> Generator[Pass, Any, np.ndarray]:
+    """Solve a system, whose residual at 0 is given, until half its square is below a goal.
+
+    Where that is not near, a solution is good enough as soon as the model hardly falls. Near it,
+    what is returned is the way with the least residual: that of conjugate gradients itself rises
+    on the way (Zhou and Walker, Residual smoothing techniques for iterative methods, 1994).
+    """
+    dtype = residual.dtype.type
+    direction, solution, smoothed = (np.zeros_like(residual) for _ in range(3))
+    least, fallen, old = residual.copy(), 0.0, np.inf
+    for _ in range(MAX_PRODUCTS):
+        preconditioned = precondition(residual)
+        new = float(np.vdot(residual, preconditioned))
+        if not new > 0:  # rounding has the better of it
+            break
+        direction = preconditioned + dtype(new / old) * direction
+        image = yield from product(direction)
+        curvature = float(np.vdot(image, direction))
+        if not curvature > 0:
+            break
+        length, old = new / curvature, new
+        solution += dtype(length) * direction
+        residual -= dtype(length) * image
+        change = residual - least
+        t = dtype(-np.vdot(least, change) / max(np.vdot(change, change), 1e-30))
+        smoothed += t * (solution - smoothed)
+        least += t * change
+        fall = length * new / 2
+        if np.vdot(least, least) / 2 < goal or (not near and fall < LEAST_FALL * fallen):
+            break
+        fallen += fall
+    return (smoothed if near else solution).astype(np.float64)

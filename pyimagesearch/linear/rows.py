@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from functools import cache, cached_property, reduce
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -12,41 +12,33 @@ from pyimagesearch.utils import InputError
 
 BLOCK_BYTES = 2 * 2**20  # of features in single precision: what stays in the cache
 BLOCK_NUMBERS = 2**17  # of scores in double precision: 1 MB, which stays in the cache
+LEAST_ROWS = 16  # of a block
 FEW = 0.8  # of the rows: then features of those that are used are copied out of the others
 NEAR = 10.0  # lengths of a centred row: single precision may take so near a centre off products
 COPY_BYTES = 256 * 2**20  # of features are copied into memory, in the order of the folds
 
 
 class Pass(NamedTuple):
-    """What a fit asks of a pass over the rows.
+    """What a fit asks of a pass over the rows: scores, a gradient, or a gradient made of scores.
 
     Attributes
     ----------
-    task : callable
-        Called with each block, a slice or indices of rows, and its ``V X^T``, (K, b), or None.
-        Returns the block's part of the answer: Y, (K, b), for ``Y X``, or a tuple of what is to
-        be summed.
     used : ndarray of bool, shape (n,)
-        Which rows matter: a block may hold others, too, but there is one with each of these. Blocks
-        are slices where no features are read.
-    V : ndarray, shape (K, d + 1), optional
-        What to multiply the rows by. The last feature is that of the intercepts, always 1.
-    transposed : bool
-        Whether the answer is ``Y X``, (K, d + 1) float64.
+        Which rows matter: a block may hold others, too, but there is one with each of these.
     dtype : type
         The precision of the products of matrices.
+    V : ndarray, shape (K, d + 1), optional
+        What to multiply the rows by. The last feature is that of the intercepts, always 1.
+    task : callable, optional
+        Called with each block, a slice or indices of rows, and its ``V X^T``, (K, b), or None;
+        returns Y, (K, b). The answer is then ``Y X``, (K, d + 1) float64; else ``V X^T``, (K, n),
+        with 0 for rows that were not in a block.
     """
 
-    task: Callable[[slice | np.ndarray, np.ndarray | None], Any]
     used: np.ndarray
-    V: np.ndarray | None = None
-    transposed: bool = False
     dtype: type = np.float64
-
-    @property
-    def reads_features(self) -> bool:
-        """Whether it needs more than the task knows by itself."""
-        return self.transposed or self.V is not None
+    V: np.ndarray | None = None
+    task: Callable[[slice | np.ndarray, np.ndarray | None], np.ndarray] | None = None
 
 
 class Rows:
@@ -78,22 +70,26 @@ class Rows:
         self.pool, self.n_jobs = pool, n_jobs
         n, d = self.shape = X.shape
         self.centre, self.scale = np.zeros(d), 1.0
-        self.blocks = self._blocks(np.ones(n, bool), reads=True)
+        self.score_blocks = self._divided(n, BLOCK_NUMBERS // n_classes)
+        self.blocks = self._blocks(np.ones(n, bool))
 
     @property
     def single(self) -> type:
         """What is as good as single precision: double, where a far centre uses up the digits."""
         return np.float32 if self.scale * np.linalg.norm(self.centre) <= NEAR else np.float64
 
-    def _blocks(self, used: np.ndarray, reads: bool) -> list[slice | np.ndarray]:
-        """Divide rows into blocks, as many for each thread: slices, or indices if few are used."""
-        few = reads and np.count_nonzero(used) < FEW * len(used)
-        ones, both = np.flatnonzero(used) if few else used, 2 * self.n_jobs
-        numbers = BLOCK_NUMBERS // self.n_classes
-        n_rows = max(16, min(BLOCK_BYTES // (4 * self.shape[1]), numbers) if reads else numbers)
-        n_blocks = both * max(1, -(-len(ones) // (n_rows * both)))
-        slices = divided(len(ones), n_blocks)
-        return [ones[part] for part in slices] if few else slices
+    def _divided(self, n: int, most: int) -> list[slice]:
+        """Divide n rows into blocks of a size, as many for each thread."""
+        both = 2 * self.n_jobs
+        return divided(n, both * max(1, -(-n // (max(most, LEAST_ROWS) * both))))
+
+    def _blocks(self, used: np.ndarray) -> list[slice | np.ndarray]:
+        """Divide rows into blocks of features: slices, or indices if few are used."""
+        most = min(BLOCK_BYTES // (4 * self.shape[1]), BLOCK_NUMBERS // self.n_classes)
+        if np.count_nonzero(used) >= FEW * len(used):
+            return self._divided(len(used), most)
+        there = np.flatnonzero(used)
+        return [there[part] for part in self._divided(len(there), most)]
 
     def block(self, rows: slice | np.ndarray) -> np.ndarray:
         """Return some rows, neither centred nor scaled: (b, d), or fewer if the rest are 0."""
@@ -120,54 +116,63 @@ class Rows:
 
         return np.concatenate(list(self.pool.map(of_block, self.blocks)))
 
-    def make_pass(self, asked: Sequence[Pass]) -> list:
-        """Make one pass for all that is asked, in one precision.
+    def in_parts(self, blocks: Sequence, of_part: Callable[[list], Any]) -> list:
+        """Return what a function returns for each thread's part of the blocks.
 
-        Returns ``Y X``, or sums, or None, for each.
+        Of a triangle each block takes longer than the last: up and down, parts are equal.
         """
-        dtype, reads = asked[0].dtype, any(ask.reads_features for ask in asked)
+        both = 2 * self.n_jobs
+        parts = [blocks[i::both] + blocks[both - 1 - i :: both] for i in range(self.n_jobs)]
+        return list(self.pool.map(of_part, filter(None, parts)))
+
+    def summed(self, blocks: Sequence, of_block: Callable[[Any], tuple]) -> list:
+        """Sum each of what a function returns, over all blocks."""
+
+        def of_part(part: list) -> list:
+            return reduce(lambda sums, found: list(map(np.add, sums, found)), map(of_block, part))
+
+        return [sum(parts) for parts in zip(*self.in_parts(blocks, of_part), strict=True)]
+
+    def make_pass(self, asked: Sequence[Pass]) -> list[np.ndarray]:
+        """Make one pass for all that is asked, in one precision; return an answer to each."""
+        (n, d), dtype = self.shape, asked[0].dtype
         V = [None if ask.V is None else self._for_rows_as_they_lie(ask.V, dtype) for ask in asked]
         side_by_side = cache(lambda which: np.vstack([V[i] for i in which]))
-        blocks = self._blocks(np.any([ask.used for ask in asked], axis=0), reads)
+        answers = [None if ask.task else np.zeros((len(ask.V), n), dtype) for ask in asked]
 
-        def add_block(rows: slice | np.ndarray, answers: list) -> None:
-            X = self.block(rows).astype(dtype, copy=False) if reads else None  # (b, d)
+        def add_block(rows: slice | np.ndarray, products: dict[int, np.ndarray]) -> None:
+            X = self.block(rows).astype(dtype, copy=False)  # (b, d)
             used = [i for i, ask in enumerate(asked) if ask.used[rows].any()]
             scored = tuple(i for i in used if V[i] is not None)
-            scores = dict.fromkeys(used)
+            scores = dict.fromkeys(used)  # (K, b) for each
             if scored:
                 W = side_by_side(scored)  # (K for each, d + 1)
-                products = np.add((X @ W[:, : X.shape[1]].T).T, W[:, -1:], order="C")
+                Z = np.add((X @ W[:, : X.shape[1]].T).T, W[:, -1:], order="C")  # (K for each, b)
                 edges = np.cumsum([len(V[i]) for i in scored])[:-1]
-                scores |= zip(scored, np.split(products, edges), strict=True)
-            found = {i: asked[i].task(rows, scores[i]) for i in used}
-            transposed = [i for i in used if asked[i].transposed]
-            if transposed:
-                Y = np.vstack([found[i] for i in transposed]).astype(dtype, copy=False)
-                products = np.split(Y @ X, len(transposed))  # of (K, d)
-                for i, product in zip(transposed, products, strict=True):
-                    answers[i][:, : X.shape[1]] += product
-                    answers[i][:, -1] += found.pop(i).sum(axis=1)
-            for i, more in found.items():
-                answers[i] = _sum(answers[i], more)
+                scores |= zip(scored, np.split(Z, edges), strict=True)
+            Y = {i: asked[i].task(rows, scores[i]) for i in used if asked[i].task}  # (K, b) each
+            for i in set(used).difference(Y):
+                answers[i][:, rows] = scores[i]
+            if Y:
+                YX = np.vstack(list(Y.values())).astype(dtype, copy=False) @ X  # (K for each, d)
+                for i, product in zip(Y, np.split(YX, len(Y)), strict=True):
+                    products[i][:, : X.shape[1]] += product
+                    products[i][:, -1] += Y[i].sum(axis=1)
 
-        def part(first: int) -> list:
-            shape = self.n_classes, self.shape[1] + 1
-            answers = [np.zeros(shape, dtype) if ask.transposed else None for ask in asked]
-            # Of a triangle each block takes longer than the last: up and down, parts are equal.
-            both = 2 * self.n_jobs
-            for rows in blocks[first::both] + blocks[both - 1 - first :: both]:
-                add_block(rows, answers)
-            return answers
+        def of_part(blocks: list) -> dict[int, np.ndarray]:
+            shape = self.n_classes, d + 1
+            products = {i: np.zeros(shape, dtype) for i, ask in enumerate(asked) if ask.task}
+            for rows in blocks:
+                add_block(rows, products)
+            return products
 
-        *parts, answers = self.pool.map(part, range(self.n_jobs))
-        for other in parts:
-            answers = [_sum(a, b) for a, b in zip(answers, other, strict=True)]
-        for i, ask in enumerate(asked):
-            if ask.transposed:  # what is made of sums is made in double precision
-                answers[i] = answer = answers[i].astype(np.float64, copy=False)
-                answer[:, :-1] -= np.outer(answer[:, -1], self.centre)
-                answer[:, :-1] *= self.scale
+        blocks = self._blocks(np.any([ask.used for ask in asked], axis=0))
+        parts = self.in_parts(blocks, of_part)
+        for i in parts[0]:  # what is made of sums is made in double precision
+            product = reduce(np.add, [part[i] for part in parts]).astype(np.float64, copy=False)
+            product[:, :-1] -= np.outer(product[:, -1], self.centre)
+            product[:, :-1] *= self.scale
+            answers[i] = product
         return answers
 
     def _for_rows_as_they_lie(self, V: np.ndarray, dtype: type) -> np.ndarray:
@@ -179,12 +184,6 @@ class Rows:
 def divided(n: int, n_parts: int) -> list[slice]:
     """Divide n of something into slices of nearly the same length."""
     return [slice(*edges) for edges in pairwise(n * i // n_parts for i in range(n_parts + 1))]
-
-
-def _sum(one, other):
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other if isinstance(one, np.ndarray) else tuple(map(np.add, one, other))
 
 
 def together(rows: Rows, fits: Sequence[Generator[Pass, Any, Any]]) -> list:
@@ -200,8 +199,8 @@ def together(rows: Rows, fits: Sequence[Generator[Pass, Any, Any]]) -> list:
                 waiting[i] = fits[i].send(answer)
             except StopIteration as end:
                 results[i] = end.value
-        cost = {i: (ask.reads_features, np.dtype(ask.dtype).itemsize) for i, ask in waiting.items()}
-        now = [i for i in waiting if cost[i] == min(cost.values())]
+        sizes = {i: np.dtype(ask.dtype).itemsize for i, ask in waiting.items()}
+        now = [i for i in waiting if sizes[i] == min(sizes.values())]
         found = rows.make_pass([waiting.pop(i) for i in now]) if now else []
         answers = dict(zip(now, found, strict=True))
     return results
@@ -219,16 +218,11 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     """
     rows = Rows(X, n_classes, pool, n_jobs)
 
-    def look_at(part: slice) -> tuple[int, np.ndarray]:
-        wrong, sums = 0, np.zeros(X.shape[1])
-        for block in rows.blocks[part]:
-            wrong += count_not_finite(X[block])
-            with np.errstate(all="ignore"):  # what is not finite is counted
-                sums += X[block].sum(axis=0, dtype=np.float64)
-        return wrong, sums
+    def look_at(block: slice) -> tuple[int, np.ndarray]:
+        with np.errstate(all="ignore"):  # what is not finite is counted
+            return count_not_finite(X[block]), X[block].sum(axis=0, dtype=np.float64)
 
-    parts = divided(len(rows.blocks), n_jobs)
-    wrong, sums = map(sum, zip(*pool.map(look_at, parts), strict=True))
+    wrong, sums = rows.summed(rows.blocks, look_at)
     refuse_not_finite(wrong, len(X))
     rows.centre += (sums / len(X)).astype(X.dtype)  # so that in its precision it is the same
     square = rows.squared_lengths.mean()

@@ -81,7 +81,7 @@ def by_features(w: np.ndarray, space: Rows, rows: Rows, order: np.ndarray) -> np
 
     def combination():
         every = np.ones(len(order), bool)
-        return (yield Pass(lambda block, _: a[:, block], every, transposed=True))
+        return (yield Pass(every, task=lambda block, _: a[:, block]))
 
     (found,) = together(rows, [combination()])
     found[:, -1] = w[:, -1] + a.sum(axis=1)
