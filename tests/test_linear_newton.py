@@ -97,6 +97,49 @@ def test_few_of_many_rows_are_worked_on_and_all_are_in_the_bound(monkeypatch):
     assert found.objective * (1 - found.gap) <= best.objective <= found.objective
 
 
+def products_taken(rows, labels, strength):
+    """Solve, and return the number of products with a Hessian, the solution, and its path."""
+    made, path = [], path_of(rows, labels)
+    make_pass = rows.make_pass
+
+    def counting(asked):
+        made.extend(ask for ask in asked if ask.task and ask.V is not None)
+        return make_pass(asked)
+
+    rows.make_pass = counting
+    (found,) = together(rows, [path.solve(strength, 1e-3)])
+    assert found.gap <= 1e-3
+    return len(made), found, path
+
+
+def test_where_products_cost_more_than_support_there_is_more_of_it(monkeypatch):
+    monkeypatch.setattr(newton, "SUPPORT", 5)
+    random, labels = np.random.default_rng(0), np.arange(1500) % 3
+    X = random.standard_normal((1500, 80)) * np.arange(1, 81) ** -0.5
+    X += 0.1 * random.standard_normal((3, 80))[labels]  # classes that overlap
+    X = np.maximum(X @ random.standard_normal((80, 80)) + random.standard_normal(80), 0)
+    with ThreadPoolExecutor(1) as pool:
+        n_products, _, path = products_taken(centred(X, 3, pool, 1), labels, 1e3)
+        assert path.support > 5
+        monkeypatch.setattr(newton, "MORE_SUPPORT", 0.0)
+        n_products_with_5, _, path = products_taken(centred(X, 3, pool, 1), labels, 1e3)
+        assert path.support == 5
+    assert n_products < 0.7 * n_products_with_5
+
+
+def test_where_f_can_hardly_fall_a_step_is_solved_for_the_bound(monkeypatch):
+    monkeypatch.setattr(newton, "NEAR", 0.0)  # however large the gap is
+    random, labels = np.random.default_rng(0), np.arange(100) % 6
+    others = (labels + random.integers(1, 6, 100)) % 6  # each picture lies in two classes
+    X, labels = np.repeat(random.standard_normal((100, 300)), 2, axis=0), [labels, others]
+    labels = np.stack(labels, axis=1).ravel()
+    with ThreadPoolExecutor(1) as pool:
+        _, found, _ = products_taken(centred(X, 6, pool, 1), labels, 1e6)
+        monkeypatch.setattr(newton, "FAR", 0.0)
+        _, found_on_the_way, _ = products_taken(centred(X, 6, pool, 1), labels, 1e6)
+    assert found.n_iter < 0.5 * found_on_the_way.n_iter
+
+
 def test_the_lightest_rows_are_left_out_up_to_a_limit():
     weights = np.array([3.0, 0.0, 1.0, 5.0, 2.0])
     np.testing.assert_array_equal(newton.heaviest(weights, 3.0), [True, False, False, True, False])

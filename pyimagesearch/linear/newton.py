@@ -6,14 +6,15 @@ direction of w, so that f is at most ``|gradient|^2 / 2`` above its minimum. Tha
 and in double precision, is the only thing that ends a fit; on the way to it single precision will
 do. Each Newton system is solved by conjugate gradients (Nocedal and Wright, Numerical Optimization,
 2006, chapter 7), only as exactly as the step deserves and on the rows that weigh, with a
-preconditioner that knows those that matter to each class. The next point is the best combination of
-the last one and the step: where the classes can be separated, mostly the length of w has to grow.
-Along C, a fit begins at the best combination of the last solutions, for w is nearly linear in
-log C; a large first C is come to by way of smaller ones. Of very many rows of still more features,
-which few rows tell apart, a fit works on those few and adds what the bound finds missing (chunking:
-Osuna, Freund and Girosi, An improved training algorithm for support vector machines, 1997). Folds
-are fitted at once and share the passes over the rows: see `pyimagesearch.linear.rows`; with fewer
-rows than features they work in row space: see `pyimagesearch.linear.rowspace`.
+preconditioner that knows those that matter to each class, more of them where products cost more
+than they do. The next point is the best combination of the last one and the step: where the classes
+can be separated, mostly the length of w has to grow. Along C, a fit begins at the best combination
+of the last solutions, for w is nearly linear in log C; a large first C is come to by way of smaller
+ones. Of very many rows of still more features, which few rows tell apart, a fit works on those few
+and adds what the bound finds missing (chunking: Osuna, Freund and Girosi, An improved training
+algorithm for support vector machines, 1997). Folds are fitted at once and share the passes over the
+rows: see `pyimagesearch.linear.rows`; with fewer rows than features they work in row space: see
+`pyimagesearch.linear.rowspace`.
 """
 
 import time
@@ -40,8 +41,11 @@ EASY_C = 100.0  # with rows of length 1: from 0, Newton's steps go astray far ab
 ROUGH = 1.0  # the gap that is enough on the way to a larger C
 LEFT = 0.1  # of a gap a step may leave: less of it, and f is no longer what the step thinks it is
 ENOUGH = 0.4  # of the tolerance: a step need not leave less
-NEAR = 0.1  # from this gap on a system is solved for the bound, before that only to make way
+NEAR = 0.1  # from this gap on a system is solved for the bound, before that only to make way,
+FAR = 1e-3  # which is a fall by at least this part of f
 SUPPORT = 60  # rows that matter to a class: 100 cost more than they save (CALTECH-101)
+MORE_SUPPORT = 0.25  # of what a system's products cost, twice as many may cost in the next one
+MORE_BYTES = 64 * 2**20  # and take, of all classes
 MAX_PRODUCTS = 60  # of one system; with 40 or 100, real features take as long
 LEAST_FALL = 0.02  # of the model's fall so far: when a product adds less, it is time to move
 PATIENCE = 12  # steps in which the gap does not shrink by a tenth: rounding has the better of it
@@ -82,6 +86,11 @@ class SolutionPath:
         Weights to begin from, in place of 0.
     working : ndarray of bool, shape (n,), optional
         Which rows to work on at first.
+
+    Attributes
+    ----------
+    support : int
+        How many rows the preconditioner takes of each class, at most.
     """
 
     def __init__(
@@ -97,7 +106,7 @@ class SolutionPath:
         self._max_iter, self._weights, self._last = max_iter, list(begin), []
         self.working = self._first_rows() if working is None else working
         self._exact = View(used, np.float64, FLAT)
-        self._n_iter = 0
+        self._n_iter, self.support = 0, SUPPORT
 
     @property
     def _rough(self) -> View:
@@ -193,7 +202,8 @@ class SolutionPath:
             if gap <= tolerance or stalled > PATIENCE or self._n_iter >= self._max_iter:
                 return here
             goal = max(ENOUGH * tolerance, LEFT * gap) * f
-            w = yield from self._newton_step(gradient, here.wrong, C, goal, gap <= NEAR)
+            far = np.inf if gap <= NEAR else FAR * f
+            w = yield from self._newton_step(gradient, here.wrong, C, goal, far)
             step = Point(w, (yield from self._scores(w, view)))
             moved = self._combine([here.point, step], C, tolerance, view, last=1.0)
             self._n_iter += 1
@@ -226,7 +236,7 @@ class SolutionPath:
         return here._replace(gap=gap if here.level <= view.level else np.inf), gradient
 
     def _newton_step(
-        self, gradient: np.ndarray, wrong: np.ndarray, C: float, goal: float, near: bool
+        self, gradient: np.ndarray, wrong: np.ndarray, C: float, goal: float, far: float
     ) -> Generator[Pass, Any, np.ndarray]:
         """Solve Newton's system, of the rows that weigh: (K, d + 1)."""
         dtype = wrong.dtype.type
@@ -239,9 +249,16 @@ class SolutionPath:
         def hessian_product(v: np.ndarray) -> Generator[Pass, Any, np.ndarray]:
             return v + (yield Pass(used, dtype, v, task)).astype(dtype)
 
-        precondition = preconditioner(self._rows, wrong, self._labels, C, SUPPORT)
+        precondition = preconditioner(self._rows, wrong, self._labels, C, self.support)
         residual = -gradient.astype(dtype)
-        return (yield from conjugate_gradients(hessian_product, precondition, residual, goal, near))
+        step, n_products = yield from conjugate_gradients(
+            hessian_product, precondition, residual, goal, far
+        )
+        # Of d numbers of a class: a product takes each row once, Woodbury's matrix each pair.
+        products, twice = n_products * np.count_nonzero(used), 2 * self.support
+        if twice**2 < MORE_SUPPORT * products and twice * residual.nbytes < MORE_BYTES:
+            self.support = twice
+        return step
 
 
 def conjugate_gradients(
@@ -249,24 +266,26 @@ def conjugate_gradients(
     precondition: Callable[[np.ndarray], np.ndarray],
     residual: np.ndarray,
     goal: float,
-    near: bool,
+    far: float,
 ) -> Generator[Pass, Any, np.ndarray]:
     """Solve a system, whose residual at 0 is given, until half its square is below a goal.
 
-    Where that is not near, a solution is good enough as soon as the model hardly falls. Near it,
-    what is returned is the way with the least residual: that of conjugate gradients itself rises
-    on the way (Zhou and Walker, Residual smoothing techniques for iterative methods, 1994).
+    As soon as the model has fallen far, and hardly falls any more, a solution is good enough.
+    Otherwise what is returned, with the number of products, is the one with the least residual:
+    that of conjugate gradients itself rises on the way (Zhou and Walker, Residual smoothing
+    techniques for iterative methods, 1994).
     """
     dtype = residual.dtype.type
     direction, solution, smoothed = (np.zeros_like(residual) for _ in range(3))
-    least, fallen, old = residual.copy(), 0.0, np.inf
-    for _ in range(MAX_PRODUCTS):
+    least, fallen, old, n_products = residual.copy(), 0.0, np.inf, 0
+    while n_products < MAX_PRODUCTS:
         preconditioned = precondition(residual)
         new = float(np.vdot(residual, preconditioned))
         if not new > 0:  # rounding has the better of it
             break
         direction = preconditioned + dtype(new / old) * direction
         image = yield from product(direction)
+        n_products += 1
         curvature = float(np.vdot(image, direction))
         if not curvature > 0:
             break
@@ -278,7 +297,7 @@ def conjugate_gradients(
         smoothed += t * (solution - smoothed)
         least += t * change
         fall = length * new / 2
-        if np.vdot(least, least) / 2 < goal or (not near and fall < LEAST_FALL * fallen):
+        if np.vdot(least, least) / 2 < goal or (fallen > far and fall < LEAST_FALL * fallen):
             break
         fallen += fall
-    return (smoothed if near else solution).astype(np.float64)
+    return (solution if fallen > far else smoothed).astype(np.float64), n_products
