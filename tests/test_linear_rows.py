@@ -8,6 +8,7 @@ import pytest
 
 from pyimagesearch.linear import rows as module
 from pyimagesearch.linear.rows import Pass, Rows, centred, copied, together
+from pyimagesearch.utils import InputError
 
 
 @pytest.fixture
@@ -127,3 +128,10 @@ def test_the_mean_is_taken_without_keeping_the_sums_of_all_blocks(pool, small_bl
         tracemalloc.stop()
     np.testing.assert_allclose(rows.centre, X.mean(axis=0, dtype=np.float64), rtol=1e-6)
     assert peak_bytes < 200 * 4000 * 8 / 2
+
+
+def test_infinities_of_both_signs_are_refused_without_a_warning(pool, small_blocks):
+    X = random_rows(320, dtype=np.float32)
+    X[::32, 0], X[16::32, 0] = np.inf, -np.inf  # in other blocks
+    with pytest.raises(InputError, match=r"^20 of 320 rows .*not finite"):
+        centred(X, 3, pool, 2)

@@ -219,8 +219,10 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     rows = Rows(X, n_classes, pool, n_jobs)
 
     def look_at(block: slice) -> tuple[int, np.ndarray]:
-        with np.errstate(all="ignore"):  # what is not finite is counted
-            return count_not_finite(X[block]), X[block].sum(axis=0, dtype=np.float64)
+        wrong = count_not_finite(X[block])
+        if wrong:  # it will be refused, and what is not finite cannot be added up without a warning
+            return wrong, np.zeros(X.shape[1])
+        return wrong, X[block].sum(axis=0, dtype=np.float64)
 
     wrong, sums = rows.summed(rows.blocks, look_at)
     refuse_not_finite(wrong, len(X))
