@@ -1,7 +1,6 @@
 """How much memory a search takes."""
 
-from pyimagesearch.linear.newton import SUPPORT
-from pyimagesearch.linear.preconditioner import most_support
+from pyimagesearch.linear.preconditioner import SUPPORT, most_support
 from pyimagesearch.linear.rows import BLOCK_BYTES, COPY_BYTES
 from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
 

@@ -7,14 +7,14 @@ and in double precision, is the only thing that ends a fit; on the way to it sin
 do. Each Newton system is solved by conjugate gradients (Nocedal and Wright, Numerical Optimization,
 2006, chapter 7), only as exactly as the step deserves and on the rows that weigh, with a
 preconditioner that knows those that matter to each class, more of them where products cost more
-than they do. The next point is the best combination of the last one and the step: where the classes
-can be separated, mostly the length of w has to grow. Along C, a fit begins at the best combination
-of the last solutions, for w is nearly linear in log C; a large first C is come to by way of smaller
-ones. Of very many rows of still more features, which few rows tell apart, a fit works on those few
-and adds what the bound finds missing (chunking: Osuna, Freund and Girosi, An improved training
-algorithm for support vector machines, 1997). Folds are fitted at once and share the passes over the
-rows: see `pyimagesearch.linear.rows`; with fewer rows than features they work in row space: see
-`pyimagesearch.linear.rowspace`.
+than they do, up to enough to know the Hessian in every direction. The next point is the best
+combination of the last one and the step: where the classes can be separated, mostly the length of w
+has to grow. Along C, a fit begins at the best combination of the last solutions, for w is nearly
+linear in log C; a large first C is come to by way of smaller ones. Of very many rows of still more
+features, which few rows tell apart, a fit works on those few and adds what the bound finds missing
+(chunking: Osuna, Freund and Girosi, An improved training algorithm for support vector machines,
+1997). Folds are fitted at once and share the passes over the rows: see `pyimagesearch.linear.rows`;
+with fewer rows than features they work in row space: see `pyimagesearch.linear.rowspace`.
 """
 
 import time
@@ -33,19 +33,17 @@ from pyimagesearch.linear.combination import (
     dot,
 )
 from pyimagesearch.linear.logloss import curvature_product, residuals
-from pyimagesearch.linear.preconditioner import preconditioner
+from pyimagesearch.linear.preconditioner import SUPPORT, next_support, preconditioner
 from pyimagesearch.linear.rows import Pass, Rows
 
 MAX_ITER = 100  # Newton steps; real features take some 5 at the first C and 1 or 2 at a later one
 EASY_C = 100.0  # with rows of length 1: from 0, Newton's steps go astray far above it
 ROUGH = 1.0  # the gap that is enough on the way to a larger C
 LEFT = 0.1  # of a gap a step may leave: less of it, and f is no longer what the step thinks it is
+WELL = 1e-3  # where the preconditioner knows all directions, and a product costs less than it
 ENOUGH = 0.4  # of the tolerance: a step need not leave less
 NEAR = 0.1  # from this gap on a system is solved for the bound, before that only to make way,
 FAR = 1e-3  # which is a fall by at least this part of f
-SUPPORT = 60  # rows that matter to a class: 100 cost more than they save (CALTECH-101)
-MORE_SUPPORT = 0.25  # of what a system's products cost, twice as many may cost in the next one
-MORE_BYTES = 64 * 2**20  # and take, of all classes
 MAX_PRODUCTS = 60  # of one system; with 40 or 100, real features take as long
 LEAST_FALL = 0.02  # of the model's fall so far: when a product adds less, it is time to move
 PATIENCE = 12  # steps in which the gap does not shrink by a tenth: rounding has the better of it
@@ -201,7 +199,8 @@ class SolutionPath:
             stalled, least = 0 if gap < 0.9 * least else stalled + 1, min(gap, least)
             if gap <= tolerance or stalled > PATIENCE or self._n_iter >= self._max_iter:
                 return here
-            goal = max(ENOUGH * tolerance, LEFT * gap) * f
+            left = LEFT if self.support <= self._rows.shape[1] else WELL
+            goal = max(ENOUGH * tolerance, left * gap) * f
             far = np.inf if gap <= NEAR else FAR * f
             w = yield from self._newton_step(gradient, here.wrong, C, goal, far)
             step = Point(w, (yield from self._scores(w, view)))
@@ -250,14 +249,13 @@ class SolutionPath:
             return v + (yield Pass(used, dtype, v, task)).astype(dtype)
 
         precondition = preconditioner(self._rows, wrong, self._labels, C, self.support)
-        residual = -gradient.astype(dtype)
+        residual, n_used = -gradient.astype(dtype), np.count_nonzero(used)
         step, n_products = yield from conjugate_gradients(
             hessian_product, precondition, residual, goal, far
         )
-        # Of d numbers of a class: a product takes each row once, Woodbury's matrix each pair.
-        products, twice = n_products * np.count_nonzero(used), 2 * self.support
-        if twice**2 < MORE_SUPPORT * products and twice * residual.nbytes < MORE_BYTES:
-            self.support = twice
+        self.support = next_support(
+            self.support, n_products * n_used, residual.shape, residual.itemsize
+        )
         return step
 
 
