@@ -140,6 +140,11 @@ def build_parser() -> argparse.ArgumentParser:
             help=f"of --db, take N {option}; or mix rows, if there are fewer",
         )
     parser.add_argument(
+        "--first",
+        action="store_true",
+        help="of --features, the first N, not any: of VGG16's, up to 512 are a corner of its map",
+    )
+    parser.add_argument(
         "--twice",
         type=int,
         default=0,
@@ -373,7 +378,7 @@ def save(features: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
 
 def resized(
-    features: np.ndarray, labels: np.ndarray, sizes: dict[str, int | None], random
+    features: np.ndarray, labels: np.ndarray, sizes: dict[str, int | None], first: bool, random
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose some of the real rows, their features and the largest classes; or make more rows.
 
@@ -382,7 +387,8 @@ def resized(
     that were trained on; time and memory do.
     """
     largest = np.argsort(-np.bincount(labels), kind="stable")[: sizes["classes"]]
-    columns = np.sort(random.permutation(features.shape[1])[: sizes["features"]])
+    columns = np.arange(features.shape[1])
+    columns = np.sort((columns if first else random.permutation(columns))[: sizes["features"]])
     members = [np.flatnonzero(labels == label) for label in largest]
     if sizes["rows"] is None:
         ones = np.sort(np.concatenate(members))  # in their order
@@ -458,7 +464,7 @@ def main(argv: list[str] | None = None) -> int:
             sizes = {name: getattr(arguments, name) for name in ("rows", "features", "classes")}
             if any(sizes.values()):
                 random = np.random.default_rng(arguments.seed)
-                features, labels = resized(features, labels, sizes, random)
+                features, labels = resized(features, labels, sizes, arguments.first, random)
         else:
             shape = SHAPES[arguments.shape]
             features, labels = shape.make(shape, np.random.default_rng(arguments.seed))

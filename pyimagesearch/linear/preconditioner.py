@@ -94,7 +94,7 @@ def draw(pulls: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     drawn = np.stack([np.searchsorted(of_class, at) for of_class in sums])
     there, drawn = drawn < n, np.minimum(drawn, n - 1)
     times = there / np.where(there, np.take_along_axis(chances, drawn, 1), 1)  # (k, m)
-    return drawn, times.astype(pulls.dtype)
+    return drawn, times
 
 
 def preconditioner(
@@ -125,7 +125,7 @@ def preconditioner(
     """
     dtype, (n, d), n_classes = wrong.dtype, rows.shape, rows.n_classes
     most = most_support(n, d, n_classes, support, dtype.itemsize)
-    doubt, lengths = wrong.sum(axis=0), (rows.squared_lengths + 1).astype(dtype)
+    doubt, lengths = wrong.sum(axis=0), rows.squared_lengths + 1
     n_parts = max(4 * rows.n_jobs, n_classes * most * d * dtype.itemsize // BATCH_BYTES)
     parts = divided(n_classes, min(n_classes, n_parts))
 
@@ -133,10 +133,11 @@ def preconditioner(
         q = wrong[part].copy()  # (k, n): p, or 1 - p of the right class
         right = np.flatnonzero((labels >= part.start) & (labels < part.stop))
         q[labels[right] - part.start, right] = doubt[right]
-        weights = dtype.type(C) * np.maximum(q * (1 - q), 0)  # rounding
+        weights = C * np.maximum(q * (1 - q), 0)  # rounding
         drawn, times = draw(weights * lengths, most)
         Z = rows.pick(drawn.ravel(), dtype).reshape(*drawn.shape, d + 1)  # (k, m, d + 1)
-        Z *= np.sqrt(times * np.take_along_axis(weights, drawn, 1))[:, :, None]
+        times *= np.take_along_axis(weights, drawn, 1)
+        Z *= np.sqrt(times, dtype=dtype, casting="same_kind")[:, :, None]
         Zt, whole = Z.transpose(0, 2, 1), Z.shape[1] > d
         A = (Zt @ Z if whole else Z @ Zt).astype(np.float64)  # (k, d + 1, d + 1) or (k, m, m)
         ones = 1 + 8 * np.finfo(dtype).eps * np.trace(A, axis1=1, axis2=2)  # more than rounding
