@@ -111,13 +111,18 @@ def products_taken(rows, labels, strength):
     return len(made), found, path
 
 
+def overlapping(n, d):
+    """Return rows of three classes that cannot be told apart well, and their labels."""
+    random, labels = np.random.default_rng(0), np.arange(n) % 3
+    X = random.standard_normal((n, d)) * np.arange(1, d + 1) ** -0.5
+    X += 0.1 * random.standard_normal((3, d))[labels]
+    return np.maximum(X @ random.standard_normal((d, d)) + random.standard_normal(d), 0), labels
+
+
 def test_where_products_cost_more_than_support_there_is_more_of_it(monkeypatch):
     monkeypatch.setattr(newton, "SUPPORT", 5)
     monkeypatch.setattr(preconditioner, "SUPPORT", 5)
-    random, labels = np.random.default_rng(0), np.arange(1500) % 3
-    X = random.standard_normal((1500, 80)) * np.arange(1, 81) ** -0.5
-    X += 0.1 * random.standard_normal((3, 80))[labels]  # classes that overlap
-    X = np.maximum(X @ random.standard_normal((80, 80)) + random.standard_normal(80), 0)
+    X, labels = overlapping(1500, 80)
     with ThreadPoolExecutor(1) as pool:
         n_products, _, path = products_taken(centred(X, 3, pool, 1), labels, 1e3)
         assert path.support > 5
@@ -125,6 +130,25 @@ def test_where_products_cost_more_than_support_there_is_more_of_it(monkeypatch):
         n_products_with_5, _, path = products_taken(centred(X, 3, pool, 1), labels, 1e3)
         assert path.support == 5
     assert n_products < 0.7 * n_products_with_5
+
+
+def test_where_the_preconditioner_knows_all_directions_systems_are_solved_well(monkeypatch):
+    X, labels = overlapping(4000, 20)
+    with ThreadPoolExecutor(1) as pool:
+        _, found, path = products_taken(centred(X, 3, pool, 1), labels, 1e5)
+        assert path.support > 20
+        monkeypatch.setattr(newton, "WELL", newton.LEFT)
+        _, found_roughly, _ = products_taken(centred(X, 3, pool, 1), labels, 1e5)
+    assert found.n_iter < found_roughly.n_iter
+
+
+def test_a_step_after_one_that_did_not_help_is_solved_better(monkeypatch):
+    X, labels = overlapping(1500, 20)
+    with ThreadPoolExecutor(1) as pool:
+        _, found, _ = products_taken(centred(X, 3, pool, 1), labels, 1e5)
+        monkeypatch.setattr(newton, "BETTER", 1.0)
+        _, found_the_same_way, _ = products_taken(centred(X, 3, pool, 1), labels, 1e5)
+    assert found.n_iter < 0.5 * found_the_same_way.n_iter
 
 
 def test_where_f_can_hardly_fall_a_step_is_solved_for_the_bound(monkeypatch):

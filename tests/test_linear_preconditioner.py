@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pyimagesearch.linear.preconditioner import (
+    LEAST_PULL,
     MORE_BYTES,
     SUPPORT,
     draw,
@@ -74,6 +75,12 @@ def test_fewer_rows_are_drawn_where_fewer_pull():
     assert drawn[1, 0] == 3
 
 
+def test_rows_that_hardly_pull_are_drawn_for_what_they_are_together():
+    drawn, times = draw(np.full((1, 4990), LEAST_PULL / 500), 60)
+    assert drawn.shape == (1, 10)
+    np.testing.assert_allclose(times, 500)
+
+
 def test_where_products_cost_little_no_more_rows_are_taken():
     assert next_support(60, 30_000, (10, 512), 4) == 60
 
@@ -129,16 +136,26 @@ def test_of_many_rows_few_that_are_drawn_tell_nearly_all_of_the_hessian(make_row
     assert nearly_1.real.max() < 1.4
 
 
-def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much():
+def test_what_the_classes_have_in_common_is_taken_off(make_rows):
+    rows, labels = make_rows(np.random.default_rng(0).standard_normal((40, 5))), np.arange(40) % 2
+    wrong = np.where(labels == [[0], [1]], 0, np.linspace(0.1, 0.9, 40))
+    found = preconditioner(rows, wrong, labels, 10.0, support=40)(np.eye(2, 6))
+    np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-12)
+    assert np.abs(found).max() > 0.01
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much(double):
     random = np.random.default_rng(0)
     X = random.standard_normal((60, 100))
     X[1::2] = X[::2] + 1e-4 * random.standard_normal((30, 100))
     labels = np.arange(60) % 2
-    wrong = np.where(labels == [[0], [1]], 0, 0.5)
+    wrong = np.where(labels == [[0], [1]], 0, 0.5).astype(np.float64 if double else np.float32)
     with ThreadPoolExecutor(2) as pool:
         rows = centred(X, 2, pool, 2)
         apply = preconditioner(rows, wrong, labels, 1e8, support=60)
         Z = rows.pick(np.arange(60), np.float64)
         v = (2.5e7 * (random.standard_normal((50, 101)) @ Z.T)) @ Z
-        along = [np.vdot(pair, apply(pair)) for pair in np.stack([v, -v], axis=1)]
+        pairs = np.stack([v, -v], axis=1).astype(wrong.dtype)
+        along = [np.vdot(pair, apply(pair)) for pair in pairs]
     assert (np.array(along) > 0).all()

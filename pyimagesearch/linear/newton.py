@@ -47,6 +47,7 @@ FAR = 1e-3  # which is a fall by at least this part of f
 MAX_PRODUCTS = 60  # of one system; with 40 or 100, real features take as long
 LEAST_FALL = 0.02  # of the model's fall so far: when a product adds less, it is time to move
 PATIENCE = 12  # steps in which the gap does not shrink by a tenth: rounding has the better of it
+BETTER = 0.1  # of what a step would leave, after each of these
 FLAT = 1e-8  # the slope by the intercepts, as a part of what it is the sum of, that counts as 0
 LEVEL = 1e-4  # that is enough on the way
 BEST = 1e-2  # of the tolerance: what a better combination of points could still gain
@@ -200,7 +201,7 @@ class SolutionPath:
             if gap <= tolerance or stalled > PATIENCE or self._n_iter >= self._max_iter:
                 return here
             left = LEFT if self.support <= self._rows.shape[1] else WELL
-            goal = max(ENOUGH * tolerance, left * gap) * f
+            goal = max(ENOUGH * tolerance, left * gap) * f * BETTER**stalled
             far = np.inf if gap <= NEAR else FAR * f
             w = yield from self._newton_step(gradient, here.wrong, C, goal, far)
             step = Point(w, (yield from self._scores(w, view)))
