@@ -114,13 +114,13 @@ def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(
     random, labels = np.random.default_rng(0), np.arange(80) % 2
     rows, p = make_rows(random.standard_normal((80, n_features))), random.random(80)
     wrong = np.where(labels == [[0], [1]], 0, p).astype(np.float64 if double else np.float32)
-    apply = preconditioner(rows, wrong, labels, 10.0, support=80)
+    apply = preconditioner(rows, wrong, labels, 1.0, support=80)
     X = rows.pick(np.arange(80), np.float64)
-    hessian = np.eye(n_features + 1) + X.T @ ((10 * p * (1 - p))[:, None] * X)
+    hessian = np.eye(n_features + 1) + X.T @ ((p * (1 - p))[:, None] * X)
     v = random.standard_normal(n_features + 1)
     v = np.stack([v, -v])  # scores that are shifted together change nothing
     found = apply((v @ hessian).astype(wrong.dtype))
-    np.testing.assert_allclose(found, v, atol=1e-2 if not double else 1e-9)
+    np.testing.assert_allclose(found, v, atol=1e-9 if double else 1e-4)
 
 
 def test_of_many_rows_few_that_are_drawn_tell_nearly_all_of_the_hessian(make_rows):
@@ -145,17 +145,16 @@ def test_what_the_classes_have_in_common_is_taken_off(make_rows):
 
 
 @pytest.mark.parametrize("double", [False, True])
-def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much(double):
+def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much(make_rows, double):
     random = np.random.default_rng(0)
     X = random.standard_normal((60, 100))
     X[1::2] = X[::2] + 1e-4 * random.standard_normal((30, 100))
     labels = np.arange(60) % 2
     wrong = np.where(labels == [[0], [1]], 0, 0.5).astype(np.float64 if double else np.float32)
-    with ThreadPoolExecutor(2) as pool:
-        rows = centred(X, 2, pool, 2)
-        apply = preconditioner(rows, wrong, labels, 1e8, support=60)
-        Z = rows.pick(np.arange(60), np.float64)
-        v = (2.5e7 * (random.standard_normal((50, 101)) @ Z.T)) @ Z
-        pairs = np.stack([v, -v], axis=1).astype(wrong.dtype)
-        along = [np.vdot(pair, apply(pair)) for pair in pairs]
+    rows = make_rows(X)
+    apply = preconditioner(rows, wrong, labels, 1e8, support=60)
+    Z = rows.pick(np.arange(60), np.float64)
+    v = (2.5e7 * (random.standard_normal((50, 101)) @ Z.T)) @ Z
+    pairs = np.stack([v, -v], axis=1).astype(wrong.dtype)
+    along = [np.vdot(pair, apply(pair)) for pair in pairs]
     assert (np.array(along) > 0).all()

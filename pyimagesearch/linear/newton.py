@@ -250,13 +250,12 @@ class SolutionPath:
             return v + (yield Pass(used, dtype, v, task)).astype(dtype)
 
         precondition = preconditioner(self._rows, wrong, self._labels, C, self.support)
-        residual, n_used = -gradient.astype(dtype), np.count_nonzero(used)
+        residual = -gradient.astype(dtype)
         step, n_products = yield from conjugate_gradients(
             hessian_product, precondition, residual, goal, far
         )
-        self.support = next_support(
-            self.support, n_products * n_used, residual.shape, residual.itemsize
-        )
+        taken = n_products * np.count_nonzero(used)
+        self.support = next_support(self.support, taken, residual.shape, residual.itemsize)
         return step
 
 

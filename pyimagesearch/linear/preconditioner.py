@@ -13,9 +13,7 @@ WHOLE = 4  # times as many rows as features tell nearly all of a Hessian
 MORE = 0.25  # of what a system's products cost, twice as many rows may cost in the next one;
 MORE_BYTES = 64 * 2**20  # and what is kept of them
 FEWER = 16.0  # times what its products cost is too much; fewer are soon too few
-LEAST_PULL = (
-    1e-2  # C p (1 - p) |x|^2 of a row that is drawn surely; 1 is what regularisation weighs
-)
+LEAST_PULL = 1e-2  # C p (1 - p) |x|^2, to be drawn surely; 1 is what regularisation weighs
 BATCH_BYTES = 16 * 2**20  # of rows of some classes
 
 
@@ -90,8 +88,7 @@ def draw(pulls: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     limit = np.maximum(limits.min(axis=1, keepdims=True), LEAST_PULL)  # where it sums to `most`
     chances = np.minimum(pulls / limit, 1)  # (k, n)
     at = np.arange(max(1, np.ceil(chances.sum(axis=1).max()))) + 0.5  # (m,)
-    sums = (np.cumsum(of_class, dtype=np.float64) for of_class in chances)
-    drawn = np.stack([np.searchsorted(of_class, at) for of_class in sums])
+    drawn = np.stack([np.searchsorted(np.cumsum(c, dtype=np.float64), at) for c in chances])
     there, drawn = drawn < n, np.minimum(drawn, n - 1)
     times = there / np.where(there, np.take_along_axis(chances, drawn, 1), 1)  # (k, m)
     return drawn, times
