@@ -350,7 +350,9 @@ def coordinates(request, monkeypatch):
         monkeypatch.setattr(gridsearch, "pays", lambda *sizes: False)
     if request.param == "streamed":
         monkeypatch.setattr(gridsearch, "COPY_BYTES", 0)
-        monkeypatch.setattr(rows, "BLOCK_BYTES", 1)  # blocks of 16 rows
+        monkeypatch.setattr(rows, "BLOCK_BYTES", 1)
+        monkeypatch.setattr(rows, "LEAST_ROWS", 16)
+        monkeypatch.setattr(rows, "TILE", 10)
         monkeypatch.setattr(newton, "FIRST_ROWS", (8, 1))
         monkeypatch.setattr(newton, "MANY", 2)
 

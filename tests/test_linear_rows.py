@@ -19,7 +19,9 @@ def pool():
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(module, "BLOCK_BYTES", 1)  # of 16 rows, the least there are
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(module, "LEAST_ROWS", 16)
+    monkeypatch.setattr(module, "TILE", 3)
 
 
 def random_rows(n_rows=100, n_features=7, dtype=np.float64):

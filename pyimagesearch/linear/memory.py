@@ -1,7 +1,7 @@
 """How much memory a search takes."""
 
 from pyimagesearch.linear.preconditioner import SUPPORT, most_support
-from pyimagesearch.linear.rows import BLOCK_BYTES, COPY_BYTES
+from pyimagesearch.linear.rows import BLOCK_BYTES, COPY_BYTES, LEAST_ROWS
 from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
 
 INTERPRETER_BYTES = 90 * 2**20  # Python, its libraries and their threads, 2026-11
@@ -40,5 +40,6 @@ def required_bytes(
     support = FLOAT32 * n_features * n_classes
     support *= most_support(n_rows, n_features, n_classes, SUPPORT, FLOAT32)
     of_fold = SCORE_BYTES * n_rows * n_classes + WEIGHT_BYTES * n_features * n_classes + support
-    of_pass = n_jobs * (COLUMN_BYTES * n_features * n_classes * n_folds + BLOCK_BYTES)
+    block = max(BLOCK_BYTES, FLOAT32 * LEAST_ROWS * n_features)
+    of_pass = n_jobs * (COLUMN_BYTES * n_features * n_classes * n_folds + block)
     return INTERPRETER_BYTES + max(first, copied + n_folds * of_fold + of_pass)
