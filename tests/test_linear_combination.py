@@ -30,10 +30,10 @@ def objective(w, scores):
 
 
 def combined(points, **options):
-    view = View(USED, np.float64, level=1e-10)
+    view = View(USED, np.float64)
     with ThreadPoolExecutor(2) as pool:
         rows = Rows(np.zeros((N, D)), K, pool, 2)
-        return best_combination(rows, LABELS, points, C, view, gain=1e-14, **options)
+        return best_combination(rows, LABELS, points, C, view, tolerance=1e-12, **options)
 
 
 @pytest.mark.parametrize("last", [0.0, 1.0, 1000.0])
@@ -47,10 +47,10 @@ def test_no_other_factors_and_intercepts_are_better(points, last):
     np.testing.assert_allclose(found.objective, best.fun, rtol=1e-10)
     np.testing.assert_allclose(objective(*found.point), found.objective, rtol=1e-12)
     odds = np.exp(found.point.scores)
-    wrong = USED * odds / odds.sum(axis=0)
-    wrong[LABELS, np.arange(N)] = 0
-    np.testing.assert_allclose(found.wrong, wrong, atol=1e-12)
-    assert found.level <= 1e-10
+    residuals = USED * odds / odds.sum(axis=0)
+    residuals[LABELS, np.arange(N)] -= USED
+    np.testing.assert_allclose(found.residuals, residuals, atol=1e-12)
+    assert np.abs(residuals.sum(axis=1)).max() <= 1e-10 * np.abs(residuals).sum()
 
 
 def test_of_a_fixed_point_the_intercepts_alone_are_moved(points):
@@ -76,11 +76,11 @@ def test_single_precision_leads_as_far_in_as_few_passes(scale, monkeypatch):
 
     def found_in(dtype):
         passes.clear()
-        view = View(np.ones(1500, bool), dtype, level=1e-4)
+        view = View(np.ones(1500, bool), dtype)
         with ThreadPoolExecutor(2) as pool:
             rows = Rows(np.zeros((1500, 20)), 30, pool, 2)
-            found = best_combination(rows, labels, points, 1e3, view, gain=1e-4, last=1.0)
-        assert found.wrong.dtype == found.point.scores.dtype == dtype
+            found = best_combination(rows, labels, points, 1e3, view, tolerance=1e-2, last=1.0)
+        assert found.residuals.dtype == found.point.scores.dtype == dtype
         return found.objective, len(passes)
 
     (single, n_single), (double, n_double) = found_in(np.float32), found_in(np.float64)

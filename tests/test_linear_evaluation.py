@@ -52,10 +52,10 @@ def test_a_class_without_a_row_is_in_matrix_and_report(rows, model):
     assert judged.report_dict()["classes"]["panda"]["support"] == 0
 
 
-def test_a_row_that_is_not_finite_is_refused(rows, model):
+def test_rows_that_are_not_finite_are_counted(rows, model):
     spoilt = rows.copy()
-    spoilt[20, 1] = np.inf
-    with pytest.raises(InputError, match="not finite"):
+    spoilt[[20, 50], 1] = np.inf, np.nan
+    with pytest.raises(InputError, match="2 of 60 rows hold features that are not finite"):
         evaluate(model, blocks(spoilt), np.arange(60) % 3, NAMES)
 
 

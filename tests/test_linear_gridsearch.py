@@ -190,6 +190,27 @@ def test_the_folds_are_scored_as_scikit_learn_scores_them(n_rows, n_features):
     assert found.best_C == direct.best_params_["C"]
 
 
+def test_a_candidate_that_is_given_twice_is_fitted_once():
+    X, y = make_rows(30, 80, 2)
+    found = search(X, y, [10.0, 1.0, 10.0], tolerance=1e-6)
+    assert found.grid == (10.0, 1.0)
+    assert [fit.C for fit in found.fits[:-1]] == [10.0] * 3 + [1.0] * 3
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e-40, 1e160])
+def test_features_too_far_from_1_to_be_squared_are_refused(scale):
+    X, y = make_rows(30, 80, 2)
+    with pytest.raises(InputError, match=r"features are of size \S+, expected"):
+        search(scale * X, y, [1.0])
+
+
+@pytest.mark.parametrize(("scale", "C"), [(1e-36, 1.0), (1e36, 1.0), (1.0, 1e36)])
+def test_what_overflows_in_single_precision_is_fitted_in_double(scale, C):
+    X, y = make_rows(60, 8, 2)
+    found = search((scale * X).astype(np.float32), y, [C])
+    assert all(np.isfinite(fit.gap) for fit in found.fits)
+
+
 def test_the_first_of_equal_candidates_is_best_and_their_order_stays():
     X, y = make_rows(30, 80, 2, separation=8)
     found = search(X, y, [100.0, 1.0, 10.0], tolerance=1e-6)

@@ -96,6 +96,34 @@ def test_few_of_many_rows_are_worked_on_and_all_are_in_the_bound(monkeypatch):
     assert found.objective * (1 - found.gap) <= best.objective <= found.objective
 
 
+def test_of_the_points_that_were_proven_the_best_is_kept(monkeypatch):
+    monkeypatch.setattr(newton, "FIRST_ROWS", (20, 2))
+    random, labels = np.random.default_rng(0), np.arange(400) % 4
+    X = random.standard_normal((400, 5)) + 1.2 * random.standard_normal((4, 5))[labels]
+    proven, bound = [], SolutionPath.bound
+
+    def recorded(*asked, **options):
+        found = yield from bound(*asked, **options)
+        proven.append(found)
+        return found
+
+    monkeypatch.setattr(SolutionPath, "bound", recorded)
+    with ThreadPoolExecutor(1) as pool:
+        rows = centred(X @ random.standard_normal((5, 200)), 4, pool, 1)
+        for max_iter in range(20, 40):
+            proven.clear()
+            path = SolutionPath(rows, labels, np.ones(400, bool), max_iter)
+            (found,) = together(rows, [path.solve(1e4, 1e-3)])
+            best = min(solution.objective for solution in proven)
+            least = max(solution.objective * (1 - solution.gap) for solution in proven)
+            assert found.objective == best
+            np.testing.assert_allclose(found.gap, 1 - max(least, 0) / best, rtol=1e-9)
+            if proven[-1].objective > best:
+                break
+        else:
+            pytest.fail("the last point was always the best one: nothing was tested")
+
+
 def products_taken(rows, labels, strength):
     """Solve, and return the number of products with a Hessian, the solution, and its path."""
     made, path = [], path_of(rows, labels)
@@ -142,28 +170,52 @@ def test_where_the_preconditioner_knows_all_directions_systems_are_solved_well(m
     assert found.n_iter < found_roughly.n_iter
 
 
-def test_a_step_after_one_that_did_not_help_is_solved_better(monkeypatch):
-    X, labels = overlapping(1500, 20)
-    with ThreadPoolExecutor(1) as pool:
-        _, found, _ = products_taken(centred(X, 3, pool, 1), labels, 1e5)
-        monkeypatch.setattr(newton, "BETTER", 1.0)
-        _, found_the_same_way, _ = products_taken(centred(X, 3, pool, 1), labels, 1e5)
-    assert found.n_iter < 0.5 * found_the_same_way.n_iter
+def test_after_a_step_that_did_not_help_the_next_is_solved_better(problem, monkeypatch):
+    goals = []
+
+    def standing_still(product, precondition, residual, goal, far):
+        goals.append(goal)
+        yield from ()
+        return np.zeros(residual.shape), 0
+
+    monkeypatch.setattr(newton, "conjugate_gradients", standing_still)
+    rows, labels = problem
+    together(rows, [path_of(rows, labels, max_iter=4).solve(C, 1e-3)])
+    assert len(goals) == 4
+    np.testing.assert_allclose(np.divide(goals[1:], goals[:-1]), newton.BETTER)
 
 
-def test_where_f_can_hardly_fall_a_step_is_solved_for_the_bound(monkeypatch):
-    monkeypatch.setattr(newton, "NEAR", 0.0)  # however large the gap is
-    monkeypatch.setattr(newton, "SUPPORT", 20)
-    monkeypatch.setattr(preconditioner, "MORE_BYTES", 0)  # so that systems stay hard
-    random, labels = np.random.default_rng(0), np.arange(100) % 6
-    others = (labels + random.integers(1, 6, 100)) % 6  # each picture lies in two classes
-    X, labels = np.repeat(random.standard_normal((100, 300)), 2, axis=0), [labels, others]
-    labels = np.stack(labels, axis=1).ravel()
-    with ThreadPoolExecutor(1) as pool:
-        _, found, _ = products_taken(centred(X, 6, pool, 1), labels, 1e6)
-        monkeypatch.setattr(newton, "FAR", 0.0)
-        _, found_on_the_way, _ = products_taken(centred(X, 6, pool, 1), labels, 1e6)
-    assert found.n_iter < 0.5 * found_on_the_way.n_iter
+def test_far_from_the_minimum_a_step_is_only_to_make_way(problem, monkeypatch):
+    fars, conjugate_gradients = [], newton.conjugate_gradients
+
+    def recorded(*asked):
+        fars.append(asked[-1])
+        return (yield from conjugate_gradients(*asked))
+
+    monkeypatch.setattr(newton, "conjugate_gradients", recorded)
+    rows, labels = problem
+    together(rows, [path_of(rows, labels).solve(C, 1e-10)])
+    assert 0 < fars[0] < np.inf
+    assert fars[-1] == np.inf
+
+
+def test_a_system_is_solved_until_the_goal_or_until_its_model_hardly_falls():
+    scales = np.linspace(1, 100, 50)
+
+    def solved(far):
+        def product(v):
+            yield from ()
+            return scales * v
+
+        system = newton.conjugate_gradients(product, np.copy, np.ones((1, 50)), 1e-6, far)
+        with pytest.raises(StopIteration) as end:
+            next(system)
+        return end.value.value
+
+    solution, n_products = solved(np.inf)
+    assert np.square(scales * solution - 1).sum() / 2 < 1e-6
+    _, n_on_the_way = solved(0.0)
+    assert n_on_the_way < 0.7 * n_products
 
 
 def test_the_lightest_rows_are_left_out_up_to_a_limit():

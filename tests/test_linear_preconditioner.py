@@ -113,22 +113,24 @@ def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(
 ):
     random, labels = np.random.default_rng(0), np.arange(80) % 2
     rows, p = make_rows(random.standard_normal((80, n_features))), random.random(80)
-    wrong = np.where(labels == [[0], [1]], 0, p).astype(np.float64 if double else np.float32)
-    apply = preconditioner(rows, wrong, labels, 1.0, support=80)
+    residuals = np.where(labels == [[0], [1]], -p, p)
+    residuals = residuals.astype(np.float64 if double else np.float32)
+    apply = preconditioner(rows, residuals, 1.0, support=80)
     X = rows.pick(np.arange(80), np.float64)
     hessian = np.eye(n_features + 1) + X.T @ ((p * (1 - p))[:, None] * X)
     v = random.standard_normal(n_features + 1)
     v = np.stack([v, -v])  # scores that are shifted together change nothing
-    found = apply((v @ hessian).astype(wrong.dtype))
+    found = apply((v @ hessian).astype(residuals.dtype))
     np.testing.assert_allclose(found, v, atol=1e-9 if double else 1e-4)
 
 
 def test_of_many_rows_few_that_are_drawn_tell_nearly_all_of_the_hessian(make_rows):
     random, labels = np.random.default_rng(0), np.arange(20_000) % 2
     rows = make_rows(random.standard_normal((20_000, 16)) * np.arange(1, 17) ** -1.0)
-    wrong = np.where(labels == [[0], [1]], 0, random.random(20_000)).astype(np.float32)
-    apply = preconditioner(rows, wrong, labels, 100.0, support=40 * 16)
-    X, p = rows.pick(np.arange(20_000), np.float64), wrong.sum(axis=0)
+    p = random.random(20_000).astype(np.float32)
+    residuals = np.where(labels == [[0], [1]], -p, p)
+    apply = preconditioner(rows, residuals, 100.0, support=40 * 16)
+    X = rows.pick(np.arange(20_000), np.float64)
     hessian = np.eye(17) + X.T @ ((100 * p * (1 - p))[:, None] * X)
     images = [apply(np.stack([v, -v]).astype(np.float32))[0] for v in hessian]
     nearly_1 = np.linalg.eigvals(images)
@@ -138,8 +140,9 @@ def test_of_many_rows_few_that_are_drawn_tell_nearly_all_of_the_hessian(make_row
 
 def test_what_the_classes_have_in_common_is_taken_off(make_rows):
     rows, labels = make_rows(np.random.default_rng(0).standard_normal((40, 5))), np.arange(40) % 2
-    wrong = np.where(labels == [[0], [1]], 0, np.linspace(0.1, 0.9, 40))
-    found = preconditioner(rows, wrong, labels, 10.0, support=40)(np.eye(2, 6))
+    p = np.linspace(0.1, 0.9, 40)
+    residuals = np.where(labels == [[0], [1]], -p, p)
+    found = preconditioner(rows, residuals, 10.0, support=40)(np.eye(2, 6))
     np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-12)
     assert np.abs(found).max() > 0.01
 
@@ -150,11 +153,12 @@ def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much(ma
     X = random.standard_normal((60, 100))
     X[1::2] = X[::2] + 1e-4 * random.standard_normal((30, 100))
     labels = np.arange(60) % 2
-    wrong = np.where(labels == [[0], [1]], 0, 0.5).astype(np.float64 if double else np.float32)
+    residuals = np.where(labels == [[0], [1]], -0.5, 0.5)
+    residuals = residuals.astype(np.float64 if double else np.float32)
     rows = make_rows(X)
-    apply = preconditioner(rows, wrong, labels, 1e8, support=60)
+    apply = preconditioner(rows, residuals, 1e8, support=60)
     Z = rows.pick(np.arange(60), np.float64)
     v = (2.5e7 * (random.standard_normal((50, 101)) @ Z.T)) @ Z
-    pairs = np.stack([v, -v], axis=1).astype(wrong.dtype)
+    pairs = np.stack([v, -v], axis=1).astype(residuals.dtype)
     along = [np.vdot(pair, apply(pair)) for pair in pairs]
     assert (np.array(along) > 0).all()

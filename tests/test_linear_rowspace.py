@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from pyimagesearch.linear.rows import centred
+from pyimagesearch.linear.newton import SolutionPath
+from pyimagesearch.linear.rows import centred, together
 from pyimagesearch.linear.rowspace import by_features, cholesky, factored, pays
 from pyimagesearch.utils.memory import available_bytes
 
@@ -27,12 +28,35 @@ def test_the_factor_has_the_products_of_the_rows_and_leads_back_to_features():
     )
 
 
-def test_products_of_equal_rows_are_factored_with_a_little_more_on_their_diagonal():
+@pytest.mark.parametrize("more", [0.0, 1e-9], ids=["rounding", "more than the first ridges"])
+def test_products_of_equal_rows_are_factored_with_a_little_more_on_their_diagonal(more):
     rows = np.repeat(np.random.default_rng(0).standard_normal((20, 50)), 2, axis=0)
-    G = rows @ rows.T
-    L = cholesky(G.copy())
-    assert np.isfinite(L).all()
-    np.testing.assert_allclose(L @ L.T, G, atol=1e-9)
+    G = rows @ rows.T - more * np.eye(40)
+    L = G.copy()
+    ridge = cholesky(L)
+    assert more < ridge <= max(20 * more, 1e-13)
+    np.testing.assert_array_equal(L, np.tril(L))
+    np.testing.assert_allclose(L @ L.T, G + ridge * np.eye(40), atol=1e-12)
+
+
+def test_what_has_no_factor_is_not_taken_for_one():
+    with pytest.raises(np.linalg.LinAlgError):
+        cholesky(-np.eye(3))
+
+
+def test_the_bound_counts_what_is_added_to_the_diagonal(monkeypatch):
+    monkeypatch.setattr("pyimagesearch.linear.rowspace.RIDGES", (1e9,))
+    random = np.random.default_rng(0)
+    X = np.repeat(random.standard_normal((20, 50)), 2, axis=0)  # each picture lies in two classes
+    labels, every, C = np.arange(40) % 2, np.ones(40, bool), 1e4
+    with ThreadPoolExecutor(1) as pool:
+        rows = centred(X, 2, pool, 1)
+        space = factored(rows, np.arange(40))
+        (found,) = together(space, [SolutionPath(space, labels, every).solve(C, 1e-9)])
+        (best,) = together(rows, [SolutionPath(rows, labels, every).solve(C, 1e-9)])
+    assert best.objective > 1.03 * found.objective
+    assert best.objective < (1 + found.gap) * found.objective
+    assert found.gap < 0.04
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,12 @@ from pyimagesearch.linear.logloss import log_loss
 from pyimagesearch.linear.rows import Rows
 
 MAX_ITER = 50
+BEST = 1e-2  # of the tolerance: what a better combination of points could still gain
 MOST_SHIFT = 2.0  # of an intercept in one step: beyond it, the curvature says little
 LEAST_STEP = 1e-9
 REST = 1e-2  # of what could be gained at first: the slope has to fall even if f hardly does
 ROUNDING = {np.float32: 1e-6, np.float64: 1e-13}  # relative, of an objective and of a Hessian
+LEVEL = {np.float32: 1e-4, np.float64: 1e-8}  # slope by the intercepts, relative, that counts as 0
 TINY = 1e-200  # in place of 0, to divide by
 
 
@@ -33,7 +35,6 @@ class View(NamedTuple):
 
     used: np.ndarray  # (n,) bool
     dtype: type  # of scores and probabilities
-    level: float  # the slope by the intercepts that may be left, as a part of what it is the sum of
 
 
 class Solution(NamedTuple):
@@ -41,8 +42,7 @@ class Solution(NamedTuple):
 
     point: Point
     objective: float  # f, of the rows that are used
-    wrong: np.ndarray  # (K, n), probabilities of wrong classes, 0 in rows not used
-    level: float  # the slope by the intercepts, as `View` has it
+    residuals: np.ndarray  # (K, n), probabilities less truth, 0 in rows not used
     gap: float = np.inf  # proven bound on how far above its minimum f is, as a part of f
     n_iter: int = 0  # Newton steps taken
     elapsed_s: float = 0.0
@@ -59,7 +59,7 @@ def best_combination(
     points: Sequence[Point],
     C: float,
     view: View,
-    gain: float,
+    tolerance: float,
     last: float = 0.0,
     fixed: bool = False,
 ) -> Solution:
@@ -71,7 +71,7 @@ def best_combination(
     """
     m, n_classes = len(points), len(points[0].w)
     used, dtype = view.used, view.dtype
-    probabilities = np.zeros(points[0].scores.shape, dtype)
+    residuals = np.zeros(points[0].scores.shape, dtype)
     products = np.zeros((m + n_classes, m + n_classes))
     products[:m, :m] = [[dot(u.w, v.w) for v in points] for u in points]
     blocks = [block for block in rows.score_blocks if used[block].any()]
@@ -84,17 +84,17 @@ def best_combination(
             Z = np.stack(parts, dtype=dtype, casting="same_kind")  # (m, K, b)
             truth = labels[block], np.arange(Z.shape[2])
             scores = np.tensordot(x[:m].astype(dtype), Z, 1) + x[m:, None].astype(dtype)
-            loss, wrong = log_loss(scores, truth[0], used[block])
-            probabilities[:, block] = wrong
+            loss, P = log_loss(scores, truth[0], used[block])
+            residuals[:, block] = P
             Z -= Z[:, *truth][:, None]
-            weighted, right = wrong * Z, wrong.sum(axis=0)
+            weighted = P * Z
             means = weighted.sum(axis=1)  # (m, b)
-            slopes = wrong.sum(axis=1) - np.bincount(truth[0], right, n_classes)
-            wrong[truth] = (1 - right) * used[block]
+            slopes = np.append(means.sum(axis=1), P.sum(axis=1))
+            size = np.abs(P).sum()
+            P[truth] += used[block]
             factors = np.einsum("ikn,jkn->ij", weighted, Z) - means @ means.T
-            mixed = weighted.sum(axis=2) - means @ wrong.T  # (m, K)
-            slopes = np.append(means.sum(axis=1), slopes)
-            sums = slopes, factors, mixed, wrong @ wrong.T, 2 * right.sum()
+            mixed = weighted.sum(axis=2) - means @ P.T  # (m, K)
+            sums = slopes, factors, mixed, P @ P.T, size
             return loss, *(part.astype(np.float64) for part in sums)
 
         loss, slopes, factors, mixed, outer, size = rows.summed(blocks, of_block)
@@ -122,8 +122,8 @@ def best_combination(
         step[m:] -= step[m:].mean()  # and there rounding goes astray
         expected = -(gradient @ step)
         if least is None:
-            least = max(min(gain * f, REST * expected), ROUNDING[dtype] * f)
-        if tilt <= view.level and (fixed or expected <= least):
+            least = max(min(BEST * tolerance * f, REST * expected), ROUNDING[dtype] * f)
+        if tilt <= LEVEL[dtype] and (fixed or expected <= least):
             break
         step *= min(1.0, MOST_SHIFT / max(np.abs(step[m:]).max(), TINY))
         there = expand(x + step)
@@ -136,7 +136,7 @@ def best_combination(
         x, here = x + step, there
     w = sum(map(np.multiply, x, [point.w for point in points]))
     w[:, -1] += x[m:]
-    scores = np.empty_like(probabilities)
+    scores = np.empty_like(residuals)
 
     def combine(part: list[slice]) -> None:
         for block in part:
@@ -144,4 +144,4 @@ def best_combination(
             scores[:, block] = sum(map(np.multiply, x, parts)) + x[m:, None]
 
     rows.in_parts(rows.score_blocks, combine)
-    return Solution(Point(w, scores), float(here[0]), probabilities, float(here[3]))
+    return Solution(Point(w, scores), float(here[0]), residuals)

@@ -105,7 +105,13 @@ def evaluate(
     InputError
         If a feature is not finite.
     """
-    probabilities = np.concatenate([_judge(model, block) for _, block in blocks])
+    n_wrong, probabilities = 0, []
+    for _, block in blocks:
+        n_wrong += count_not_finite(block)
+        if not n_wrong:
+            probabilities.append(model.predict_proba(block))
+    refuse_not_finite(n_wrong, len(labels))
+    probabilities = np.concatenate(probabilities)
     rows, predicted = np.arange(len(labels)), probabilities.argmax(axis=1)
     true_probability = probabilities[rows, labels]
     return Evaluation(
@@ -116,8 +122,3 @@ def evaluate(
         rank=(probabilities > true_probability[:, None]).sum(axis=1),
         label_names=label_names,
     )
-
-
-def _judge(model: LogisticRegression, block: np.ndarray) -> np.ndarray:
-    refuse_not_finite(count_not_finite(block), len(block))
-    return model.predict_proba(block)

@@ -61,7 +61,7 @@ class GridSearch:
     Attributes
     ----------
     grid : tuple of float
-        The C's, as given.
+        The C's, in the order given, each once.
     best_C : float
         That of the best mean accuracy, the first of several.
     fits : list of Fit
@@ -124,7 +124,8 @@ def grid_search(
     """
     check_trainable(y, 1)
     classes, labels = np.unique(y, return_inverse=True)
-    folds, last_tolerance = list(folds), min(tolerance, LAST_TOLERANCE)
+    grid, folds = tuple(dict.fromkeys(grid)), list(folds)
+    last_tolerance = min(tolerance, LAST_TOLERANCE)
 
     with ThreadPoolExecutor(n_jobs) as pool, threadpool_limits(1):  # a thread of ours for each core
         rows = centred(X, len(classes), pool, n_jobs)
@@ -144,34 +145,21 @@ def grid_search(
         paths = [SolutionPath(space, y, np.isin(order, train), max_iter) for train, _ in folds]
         tests = [np.isin(order, test) for _, test in folds]
         fits, weights = {}, {}
-        for C in sorted(set(grid)):
+        for C in sorted(grid):
             found = together(space, [path.solve(C / scale, tolerance) for path in paths])
             fits[C] = [recorded(C, solution, fold) for fold, solution in enumerate(found)]
             weights[C] = [solution.point.w for solution in found]
-        fits = [fit for C in grid for fit in fits[C]]
-        accuracies = np.reshape([fit.accuracy for fit in fits], (len(grid), -1))
-        best_C = grid[int(accuracies.mean(axis=1).argmax())]
-        working = np.logical_or.reduce([path.working for path in paths])
-        last = fit_all(space, y, best_C / scale, last_tolerance, max_iter, weights[best_C], working)
+        best_C = max(grid, key=lambda C: np.mean([fit.accuracy for fit in fits[C]]))
+        every, working = np.ones(len(y), bool), np.any([path.working for path in paths], axis=0)
+        path = SolutionPath(space, y, every, max_iter, weights[best_C], working)
+        (last,) = together(space, [path.solve(best_C / scale, last_tolerance)])
         if space is not rows:  # found in row space, or on rounded copies: prove it on the features
             w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
-            every = np.ones(len(labels), bool)
             (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
             elapsed_s = last.elapsed_s + proven.elapsed_s
             last = proven._replace(n_iter=last.n_iter, elapsed_s=elapsed_s)
-    fits.append(recorded(best_C, last))
-    return GridSearch(tuple(grid), best_C, fits, plain_model(best_C, classes, last, rows))
-
-
-def fit_all(space, y, C, tolerance, max_iter, begin, working) -> Solution:
-    """Fit all rows, from the best combination of given weights, or from 0 if it leads astray."""
-    every, found = np.ones(len(y), bool), []
-    for weights in (begin, []):
-        path = SolutionPath(space, y, every, max_iter, weights, working)
-        found += together(space, [path.solve(C, tolerance)])
-        if found[-1].gap <= tolerance:
-            break
-    return min(found, key=lambda solution: solution.gap)
+    fits = [*(fit for C in grid for fit in fits[C]), recorded(best_C, last)]
+    return GridSearch(grid, best_C, fits, plain_model(best_C, classes, last, rows))
 
 
 def in_coordinates(rows: Rows, tests: Sequence[np.ndarray]) -> tuple[Rows, np.ndarray]:

@@ -26,21 +26,15 @@ def log_loss(scores: np.ndarray, labels: np.ndarray, used: np.ndarray) -> tuple[
     right, others = np.exp(-top), odds.sum(axis=0)
     losses = np.where(top > 0, top + np.log(right + others), np.log1p(others))
     odds *= used.astype(odds.dtype) / (right + others)
+    odds[truth] = -odds.sum(axis=0)
     return float(losses.sum(where=used, dtype=np.float64)), odds
 
 
-def residuals(wrong: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return probabilities less truth, the slope of the loss by the scores: (K, n)."""
-    slope = wrong.copy()
-    slope[labels, np.arange(len(labels))] = -wrong.sum(axis=0)
-    return slope
-
-
-def curvature_product(wrong: np.ndarray, labels: np.ndarray, V: np.ndarray) -> np.ndarray:
+def curvature_product(residuals: np.ndarray, labels: np.ndarray, V: np.ndarray) -> np.ndarray:
     """Multiply V (K, n) by the second derivative of the loss, diag(p) - p p^T of each row."""
     truth = labels, np.arange(len(labels))
     V = V - V[truth]
-    V -= np.einsum("kn,kn->n", wrong, V)
-    V *= wrong
-    V[truth] = -V.sum(axis=0)
+    V -= np.einsum("kn,kn->n", residuals, V)
+    V *= residuals
+    V[truth] -= V.sum(axis=0)
     return V

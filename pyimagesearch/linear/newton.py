@@ -19,11 +19,13 @@ with fewer rows than features they work in row space: see `pyimagesearch.linear.
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pyimagesearch.linear.combination import (
+    LEVEL,
     ROUNDING,
     TINY,
     Point,
@@ -32,12 +34,13 @@ from pyimagesearch.linear.combination import (
     best_combination,
     dot,
 )
-from pyimagesearch.linear.logloss import curvature_product, residuals
+from pyimagesearch.linear.logloss import curvature_product
 from pyimagesearch.linear.preconditioner import SUPPORT, next_support, preconditioner
 from pyimagesearch.linear.rows import Pass, Rows
 
 MAX_ITER = 100  # Newton steps; real features take some 5 at the first C and 1 or 2 at a later one
 EASY_C = 100.0  # with rows of length 1: from 0, Newton's steps go astray far above it
+LARGE_C = 1e30  # from here on, products with it overflow in single precision
 ROUGH = 1.0  # the gap that is enough on the way to a larger C
 LEFT = 0.1  # of a gap a step may leave: less of it, and f is no longer what the step thinks it is
 WELL = 1e-3  # where the preconditioner knows all directions, and a product costs less than it
@@ -48,13 +51,10 @@ MAX_PRODUCTS = 60  # of one system; with 40 or 100, real features take as long
 LEAST_FALL = 0.02  # of the model's fall so far: when a product adds less, it is time to move
 PATIENCE = 12  # steps in which the gap does not shrink by a tenth: rounding has the better of it
 BETTER = 0.1  # of what a step would leave, after each of these
-FLAT = 1e-8  # the slope by the intercepts, as a part of what it is the sum of, that counts as 0
-LEVEL = 1e-4  # that is enough on the way
-BEST = 1e-2  # of the tolerance: what a better combination of points could still gain
 KEPT = 3  # solutions that a fit begins from
 LIGHT = 0.1  # of the Hessian may be left out, where regularisation weighs 1
 WHOLE, PART = 0.9, 0.5  # of the tolerance that is aimed at before all rows are asked
-MISSED = 0.3  # of it may pull the rows that are not worked on
+MISSED = 0.29  # of the gradient that proves it may be of other rows: PART**0.5 + MISSED < 1
 FIRST_ROWS = 1000, 20  # to work on at first: so many, or so many of each class
 MANY = 8  # times as many rows, and features, are reason to work on a part of the rows
 MOST = 0.6  # of the rows: from there on, choosing them costs more than it saves
@@ -104,12 +104,12 @@ class SolutionPath:
         self._rows, self._labels, self._used = rows, labels, used
         self._max_iter, self._weights, self._last = max_iter, list(begin), []
         self.working = self._first_rows() if working is None else working
-        self._exact = View(used, np.float64, FLAT)
+        self._exact = View(used, np.float64)
+        self._combine = partial(best_combination, rows, labels)
         self._n_iter, self.support = 0, SUPPORT
 
-    @property
-    def _rough(self) -> View:
-        return View(self.working, self._rows.single, LEVEL)
+    def _rough(self, C: float) -> View:
+        return View(self.working, self._rows.single if C < LARGE_C else np.float64)
 
     def solve(self, C: float, tolerance: float) -> Generator[Pass, Any, Solution]:
         """Minimise at `C`, from the solutions for the C's before, until the gap is small."""
@@ -117,20 +117,23 @@ class SolutionPath:
         self._n_iter = 0
         *older, newest = self._last or (yield from self._begin(C))
         points = [newest, *(Point(newest.w - p.w, newest.scores - p.scores) for p in older)]
-        view = self._rough
+        view, best, least = self._rough(C), None, 0.0  # what the minimum cannot be below
         while True:
             part = np.count_nonzero(view.used) < np.count_nonzero(self._used)
             goal = (PART if part else WHOLE) * tolerance
             near = yield from self._descend(points, C, goal, view)
             found = yield from self.bound(C, near.point.w, tolerance, fixed=False)
-            done = view is self._exact or self._n_iter >= self._max_iter
-            if found.gap <= tolerance or done:
+            least = max(least, found.objective * (1 - found.gap))
+            best = min(best or found, found, key=lambda solution: solution.objective)
+            gap = 1 - least / max(best.objective, TINY)
+            if gap <= tolerance or view is self._exact or self._n_iter >= self._max_iter:
                 break
             if part:
                 self._add_rows(found, C, tolerance)
-            points, view = [found.point], self._rough if part else self._exact
-        self._last = [*self._last[1 - KEPT :], found.point]
-        return found._replace(n_iter=self._n_iter, elapsed_s=time.perf_counter() - started)
+            points, view = [best.point], self._rough(C) if part else self._exact
+        self._last = [*self._last[1 - KEPT :], best.point]
+        elapsed_s = time.perf_counter() - started
+        return best._replace(gap=gap, n_iter=self._n_iter, elapsed_s=elapsed_s)
 
     def bound(
         self, C: float, w: np.ndarray, tolerance: float = 0.0, fixed: bool = True
@@ -140,22 +143,21 @@ class SolutionPath:
         If they are not fixed, their length may change, too.
         """
         started = time.perf_counter()
-        point = Point(w, (yield from self._scores(w)))
-        here = self._combine([point], C, tolerance, self._exact, fixed=fixed)
+        point = Point(w, (yield Pass(np.ones_like(self._used), V=w)))
+        here = self._combine([point], C, self._exact, tolerance, fixed=fixed)
         found, _ = yield from self._judge(here, C, self._exact)
         return found._replace(elapsed_s=time.perf_counter() - started)
 
     def _begin(self, C: float) -> Generator[Pass, Any, list[Point]]:
         """Return what to begin from: weights that were given, or a solution for an easier C."""
         if self._weights:
-            scores = yield from self._scores(np.vstack(self._weights))
-            scores = np.split(scores, len(self._weights))
-            self._last = list(map(Point, self._weights, scores))
+            scores = yield Pass(np.ones_like(self._used), V=np.vstack(self._weights))
+            self._last = list(map(Point, self._weights, np.split(scores, len(self._weights))))
             return self._last
         (n, d), n_classes = self._rows.shape, self._rows.n_classes
         point = Point(np.zeros((n_classes, d + 1)), np.zeros((n_classes, n)))
         for tens in range(max(0, int(np.ceil(np.log10(C / EASY_C)))), 0, -1):
-            near = yield from self._descend([point], C / 10.0**tens, ROUGH, self._rough)
+            near = yield from self._descend([point], C / 10.0**tens, ROUGH, self._rough(C))
             point = near.point
         return [point]
 
@@ -178,7 +180,7 @@ class SolutionPath:
         Work on all if no others pull, or if it would be most of them. A row pulls by the length of
         its part of the gradient.
         """
-        squares = found.wrong.sum(axis=0) ** 2 + np.einsum("kn,kn->n", found.wrong, found.wrong)
+        squares = np.einsum("kn,kn->n", found.residuals, found.residuals)
         pulls = np.where(self.working, 0.0, C * np.sqrt(squares * self._rows.squared_lengths))
         longest = np.sqrt(2 * tolerance * found.objective)  # gradient that proves the tolerance
         missing = heaviest(pulls, MISSED * longest)
@@ -192,7 +194,7 @@ class SolutionPath:
         self, points: Sequence[Point], C: float, tolerance: float, view: View
     ) -> Generator[Pass, Any, Solution]:
         """Take Newton steps from the best combination of points."""
-        here = self._combine(points, C, tolerance, view)
+        here = self._combine(points, C, view, tolerance)
         least, stalled = np.inf, 0
         while True:
             here, gradient = yield from self._judge(here, C, view)
@@ -203,53 +205,54 @@ class SolutionPath:
             left = LEFT if self.support <= self._rows.shape[1] else WELL
             goal = max(ENOUGH * tolerance, left * gap) * f * BETTER**stalled
             far = np.inf if gap <= NEAR else FAR * f
-            w = yield from self._newton_step(gradient, here.wrong, C, goal, far)
-            step = Point(w, (yield from self._scores(w, view)))
-            moved = self._combine([here.point, step], C, tolerance, view, last=1.0)
+            w = yield from self._newton_step(gradient, here.residuals, C, goal, far)
+            step = Point(w, (yield Pass(view.used, view.dtype, w)))
+            moved = self._combine([here.point, step], C, view, tolerance, last=1.0)
             self._n_iter += 1
             if moved.objective > f * (1 + ROUNDING[view.dtype]):
                 return here
             here = moved
 
-    def _combine(
-        self, points: Sequence[Point], C: float, tolerance: float, view: View, **options
-    ) -> Solution:
-        gain = BEST * tolerance
-        return best_combination(self._rows, self._labels, points, C, view, gain, **options)
-
-    def _scores(self, w: np.ndarray, view: View | None = None) -> Generator[Pass, Any, np.ndarray]:
-        """Return the scores of all rows exactly, or of a view's, and 0 for the others: (K, n)."""
-        used, dtype = (np.ones_like(self._used), np.float64) if view is None else view[:2]
-        return (yield Pass(used, dtype, w))
-
     def _judge(
         self, here: Solution, C: float, view: View
     ) -> Generator[Pass, Any, tuple[Solution, np.ndarray]]:
-        """Bound how far a point is from the minimum; return that, and f's gradient, (K, d + 1)."""
+        """Bound how far a point is from the minimum; return that, and f's gradient, (K, d + 1).
+
+        Half the gradient's square is the duality gap of the point and -C times the residuals, which
+        are feasible where the intercepts are best. A ridge on the products of rows is a feature of
+        each row's own: without it, f is higher by at most half of it times the square of the dual
+        point, to first order, and the minimum is no lower.
+        """
+        R = here.residuals  # (K, n)
 
         def task(rows: slice | np.ndarray, _) -> np.ndarray:
-            return residuals(here.wrong[:, rows], self._labels[rows])
+            return R[:, rows]
 
         gradient = C * (yield Pass(view.used, view.dtype, task=task))
         gradient[:, :-1] += here.point.w[:, :-1]
-        gap = dot(gradient, gradient) / 2 / max(here.objective, TINY)
-        return here._replace(gap=gap if here.level <= view.level else np.inf), gradient
+        tilt = np.abs(gradient[:, -1]).max() / max(C * float(np.abs(R).sum()), TINY)
+        gap = np.inf
+        if tilt <= LEVEL[view.dtype]:
+            ridge = C * self._rows.ridge
+            squares = dot(gradient, gradient) + ridge * C * float(np.vdot(R, R))
+            gap = (1 + ridge) * squares / 2 / max(here.objective, TINY)
+        return here._replace(gap=gap), gradient
 
     def _newton_step(
-        self, gradient: np.ndarray, wrong: np.ndarray, C: float, goal: float, far: float
+        self, gradient: np.ndarray, residuals: np.ndarray, C: float, goal: float, far: float
     ) -> Generator[Pass, Any, np.ndarray]:
         """Solve Newton's system, of the rows that weigh: (K, d + 1)."""
-        dtype = wrong.dtype.type
-        most = np.minimum(2 * wrong.sum(axis=0), 1)  # (n,), what p (1 - p) of all classes sum to
+        dtype = residuals.dtype.type
+        most = np.minimum(np.abs(residuals).sum(axis=0), 1)  # (n,), sums of p (1 - p) over classes
         used = heaviest(C * most * (self._rows.squared_lengths + 1), LIGHT)
 
         def task(rows: slice | np.ndarray, scores: np.ndarray) -> np.ndarray:
-            return dtype(C) * curvature_product(wrong[:, rows], self._labels[rows], scores)
+            return dtype(C) * curvature_product(residuals[:, rows], self._labels[rows], scores)
 
         def hessian_product(v: np.ndarray) -> Generator[Pass, Any, np.ndarray]:
             return v + (yield Pass(used, dtype, v, task)).astype(dtype)
 
-        precondition = preconditioner(self._rows, wrong, self._labels, C, self.support)
+        precondition = preconditioner(self._rows, residuals, C, self.support)
         residual = -gradient.astype(dtype)
         step, n_products = yield from conjugate_gradients(
             hessian_product, precondition, residual, goal, far

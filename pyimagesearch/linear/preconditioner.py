@@ -95,7 +95,7 @@ def draw(pulls: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def preconditioner(
-    rows: Rows, wrong: np.ndarray, labels: np.ndarray, C: float, support: int
+    rows: Rows, residuals: np.ndarray, C: float, support: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function: the product of (K, d + 1) with an approximate inverse of the Hessian.
 
@@ -111,25 +111,21 @@ def preconditioner(
     ----------
     rows : Rows
         Of the fit.
-    wrong : ndarray of float32 or float64, shape (K, n)
-        Probabilities of wrong classes, in the precision of the result; 0 in rows not fitted.
-    labels : ndarray of int, shape (n,)
-        The right classes.
+    residuals : ndarray of float32 or float64, shape (K, n)
+        In the precision of the result; 0 in rows not fitted.
     C : float
         Inverse strength of the regularisation.
     support : int
         How many rows to draw for each class, at most.
     """
-    dtype, (n, d), n_classes = wrong.dtype, rows.shape, rows.n_classes
+    dtype, (n, d), n_classes = residuals.dtype, rows.shape, rows.n_classes
     most = most_support(n, d, n_classes, support, dtype.itemsize)
-    doubt, lengths = wrong.sum(axis=0), rows.squared_lengths + 1
+    lengths = rows.squared_lengths + 1
     n_parts = max(4 * rows.n_jobs, n_classes * most * d * dtype.itemsize // BATCH_BYTES)
     parts = divided(n_classes, min(n_classes, n_parts))
 
     def invert(part: slice) -> tuple[np.ndarray, bool]:
-        q = wrong[part].copy()  # (k, n): p, or 1 - p of the right class
-        right = np.flatnonzero((labels >= part.start) & (labels < part.stop))
-        q[labels[right] - part.start, right] = doubt[right]
+        q = np.abs(residuals[part])  # (k, n): p, or 1 - p of the right class
         weights = C * np.maximum(q * (1 - q), 0)  # rounding
         drawn, times = draw(weights * lengths, most)
         Z = rows.pick(drawn.ravel(), dtype).reshape(*drawn.shape, d + 1)  # (k, m, d + 1)

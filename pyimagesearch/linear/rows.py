@@ -15,7 +15,9 @@ BLOCK_NUMBERS = 2**17  # of scores in double precision: 1 MB, which stays in the
 LEAST_ROWS = 64  # of a block: products of fewer with few columns take twice as long
 TILE = 2048  # features multiplied at a time: 64 rows of them in double precision stay in the cache
 FEW = 0.8  # of the rows: then features of those that are used are copied out of the others
+SMALLEST, LARGEST = 1e-37, 1e150  # features: neither their scale nor their square overflows
 NEAR = 10.0  # lengths of a centred row: single precision may take so near a centre off products
+FAR = 1e-30  # scale, or its inverse, that overflows in single precision
 COPY_BYTES = 256 * 2**20  # of features are copied into memory, in the order of the folds
 
 
@@ -57,6 +59,8 @@ class Rows:
         How many threads make a pass.
     lower : bool
         Whether X is a lower triangle: of its zeros, little is read.
+    ridge : float
+        What X is a factor of has so much more than the products of rows, on the diagonal.
 
     Attributes
     ----------
@@ -66,8 +70,8 @@ class Rows:
         Each row is multiplied by it; 1 at first.
     """
 
-    def __init__(self, X, n_classes, pool, n_jobs, lower=False):
-        self.X, self.n_classes, self.lower = X, n_classes, lower
+    def __init__(self, X, n_classes, pool, n_jobs, lower=False, ridge=0.0):
+        self.X, self.n_classes, self.lower, self.ridge = X, n_classes, lower, ridge
         self.pool, self.n_jobs = pool, n_jobs
         n, d = self.shape = X.shape
         self.centre, self.scale = np.zeros(d), 1.0
@@ -76,8 +80,9 @@ class Rows:
 
     @property
     def single(self) -> type:
-        """What is as good as single precision: double, where a far centre uses up the digits."""
-        return np.float32 if self.scale * np.linalg.norm(self.centre) <= NEAR else np.float64
+        """Single precision; or double, where a far centre or scale would be too much for it."""
+        near = self.scale * np.linalg.norm(self.centre) <= NEAR
+        return np.float32 if near and FAR < self.scale < 1 / FAR else np.float64
 
     def _divided(self, n: int, most: int) -> list[slice]:
         """Divide n rows into blocks of a size, as many for each thread."""
@@ -221,7 +226,7 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     Raises
     ------
     InputError
-        If features are not finite; it says in how many rows.
+        If features are not finite, and in how many rows; or they are too large or small.
     """
     rows = Rows(X, n_classes, pool, n_jobs)
 
@@ -235,6 +240,11 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     refuse_not_finite(wrong, len(X))
     rows.centre += (sums / len(X)).astype(X.dtype)  # so that in its precision it is the same
     square = rows.squared_lengths.mean()
+    size = np.sqrt(square / X.shape[1])
+    if size and not SMALLEST < size < LARGEST:
+        raise InputError(
+            f"features are of size {size:.0e}, expected {SMALLEST:.0e} to {LARGEST:.0e}: scale them"
+        )
     rows.scale = float(1 / np.sqrt(square)) if square else 1.0
     rows.squared_lengths *= rows.scale**2
     return rows
@@ -249,7 +259,7 @@ def copied(rows: Rows, order: np.ndarray) -> Rows:
 
 
 def count_not_finite(rows: np.ndarray) -> int:
-    """Return how many rows hold a feature that is not finite, or too large to be squared."""
+    """Return how many rows hold a feature that is not finite."""
     with np.errstate(all="ignore"):  # one number per row, so that no copy of the features is made
         sums = np.einsum("ij->i", rows, dtype=np.float64)
     return int(np.count_nonzero(~np.isfinite(sums)))

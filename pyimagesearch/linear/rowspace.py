@@ -15,7 +15,7 @@ from pyimagesearch.utils.memory import available_bytes
 PASSES = 150  # of a search, all folds side by side; real features take 60 to 200
 LEAST_COLUMNS = 30  # fewer side by side cost as much: then reading the features takes the time
 SLAB_BYTES = 32 * 2**20  # of columns in double precision that are multiplied at a time
-RIDGES = (0, 8, 1e3, 1e5, 1e7)  # of n eps, as much as rounding may take off an eigenvalue
+RIDGES = [10.0**k for k in range(-2, 8)]  # of n eps, which bounds what rounding takes off
 
 
 def pays(n_rows: int, n_features: int, n_columns: int) -> bool:
@@ -27,9 +27,8 @@ def pays(n_rows: int, n_features: int, n_columns: int) -> bool:
     there = available_bytes()
     if n_rows >= n_features or (there is not None and there < 8 * n_rows**2):
         return False
-    n_columns = max(n_columns, LEAST_COLUMNS)
-    by_rows = n_rows**2 * (n_features + PASSES * n_columns)
-    return by_rows < PASSES * 2 * n_rows * n_features * n_columns
+    passes = PASSES * max(n_columns, LEAST_COLUMNS)
+    return n_rows * (1 / n_features + 1 / passes) < 2
 
 
 def factored(rows: Rows, order: np.ndarray) -> Rows:
@@ -37,8 +36,8 @@ def factored(rows: Rows, order: np.ndarray) -> Rows:
     with threadpool_limits(rows.n_jobs):
         G = products(rows, order)
         G += 1  # one more feature, which the intercepts make useless; centred rows are singular
-        L = cholesky(G)
-    return Rows(L, rows.n_classes, rows.pool, rows.n_jobs, lower=True)
+        ridge = cholesky(G)
+    return Rows(G, rows.n_classes, rows.pool, rows.n_jobs, lower=True, ridge=ridge)
 
 
 def products(rows: Rows, order: np.ndarray) -> np.ndarray:
@@ -55,23 +54,26 @@ def products(rows: Rows, order: np.ndarray) -> np.ndarray:
     return G
 
 
-def cholesky(G: np.ndarray) -> np.ndarray:
-    """Factor products in place: a lower triangle L, with L L^T = G but for rounding.
+def cholesky(G: np.ndarray) -> float:
+    """Factor products in place: leave a lower triangle L, ``L L^T = G + ridge``; return the ridge.
 
-    Where rows are equal, G is singular: then a little is added to its diagonal, and more if that
-    was not enough. The upper half is what to begin again from.
+    The ridge covers what rounding has done to G, which is singular where rows are equal; there is
+    more of it if that was not enough. The upper half is what to begin again from.
     """
     n, diagonal = len(G), G.diagonal().copy()
-    for ridge in RIDGES:
-        np.fill_diagonal(G, diagonal + ridge * n * np.finfo(np.float64).eps)
+    for part in RIDGES:
+        ridge = part * n * np.finfo(np.float64).eps
+        np.fill_diagonal(G, diagonal + ridge)
         _, info = lapack.dpotrf(G.T, lower=0, clean=0, overwrite_a=1)  # G.T: LAPACK goes by columns
         if info == 0:
             break
         for i in range(n):
             G[i + 1 :, i] = G[i, i + 1 :]
+    else:
+        raise np.linalg.LinAlgError("these are not the products of rows")
     for i in range(n):
         G[i, i + 1 :] = 0
-    return G
+    return ridge
 
 
 def by_features(w: np.ndarray, space: Rows, rows: Rows, order: np.ndarray) -> np.ndarray:
