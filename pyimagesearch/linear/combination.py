@@ -1,8 +1,7 @@
 """The best combination of points, with the best intercepts: a problem of few variables.
 
-In any direction of the weights there may be far to go, mostly along the last step or along the
-weights themselves: it costs no pass over the features to find out how far, since scores add up as
-weights do.
+It is an exact search over the span of a few points, mostly the last one and a step. It needs no
+pass over the features, since scores are linear in the weights.
 """
 
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ MAX_ITER = 50
 BEST = 1e-2  # of the tolerance: what a better combination of points could still gain
 MOST_SHIFT = 2.0  # of an intercept in one step: beyond it, the curvature says little
 LEAST_STEP = 1e-9
-REST = 1e-2  # of what could be gained at first: the slope has to fall even if f hardly does
+REST = 1e-2  # of the first predicted decrease may be left, even if it is little of f
 ROUNDING = {np.float32: 1e-6, np.float64: 1e-13}  # relative, of an objective and of a Hessian
-LEVEL = {np.float32: 1e-4, np.float64: 1e-8}  # slope by the intercepts, relative, that counts as 0
+LEVEL = {np.float32: 1e-4, np.float64: 1e-8}  # slope by intercepts, relative, that counts as 0
 TINY = 1e-200  # in place of 0, to divide by
 
 
@@ -63,7 +62,7 @@ def best_combination(
     last: float = 0.0,
     fixed: bool = False,
 ) -> Solution:
-    """Minimise f over the factors of points and over the intercepts, by a damped Newton's method.
+    """Minimise f over the coefficients of points and the intercepts, by a damped Newton's method.
 
     It begins at the first of the points, with a factor for the last. Of f, a part may be left to
     gain; less where there is little to gain at first. A fixed point keeps its weights, but for the
@@ -116,10 +115,10 @@ def best_combination(
         f, gradient, hessian, tilt = here
         lengths = np.sqrt(np.maximum(hessian.diagonal(), TINY))[free]
         scaled = hessian[free, free] / lengths / lengths[:, None]
-        scaled.flat[:: len(scaled) + 1] += ROUNDING[dtype]  # it is flat where intercepts grow alike
+        scaled.flat[:: len(scaled) + 1] += ROUNDING[dtype]  # singular: intercepts may grow alike
         step = np.zeros_like(x)
         step[free] = -np.linalg.solve(scaled, gradient[free] / lengths) / lengths
-        step[m:] -= step[m:].mean()  # and there rounding goes astray
+        step[m:] -= step[m:].mean()  # where rounding would go astray
         expected = -(gradient @ step)
         if least is None:
             least = max(min(BEST * tolerance * f, REST * expected), ROUNDING[dtype] * f)

@@ -1,20 +1,20 @@
 """Logistic regression for one C after another, each solution with a proven bound.
 
 The objective ``f(w, b) = C * sum of log losses + |w|^2 / 2`` is minimised by Newton's method. The
-intercepts b are minimised exactly before each step; what is left bends by at least 1 in every
-direction of w, so that f is at most ``|gradient|^2 / 2`` above its minimum. That bound, of all rows
-and in double precision, is the only thing that ends a fit; on the way to it single precision will
-do. Each Newton system is solved by conjugate gradients (Nocedal and Wright, Numerical Optimization,
-2006, chapter 7), only as exactly as the step deserves and on the rows that weigh, with a
-preconditioner that knows those that matter to each class, more of them where products cost more
-than they do, up to enough to know the Hessian in every direction. The next point is the best
-combination of the last one and the step: where the classes can be separated, mostly the length of w
-has to grow. Along C, a fit begins at the best combination of the last solutions, for w is nearly
-linear in log C; a large first C is come to by way of smaller ones. Of very many rows of still more
-features, which few rows tell apart, a fit works on those few and adds what the bound finds missing
-(chunking: Osuna, Freund and Girosi, An improved training algorithm for support vector machines,
-1997). Folds are fitted at once and share the passes over the rows: see `pyimagesearch.linear.rows`;
-with fewer rows than features they work in row space: see `pyimagesearch.linear.rowspace`.
+intercepts b are minimised exactly before each step; what is left is strongly convex in w, with
+modulus 1, so that f is at most ``|gradient|^2 / 2`` above its minimum (the duality gap). That
+bound, of all rows and in double precision, is the only thing that ends a fit; before it, single
+precision will do. Each Newton system is solved by conjugate gradients (Nocedal and Wright,
+Numerical Optimization, 2006, chapter 7), only as accurately as the step needs and without the rows
+whose part of the Hessian is negligible, preconditioned by a sub-sampled Hessian of each class; the
+sample grows while that is cheaper than more products. The next point is the best combination of the
+last one and the step: where the classes can be separated, mostly the length of w has to grow. Along
+C, a fit begins at the best combination of the last solutions, for w is nearly linear in log C; a
+large first C is reached from smaller ones. Of very many rows of still more features, which few rows
+tell apart, a fit works on those few and adds the rows that violate the bound most (chunking: Osuna,
+Freund and Girosi, An improved training algorithm for support vector machines, 1997). Folds are
+fitted at once and share the passes over the rows: see `pyimagesearch.linear.rows`; with fewer rows
+than features they work in row space: see `pyimagesearch.linear.rowspace`.
 """
 
 import time
@@ -41,15 +41,15 @@ from pyimagesearch.linear.rows import Pass, Rows
 MAX_ITER = 100  # Newton steps; real features take some 5 at the first C and 1 or 2 at a later one
 EASY_C = 100.0  # with rows of length 1: from 0, Newton's steps go astray far above it
 LARGE_C = 1e30  # from here on, products with it overflow in single precision
-ROUGH = 1.0  # the gap that is enough on the way to a larger C
-LEFT = 0.1  # of a gap a step may leave: less of it, and f is no longer what the step thinks it is
-WELL = 1e-3  # where the preconditioner knows all directions, and a product costs less than it
+ROUGH = 1.0  # the gap at which a large C is left for the next larger one
+LEFT = 0.1  # of a gap a step may leave: below it, the quadratic model is what is wrong
+WELL = 1e-3  # where the preconditioner is nearly exact, and steps cost more than products
 ENOUGH = 0.4  # of the tolerance: a step need not leave less
 NEAR = 0.1  # from this gap on a system is solved for the bound, before that only to make way,
 FAR = 1e-3  # which is a fall by at least this part of f
 MAX_PRODUCTS = 60  # of one system; with 40 or 100, real features take as long
-LEAST_FALL = 0.02  # of the model's fall so far: when a product adds less, it is time to move
-PATIENCE = 12  # steps in which the gap does not shrink by a tenth: rounding has the better of it
+LEAST_FALL = 0.02  # of the model's fall so far: when a product adds less, the step is taken
+PATIENCE = 12  # steps without a gap smaller by a tenth: from then on rounding dominates
 BETTER = 0.1  # of what a step would leave, after each of these
 KEPT = 3  # solutions that a fit begins from
 LIGHT = 0.1  # of the Hessian may be left out, where regularisation weighs 1
@@ -178,7 +178,7 @@ class SolutionPath:
         """Work on the other rows that pull most at what was found, on twice as many rows at most.
 
         Work on all if no others pull, or if it would be most of them. A row pulls by the length of
-        its part of the gradient.
+        its term of the gradient.
         """
         squares = np.einsum("kn,kn->n", found.residuals, found.residuals)
         pulls = np.where(self.working, 0.0, C * np.sqrt(squares * self._rows.squared_lengths))

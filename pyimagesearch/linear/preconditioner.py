@@ -63,8 +63,8 @@ def draw(pulls: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw rows for each class by how much they pull, and say how many each of them stands for.
 
     Those that pull most are drawn surely and stand for themselves. The others are drawn with a
-    chance in proportion to their pull, and stand for as many as that is unlikely, so that sums over
-    rows are right on average (systematic sampling: Madow, On the theory of systematic sampling, II,
+    chance in proportion to their pull, and stand for the inverse of it, so that sums over rows are
+    right on average (systematic sampling: Madow, On the theory of systematic sampling, II,
     1949).
 
     Parameters
@@ -105,7 +105,7 @@ def preconditioner(
     ``Q = L^-1 Z`` and ``L L^T = 1 + Z Z^T``: symmetric, so that it stays positive where weights are
     huge, as those of a picture in two classes are. Of more rows than features it is ``Q^T Q``,
     where ``Q = L^-1`` and ``L L^T = 1 + Z^T Z``. What the classes have in common, the mean, is
-    taken off: the Hessian does not know it, since scores may be shifted together.
+    taken off: it is in the null space of the loss, since scores may be shifted together.
 
     Parameters
     ----------

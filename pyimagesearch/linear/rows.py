@@ -202,7 +202,8 @@ def together(rows: Rows, fits: Sequence[Generator[Pass, Any, Any]]) -> list:
     """Run fits at once, so that each pass serves all that wait for one; return their results.
 
     A fit is a generator. It yields a `Pass` whenever it needs something of the rows, and is sent
-    the answer. What is cheaper is answered first: the other passes then serve more fits.
+    the answer. Passes in single precision are made first, so that fits that lag behind catch up and
+    share the others.
     """
     results, waiting, answers = [None] * len(fits), {}, dict.fromkeys(range(len(fits)))
     while answers:
