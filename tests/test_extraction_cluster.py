@@ -40,7 +40,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 ROOT = Path(__file__).parents[1]
 N = 40  # pictures of each of 3 classes: 60 batches of 2
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 NOT_NEEDED = ("cv2", "h5py", "imutils", "keras", "progressbar", "sklearn", "tensorflow")
 HIDE = """
 import sys
