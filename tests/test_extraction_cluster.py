@@ -230,6 +230,14 @@ def test_a_network_that_nobody_uses_any_more_leaves_the_cluster(steady):
     assert kept == unused == [name]
 
 
+def test_after_an_upgrade_the_network_goes_to_the_workers_anew(monkeypatch):
+    names = set()
+    for version in ("1.0", "1.1"):
+        monkeypatch.setattr(cluster_module, "_versions", lambda _: {"ncnn": version})  # noqa: B023
+        names.add(Cluster("tcp://nowhere:1", fake_network())._name)
+    assert len(names) == 2
+
+
 def test_no_more_is_under_way_than_the_workers_ask_for(steady):
     taken = []
 

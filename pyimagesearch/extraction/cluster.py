@@ -114,7 +114,8 @@ class Cluster:
         self._address = address
         self._network = network
         self._code = _code()
-        self._name = PREFIX + _digest(self._code, network)
+        self._versions = _versions(network.engine)
+        self._name = PREFIX + _digest(self._code, network, self._versions)
         self._compute = _ByValue(worker.compute_features)
         self._n_threads = 0
         self._looked = self._seen = 0.0
@@ -220,7 +221,7 @@ class Cluster:
 
     def _check_versions(self) -> None:
         """Refuse other versions, with which the features might be others, too."""
-        here = _versions(self._network.engine)
+        here = self._versions
         found = self._client.get_versions(packages=[name for name in here if name != "python"])
         scheduler = {name: here[name] for name in ("python", "distributed")}
         checks = [("the scheduler", scheduler, found["scheduler"])]
@@ -236,7 +237,7 @@ class Cluster:
         if self._name in kept:
             return
         network = cloudpickle.dumps(self._network)
-        plugin = NetworkPlugin(self._name, self._code, network, _versions(self._network.engine))
+        plugin = NetworkPlugin(self._name, self._code, network, self._versions)
         try:
             self._client.register_plugin(plugin)
         except BaseException as error:
@@ -408,8 +409,8 @@ def _code() -> bytes:
     return archive.getvalue()
 
 
-def _digest(code: bytes, network: Network) -> str:
-    what = (network.description, network.engine, network.batch_size)
+def _digest(code: bytes, network: Network, versions: dict[str, str | None]) -> str:
+    what = (network.description, network.engine, network.batch_size, versions)
     return hashlib.sha256(repr(what).encode() + code).hexdigest()[:16]
 
 
