@@ -32,7 +32,7 @@ from pyimagesearch.nn import Description, Weights
 from pyimagesearch.nn.chain import Convolution, MaxPooling
 from pyimagesearch.nn.kerasnetwork import KerasNetwork
 from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
-from pyimagesearch.utils import InputError
+from pyimagesearch.utils import InputError, SystemLimitWarning
 from pyimagesearch.utils.processor import processor_model
 
 # Dask closes some of its connections when they are collected.
@@ -54,6 +54,15 @@ def without(package, version=versions.version):
 
 versions.version = without
 sys.modules.update(dict.fromkeys({hidden!r}))
+"""
+FULL_DISK = """
+import errno
+from pathlib import Path
+
+def write_bytes(path, contents):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+Path.write_bytes = write_bytes
 """
 cloudpickle.register_pickle_by_value(conftest)
 
@@ -83,9 +92,11 @@ class Processes:
     def address(self) -> str:
         return json.loads(self.file.read_text())["address"]
 
-    def add_worker(self, hidden: tuple[str, ...] = NOT_NEEDED) -> subprocess.Popen:
+    def add_worker(
+        self, hidden: tuple[str, ...] = NOT_NEEDED, program: str = ""
+    ) -> subprocess.Popen:
         preload = self.folder / f"hide{len(self.workers)}.py"
-        preload.write_text(HIDE.format(hidden=hidden))
+        preload.write_text(HIDE.format(hidden=hidden) + program)
         one_thread = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
         files = ("--local-directory", self.folder, "--preload", preload)
         process = self._start("worker", self.address, *one_thread, *files)
@@ -271,9 +282,9 @@ def test_a_batch_that_was_only_there_when_a_worker_ended_is_not_accused(monkeypa
     killed = KilledWorker("a task", None, 3)
     waiting, submitted = Future(), []
 
-    def submit(pictures):
-        submitted.append(pictures)
-        return settled(("tcp://somewhere:1", "A", "features") if innocent else killed)
+    def submit(batch):
+        submitted.append(batch.pictures)
+        batch.future = settled(("tcp://somewhere:1", "A", "features") if innocent else killed)
 
     monkeypatch.setattr(joined, "_submit", submit)
     monkeypatch.setattr(joined, "_look", lambda: setattr(joined, "n_workers", 1))
@@ -311,6 +322,67 @@ def test_killed_workers_batches_are_computed_again_and_a_later_worker_helps(
     on_result(monkeypatch, 30, lambda: kill(mortal.workers[1]))
     extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_slow)
     assert Path("f.hdf5").read_bytes() == expected
+
+
+def load_tiny_by_twos(*_) -> NcnnNetwork:
+    network = load_tiny()
+    network.batch_size = 2
+    return network
+
+
+@pytest.mark.parametrize(
+    ("unfit", "why"),
+    [
+        pytest.param({"hidden": ("ncnn",)}, "has ncnn not at all", id="no ncnn"),
+        pytest.param({"program": FULL_DISK}, "No space left on device", id="full disk"),
+    ],
+)
+def test_an_unfit_worker_that_joins_late_is_passed_over(mortal, pictures, monkeypatch, unfit, why):
+    extract(pictures, "local.hdf5", jobs=2, load_network=load_tiny_by_twos)
+
+    def join() -> None:
+        mortal.add_worker(**unfit)
+        wait_until(lambda: "failed to setup" in mortal.log())
+
+    on_result(monkeypatch, 5, join)
+    with pytest.warns(
+        SystemLimitWarning, match=rf"^worker tcp://\S+ takes no part: .*{why}"
+    ) as told:
+        extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_tiny_by_twos)
+    assert len([one for one in told if one.category is SystemLimitWarning]) == 1
+    assert Path("f.hdf5").read_bytes() == Path("local.hdf5").read_bytes()
+
+
+def test_a_run_with_unfit_workers_alone_waits_for_others(mortal, pictures, monkeypatch):
+    def replace() -> None:
+        monkeypatch.setattr(cluster_module, "WORKERS_S", 1.0)
+        mortal.add_worker(hidden=("ncnn",))
+        wait_until(lambda: "failed to setup" in mortal.log())
+        for process in mortal.workers[:2]:
+            kill(process)
+
+    on_result(monkeypatch, 5, replace)
+    with (
+        pytest.warns(SystemLimitWarning, match="takes no part"),
+        pytest.raises(InputError, match=r"had no worker for 1 s, while '.*' were to be computed"),
+    ):
+        extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_tiny_by_twos)
+
+
+def test_a_batch_for_workers_that_are_gone_goes_to_the_one_that_has_come(monkeypatch):
+    monkeypatch.setattr(cluster_module, "LOOK_EVERY_S", 0.01)
+    joined = Cluster("tcp://nowhere:1", fake_network())
+
+    def submit(batch):
+        batch.future = settled(("tcp://new:1", "A", "features"))
+
+    def look() -> None:
+        joined._fit, joined.n_workers = frozenset(["tcp://new:1"]), 1
+
+    monkeypatch.setattr(joined, "_submit", submit)
+    monkeypatch.setattr(joined, "_look", look)
+    batch = cluster_module._Batch([("a", b"")], Future(), frozenset(["tcp://old:1"]))
+    assert joined._result(deque([batch])) == "features"
 
 
 def logs_with_plugin(processes: Processes) -> list[str]:
@@ -436,10 +508,29 @@ def test_unfit_workers_are_told_before_the_work_starts(tmp_path, pictures, monke
     assert not list(Path().glob("f.hdf5*"))
 
 
-def test_a_worker_that_joins_without_ncnn_is_told_too():
+def test_a_worker_whose_disk_is_full_is_named(tmp_path, pictures):
+    with Processes(tmp_path) as processes:
+        processes.add_worker(program=FULL_DISK)
+        with pytest.raises(InputError, match=r"^worker tcp://\S+ cannot take the .* No space left"):
+            extract(pictures, "f.hdf5", cluster=processes.address, load_network=load_tiny)
+
+
+def test_what_fails_on_a_worker_is_no_loss_of_the_scheduler(steady):
+    def fail() -> None:
+        raise OSError("no room there")
+
+    message = r"^a worker of the cluster at 'tcp://.*' failed \(no room there\): "
+    with (
+        Cluster(steady.address, fake_network()) as joined,
+        pytest.raises(InputError, match=message),
+        joined._lost(),
+    ):
+        joined._client.submit(fail).result()
+
+
+def test_a_worker_without_ncnn_says_what_it_has():
     plugin = worker.NetworkPlugin("name", b"", b"", {"python": "3.11.1", "ncnn": "0.1"})
-    plugin._address = "tcp://somewhere"
-    with pytest.raises(RuntimeError, match=r"worker tcp://somewhere has ncnn .*, and here .* 0\.1"):
+    with pytest.raises(ImportError, match=r"^has ncnn .*, and here it is 0\.1"):
         plugin._require_versions()
 
 

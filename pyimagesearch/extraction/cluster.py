@@ -25,12 +25,13 @@ import cloudpickle
 import dask
 import numpy as np
 from distributed import Client, KilledWorker, Security
+from distributed.comm import CommClosedError
 from distributed.versions import get_versions
 
 from pyimagesearch.extraction import worker
 from pyimagesearch.extraction.worker import PREFIX, NetworkPlugin
 from pyimagesearch.nn import Network
-from pyimagesearch.utils import InputError, processor
+from pyimagesearch.utils import InputError, SystemLimitWarning, processor
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.orderedmap import ordered_map
 from pyimagesearch.utils.processor import processor_model
@@ -58,13 +59,22 @@ class _Batch:
     """Some pictures that are under way."""
 
     pictures: list[tuple[str, bytes]]
-    future: concurrent.futures.Future
+    future: concurrent.futures.Future | None = None
+    workers: frozenset[str] = frozenset()  # the only ones that may compute it; if none, all
     alone: bool = False  # so that nothing else can have ended a worker
 
     def n_bytes(self, n_features: int) -> int:
         """Return what is kept of it here, at most: what was sent, and what comes back."""
         sent = sum(len(contents) for _, contents in self.pictures)
         return sent + len(self.pictures) * n_features * np.dtype(np.float32).itemsize
+
+    def refusal(self) -> tuple[str, str] | None:
+        """Return the worker that could not compute it, and why; None if there is no such."""
+        future = self.future
+        if not future.done() or future.cancelled() or future.exception():
+            return None
+        address, why, features = future.result()
+        return (address, why) if features is None else None
 
 
 class _ByValue:
@@ -94,7 +104,7 @@ class Cluster:
     Attributes
     ----------
     n_workers : int
-        How many workers there are now.
+        How many workers there are now that can compute.
     processors : Counter of str
         How many workers of each model of processor there were at first.
     took_part : dict of str to str
@@ -117,6 +127,8 @@ class Cluster:
         self._versions = _versions(network.engine)
         self._name = PREFIX + _digest(self._code, network, self._versions)
         self._compute = _ByValue(worker.compute_features)
+        self._fit: frozenset[str] = frozenset()
+        self._unfit: set[str] = set()
         self._n_threads = 0
         self._looked = self._seen = 0.0
 
@@ -173,7 +185,8 @@ class Cluster:
         try:
             with self._lost():
                 for batch in iter(lambda: list(islice(pictures, size)), []):
-                    under_way.append(_Batch(batch, self._submit(batch)))
+                    under_way.append(_Batch(batch))
+                    self._submit(under_way[-1])
                     while self._enough(under_way):
                         yield self._result(under_way)
                 while under_way:
@@ -241,17 +254,23 @@ class Cluster:
         try:
             self._client.register_plugin(plugin)
         except BaseException as error:
+            failures = self._failures() if isinstance(error, (ImportError, OSError)) else {}
             self._client.unregister_worker_plugin(self._name)
-            if isinstance(error, ImportError):
+            for address, why in failures.items():
                 raise InputError(
-                    f"a worker cannot load the network: {first_line(error)}; "
-                    "install the same there as here"
+                    f"worker {address} cannot take the network in: {why}; install the same there "
+                    "as here, and look whether it has room"
                 ) from error
             raise
 
-    def _submit(self, pictures: list[tuple[str, bytes]]) -> concurrent.futures.Future:
-        executor = self._client.get_executor(pure=False)
-        return executor.submit(self._compute, self._name, pictures)
+    def _failures(self) -> dict[str, str]:
+        found = self._client.run(worker.failure, self._name)
+        return {address: why for address, why in found.items() if why}
+
+    def _submit(self, batch: _Batch) -> None:
+        batch.workers = self._fit if self._unfit else frozenset()
+        executor = self._client.get_executor(pure=False, workers=list(batch.workers) or None)
+        batch.future = executor.submit(self._compute, self._name, batch.pictures)
 
     def _enough(self, under_way: deque[_Batch]) -> bool:
         """Tell whether as much is under way as the workers, or the memory here, can take."""
@@ -265,6 +284,9 @@ class Cluster:
 
     def _look(self) -> None:
         threads = self._client.nthreads(callback_timeout=WORKERS_S)
+        self._unfit &= threads.keys()
+        threads = {address: n for address, n in threads.items() if address not in self._unfit}
+        self._fit = frozenset(threads)
         self.n_workers, self._n_threads = len(threads), sum(threads.values())
         self._looked = time.monotonic()
         if threads:
@@ -276,7 +298,9 @@ class Cluster:
         while True:
             try:
                 address, model, features = batch.future.result(timeout=LOOK_EVERY_S)
-                break
+                if features is not None:
+                    break
+                self._pass_over(under_way)
             except KilledWorker as error:
                 self._try_alone(under_way, error)
             except TimeoutError:
@@ -284,12 +308,33 @@ class Cluster:
                     raise
                 self._look()
                 self._refuse_to_wait(under_way)
+                if self._fit and batch.workers and not batch.workers & self._fit:
+                    self._submit(batch)
         under_way.popleft()
         if batch.alone:
             for other in under_way:
-                other.future = self._submit(other.pictures)
+                self._submit(other)
         self.took_part[address] = model
         return features
+
+    def _pass_over(self, under_way: deque[_Batch]) -> None:
+        """Compute elsewhere what has come to workers that could not take the network in."""
+        refused = [(batch, *said) for batch in under_way if (said := batch.refusal())]
+        for _, address, why in refused:
+            if address not in self._unfit:
+                self._unfit.add(address)
+                warnings.warn(
+                    f"worker {address} takes no part: {why}; put it right and start it again",
+                    SystemLimitWarning,
+                    stacklevel=2,
+                )
+        self._look()
+        while not self._fit:
+            self._refuse_to_wait(under_way)
+            time.sleep(LOOK_EVERY_S)
+            self._look()
+        for batch, *_ in refused:
+            self._submit(batch)
 
     def _try_alone(self, under_way: deque[_Batch], error: KilledWorker) -> None:
         """Find out whether a batch ends workers, or has only been there when another did.
@@ -303,7 +348,7 @@ class Cluster:
         for other in under_way:
             other.future.cancel()
         batch.alone = True
-        batch.future = self._submit(batch.pictures)
+        self._submit(batch)
 
     def _refuse_to_wait(self, under_way: Iterable[_Batch]) -> None:
         """End the run if no worker is left, and a batch is to blame or none comes back."""
@@ -329,12 +374,17 @@ class Cluster:
             yield
         except InputError:
             raise
-        except (OSError, TimeoutError, concurrent.futures.CancelledError) as error:
+        except (CommClosedError, TimeoutError, concurrent.futures.CancelledError) as error:
             raise self._loss(error) from error
-        except (RuntimeError, ValueError, AttributeError, TypeError) as error:
-            if self._client.status == "running":
+        except (OSError, RuntimeError, ValueError, AttributeError, TypeError) as error:
+            if self._client.status != "running":
+                raise self._loss(error) from error
+            if not isinstance(error, OSError):
                 raise
-            raise self._loss(error) from error
+            raise InputError(
+                f"a worker of the cluster at '{self._address}' failed ({first_line(error)}): put "
+                "it right, and give the same command again"
+            ) from error
 
     def _loss(self, error: BaseException) -> InputError:
         why = first_line(error)
@@ -411,7 +461,8 @@ def _code() -> bytes:
 
 def _digest(code: bytes, network: Network, versions: dict[str, str | None]) -> str:
     what = (network.description, network.engine, network.batch_size, versions)
-    return hashlib.sha256(repr(what).encode() + code).hexdigest()[:16]
+    plugin = Path(worker.__file__).read_bytes()
+    return hashlib.sha256(repr(what).encode() + plugin + code).hexdigest()[:16]
 
 
 def _versions(engine: str) -> dict[str, str | None]:

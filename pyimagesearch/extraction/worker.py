@@ -50,12 +50,13 @@ class NetworkPlugin(WorkerPlugin):
         self._processor = processor_model()
         self._lock = threading.Lock()
         self._archive = Path(worker.local_directory, f"{self.name}.zip")
-        self._failure = None
+        self.failure = None
         try:
             self._require_versions()
             self._take_in(worker.state.nthreads)
         except Exception as error:
-            self._failure = error  # for the tasks that come here all the same
+            # For the tasks that come here all the same: Dask logs the error, and goes on.
+            self.failure = str(error).strip().partition("\n")[0] or type(error).__name__
             raise
 
     def teardown(self, worker) -> None:
@@ -65,9 +66,12 @@ class NetworkPlugin(WorkerPlugin):
         self._archive.unlink(missing_ok=True)
 
     def compute(self, pictures: list[tuple[str, bytes]]):
-        """Return who computes, on which processor, and the features of some pictures."""
-        if self._failure:
-            raise self._failure
+        """Return who computes, on which processor, and the features of some pictures.
+
+        Where the network could not be taken in: who, why, and None.
+        """
+        if self.failure:
+            return self._address, self.failure, None
         rows = [self._prepare(name, contents) for name, contents in pictures]
         batch = self._stack(rows)
         if self._computes.concurrent:
@@ -80,7 +84,7 @@ class NetworkPlugin(WorkerPlugin):
 
         found = get_versions(packages=self.versions.keys() - {"python"})["packages"]
         if wrong := difference(self.versions, found):
-            raise RuntimeError(f"worker {self._address} {wrong}")
+            raise ImportError(wrong)
 
     def _take_in(self, n_threads: int) -> None:
         # Keras's backends read these when they are imported.
@@ -109,6 +113,11 @@ class NetworkPlugin(WorkerPlugin):
 def compute_features(network: str, pictures: list[tuple[str, bytes]]):
     """Compute a batch with a network that is on this worker already."""
     return get_worker().plugins[network].compute(pictures)
+
+
+def failure(network: str, dask_worker) -> str | None:
+    """Return why a worker could not take a network in; None if it could."""
+    return dask_worker.plugins[network].failure
 
 
 def networks_on(dask_scheduler) -> tuple[list[str], list[str]]:
