@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyimagesearch.extraction import joined, stream_features
+from pyimagesearch.extraction import joined, scheduler_address, stream_features
 from pyimagesearch.linear import Evaluation, load_classifier
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact_sheet
@@ -356,6 +356,8 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
 
     def script() -> None:
         check_outputs(arguments)
+        if arguments["cluster"] is not None:
+            scheduler_address(arguments["cluster"])  # before the network is loaded
         model = load_classifier(arguments["model"], lambda text: tell(text, "WARNING"))
         names = [model.label_names_[label] for label in model.classes_]
         pictures, left_aside = list_images(paths_given(arguments))

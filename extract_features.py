@@ -32,7 +32,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from pyimagesearch.extraction import joined, stream_features
+from pyimagesearch.extraction import joined, scheduler_address, stream_features
 from pyimagesearch.io import (
     HDF5DatasetWriter,
     check_new_output,
@@ -221,6 +221,8 @@ def extract(
         If an input is wrong. What has been computed until then is kept in
         ``<output>.partial``.
     """
+    if cluster is not None:
+        scheduler_address(cluster)  # or it would be refused when the network is loaded
     output = Path(output)
     choice = choice or NetworkChoice()
     images = list_labelled_images(dataset, seed)

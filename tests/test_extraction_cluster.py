@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -23,9 +24,10 @@ from distributed import Client, KilledWorker
 from draw import draw_images
 from PIL import Image
 
+import classify_images
 from extract_features import extract, main
 from pyimagesearch.extraction import cluster as cluster_module
-from pyimagesearch.extraction import worker
+from pyimagesearch.extraction import scheduler_address, worker
 from pyimagesearch.extraction.cluster import Cluster
 from pyimagesearch.io.provenance import differences
 from pyimagesearch.nn import Description, Weights
@@ -484,7 +486,6 @@ def test_a_scheduler_that_dies_is_told_in_one_line(mortal, pictures, expected):
         pytest.param("gone.json", "no scheduler file 'gone.json'", id="no file"),
         pytest.param("f.py", "'f.py' is no scheduler file", id="another file"),
         pytest.param("tls://127.0.0.1:9", "no certificates for tls://", id="no certificate"),
-        pytest.param("carrier://pigeon", "no Dask scheduler answers at", id="unknown scheme"),
     ],
 )
 def test_a_scheduler_that_is_not_there_is_told(pictures, monkeypatch, capsys, address, message):
@@ -496,11 +497,50 @@ def test_a_scheduler_that_is_not_there_is_told(pictures, monkeypatch, capsys, ad
     assert not list(Path().glob("f.hdf5*"))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "carrier://pigeon",
+        "http://127.0.0.1:1",
+        "inproc://x",
+        "tcp://",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:abc",
+        "tcp://127.0.0.1:99999",
+        "tcp://:8786",
+        "tcp://[::1:8786",
+        "tcp://127.0.0.1:8786/status",
+    ],
+)
+def test_a_malformed_address_is_told_before_the_network_is_loaded(pictures, address):
+    said = f"^'{re.escape(address)}' is no address of a Dask scheduler: expected tcp://HOST:PORT"
+    with pytest.raises(InputError, match=said):
+        extract(pictures, "f.hdf5", cluster=address, load_network=None)
+
+
+def test_the_classifying_command_refuses_a_malformed_address_first(capsys):
+    arguments = ["--model", "no.pickle", "a.png", "--cluster", "tcp://"]
+    assert classify_images.main(arguments) == 1
+    assert capsys.readouterr().err.startswith("[ERROR] 'tcp://' is no address of a Dask scheduler")
+
+
+def test_a_scheduler_file_with_another_address_is_told():
+    Path("s.json").write_text('{"address": "inproc://x"}')
+    with pytest.raises(InputError, match=r"^'inproc://x' in 's\.json' is no address"):
+        Cluster("s.json", fake_network()).__enter__()
+
+
+def test_an_address_may_be_that_of_a_later_internet():
+    assert scheduler_address("tls://[::1]:8786") == "tls://[::1]:8786"
+
+
 def test_unfit_workers_are_told_before_the_work_starts(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(cluster_module, "WORKERS_S", 0.5)
     with Processes(tmp_path) as processes:
-        with pytest.raises(InputError, match="had no worker for 0 s: start some"):
-            extract(pictures, "f.hdf5", cluster=processes.address, load_network=load_tiny)
+        for address in (processes.address, f"--scheduler-file {processes.file}"):
+            message = f"had no worker for 0 s: start some with: dask worker {address}$"
+            with pytest.raises(InputError, match=message):
+                extract(pictures, "f.hdf5", cluster=address.split()[-1], load_network=load_tiny)
         processes.add_worker(hidden=("ncnn",))
         monkeypatch.setattr(cluster_module, "WORKERS_S", TIMEOUT_S)
         with pytest.raises(InputError, match=r"worker tcp://\S+ has ncnn not at all, and here it"):

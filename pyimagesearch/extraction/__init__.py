@@ -1,6 +1,7 @@
 """Pictures to rows of features: on this machine or a cluster, in order, in little memory."""
 
+from pyimagesearch.extraction.address import scheduler_address
 from pyimagesearch.extraction.joining import joined
 from pyimagesearch.extraction.streaming import stream_features
 
-__all__ = ["joined", "stream_features"]
+__all__ = ["joined", "scheduler_address", "stream_features"]

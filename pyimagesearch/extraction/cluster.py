@@ -8,7 +8,6 @@ import concurrent.futures
 import contextlib
 import hashlib
 import io
-import json
 import logging
 import os
 import time
@@ -29,6 +28,7 @@ from distributed.comm import CommClosedError
 from distributed.versions import get_versions
 
 from pyimagesearch.extraction import worker
+from pyimagesearch.extraction.address import scheduler_address
 from pyimagesearch.extraction.worker import PREFIX, NetworkPlugin
 from pyimagesearch.nn import Network
 from pyimagesearch.utils import InputError, SystemLimitWarning, processor
@@ -209,7 +209,7 @@ class Cluster:
         return f"{self.n_workers} {'worker' if self.n_workers == 1 else 'workers'}"
 
     def _connect(self) -> Client:
-        address = self._address if "://" in self._address else _address_in(self._address)
+        address = scheduler_address(self._address)
         if address.startswith("tls:"):
             # Without a certificate Dask would try, and fail in many lines.
             _require_certificate()
@@ -227,9 +227,10 @@ class Cluster:
         try:
             self._client.wait_for_workers(1, timeout=WORKERS_S)
         except TimeoutError as error:
+            file = "" if "://" in self._address else "--scheduler-file "
             raise InputError(
                 f"the cluster at '{self._address}' had no worker for {WORKERS_S:.0f} s: "
-                f"start some with: dask worker {self._address}"
+                f"start some with: dask worker {file}{self._address}"
             ) from error
 
     def _check_versions(self) -> None:
@@ -392,20 +393,6 @@ class Cluster:
             f"lost the scheduler at '{self._address}' ({why}): look whether it runs, and give "
             "the same command again"
         )
-
-
-def _address_in(path: str) -> str:
-    """Return the address that a scheduler has written into a file."""
-    if not Path(path).is_file():
-        raise InputError(
-            f"no scheduler file '{path}': expected one, or tcp://HOST:PORT or tls://HOST:PORT"
-        )
-    try:
-        return str(json.loads(Path(path).read_text())["address"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"'{path}' is no scheduler file: expected what dask scheduler --scheduler-file writes"
-        ) from error
 
 
 def _require_certificate() -> None:
