@@ -190,6 +190,18 @@ def test_the_folds_are_scored_as_scikit_learn_scores_them(n_rows, n_features):
     assert found.best_C == direct.best_params_["C"]
 
 
+def test_where_the_weights_of_the_folds_lead_astray_the_last_fit_begins_anew(monkeypatch):
+    class Astray(newton.SolutionPath):
+        def solve(self, C, tolerance):
+            found = yield from super().solve(C, tolerance)
+            return found._replace(gap=1.0) if self._weights else found
+
+    monkeypatch.setattr(gridsearch, "SolutionPath", Astray)
+    X, y = make_rows(60, 8, 3)
+    found = search(X, y, [1.0, 100.0], tolerance=1e-3)
+    assert found.fits[-1].converged
+
+
 def test_a_candidate_that_is_given_twice_is_fitted_once():
     X, y = make_rows(30, 80, 2)
     found = search(X, y, [10.0, 1.0, 10.0], tolerance=1e-6)

@@ -153,6 +153,11 @@ def grid_search(
         every, working = np.ones(len(y), bool), np.any([path.working for path in paths], axis=0)
         path = SolutionPath(space, y, every, max_iter, weights[best_C], working)
         (last,) = together(space, [path.solve(best_C / scale, last_tolerance)])
+        if last.gap > last_tolerance:  # what the folds found has led astray: go the way they went
+            path = SolutionPath(space, y, every, max_iter)
+            for C in sorted(C for C in grid if C <= best_C):
+                (again,) = together(space, [path.solve(C / scale, last_tolerance)])
+            last = min(last, again, key=lambda solution: solution.gap)
         if space is not rows:  # found in row space, or on rounded copies: prove it on the features
             w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
             (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
