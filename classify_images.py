@@ -36,7 +36,7 @@ from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact
 from pyimagesearch.preprocessing import list_images, load_image, read_or_blank
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int
-from pyimagesearch.utils.files import check_apart, check_writable, replacing
+from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.texttable import display_width, padded, printable
 
@@ -215,12 +215,19 @@ def paths_given(arguments: dict[str, object]) -> list[str]:
 
 def check_outputs(arguments: dict[str, object]) -> None:
     """Refuse what cannot be written or drawn, before any picture is judged."""
-    check_apart({option: arguments[option] for option in ("model", *OUTPUTS)})
+    check_apart({option: arguments[option] for option in ("model", "weights", *OUTPUTS)})
     if arguments["sheet"]:
         check_plot_suffix(Path(arguments["sheet"]))
     for option in OUTPUTS:
         if arguments[option]:
             check_writable(Path(arguments[option]))
+
+
+def check_inputs_spared(arguments: dict[str, object], pictures: list[Path], model) -> None:
+    """Refuse to overwrite a picture, or the weights that the classifier names."""
+    weights = model.extraction_.get("weights_file")
+    outputs = {option: arguments[option] for option in OUTPUTS}
+    check_spared(outputs, [*filter(None, [weights]), *pictures])
 
 
 def print_table(
@@ -361,6 +368,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         model = load_classifier(arguments["model"], lambda text: tell(text, "WARNING"))
         names = [model.label_names_[label] for label in model.classes_]
         pictures, left_aside = list_images(paths_given(arguments))
+        check_inputs_spared(arguments, pictures, model)
         if left_aside.kinds:
             tell(f"passed over: {left_aside}", "WARNING")
         options = {key: arguments[key] for key in ("engine", "batch_size", "jobs")}

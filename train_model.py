@@ -20,6 +20,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from sklearn.model_selection import StratifiedKFold
@@ -48,7 +49,7 @@ from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import jobs, positive_number
 from pyimagesearch.utils.errors import errors_naming
-from pyimagesearch.utils.files import check_apart, check_writable, replacing
+from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
 from pyimagesearch.utils.memory import available_bytes
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows
@@ -232,6 +233,15 @@ def check_outputs(arguments: dict[str, str | None]) -> None:
         check_writable(path)
 
 
+def check_inputs_spared(arguments: dict[str, str | None], features: FeaturesFile) -> None:
+    """Refuse to overwrite a picture, or the weights, that the features came from."""
+    recorded = features.provenance or {}
+    folder = Path(recorded.get("dataset", ""))
+    pictures = (folder / path for path in recorded.get("paths", ()))
+    outputs = {option: arguments[option] for option in OUTPUTS}
+    check_spared(outputs, chain(filter(None, [recorded.get("weights_file")]), pictures))
+
+
 def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     """Save the classifier, with the names of its classes and how its features were made."""
     recorded = features.provenance or {}
@@ -315,6 +325,7 @@ def main(argv: list[str] | None = None) -> int:
     def script() -> None:
         check_outputs(arguments)
         with open_features(arguments["db"]) as features:
+            check_inputs_spared(arguments, features)
             if arguments["mistakes"]:
                 check_pictures(features)
             training = train(features, arguments["C"], arguments["jobs"], log)

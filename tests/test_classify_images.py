@@ -172,6 +172,33 @@ def test_a_wrong_input_gets_one_line(trained, monkeypatch, capsys, arguments, me
     assert message in line
 
 
+@pytest.mark.parametrize("option", ["--csv", "--sheet"])
+@pytest.mark.parametrize("named", [["p.png"], ["folder"], ["link.png"]], ids=lambda named: named[0])
+def test_a_picture_to_judge_is_not_overwritten(trained, image_folder, capsys, option, named):
+    Path("folder").mkdir()
+    picture = Path("folder/p.png")
+    picture.write_bytes((image_folder / "cats" / "cats_000.jpg").read_bytes())
+    Path("link.png").symlink_to(picture)
+    Path("p.png").symlink_to(picture)
+    before = picture.read_bytes()
+    assert run_main("-m", "m.cpickle", *named, option, "folder/../folder/p.png") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"[ERROR] {option} would overwrite '{named[0]}")
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize("given", [["-w", "net.keras"], []], ids=["given", "recorded"])
+def test_the_weights_are_not_overwritten(trained, image_folder, capsys, given):
+    model, _, _ = trained
+    Path("net.keras").write_text("weights")
+    recorded = model.extraction_ | {"weights_file": str(Path("net.keras").absolute())}
+    save_classifier("m.cpickle", model, model.label_names_, recorded)
+    assert run_main("-m", "m.cpickle", str(image_folder), "--csv", "net.keras", *given) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("[ERROR] --csv ")
+    assert Path("net.keras").read_text() == "weights"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

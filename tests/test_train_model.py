@@ -172,6 +172,22 @@ def test_the_mistakes_are_drawn_from_where_the_file_says(image_folder):
     assert "cannot read" not in drawn
 
 
+@pytest.mark.parametrize("option", ["--mistakes", "--plot", "--report", "--model"])
+@pytest.mark.parametrize("name", ["animals/cats/1.png", "weights.png"])
+def test_what_the_features_came_from_is_not_overwritten(capsys, option, name):
+    Path("animals/cats").mkdir(parents=True)
+    Path(name).write_text("precious")
+    recorded = {"dataset": "animals", "paths": ["cats/1.png"] * N_ROWS}
+    recorded["weights_file"] = str(Path("weights.png").absolute())
+    with h5py.File("f.hdf5", "r+") as db:
+        db["features"].attrs["provenance"] = json.dumps(recorded)
+    assert train(option, name) == 1
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"[ERROR] {option} would overwrite '")
+    assert (said.out, Path(name).read_text()) == ("", "precious")
+
+
 def test_an_older_model_is_replaced_only_by_a_whole_one(monkeypatch):
     Path("out").mkdir()
     Path("out/m.cpickle").write_text("older")

@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pyimagesearch.utils.errors import InputError, SystemLimitWarning
@@ -157,6 +157,40 @@ def check_apart(options: Mapping[str, str | None]) -> None:
         other = taken.setdefault(Path(path).resolve(), option)
         if other != option:
             raise InputError(f"--{option} and --{other} are both '{path}': give another file")
+
+
+def check_spared(outputs: Mapping[str, str | None], inputs: Iterable[str | Path]) -> None:
+    """Refuse outputs that would overwrite what is read.
+
+    Parameters
+    ----------
+    outputs : mapping of str to str or None
+        The file of each option, by its long name; None where it is not given.
+    inputs : iterable of str or Path
+        What is read, pictures for example; those that are gone do not matter.
+
+    Raises
+    ------
+    InputError
+        If an output is one of them, under whatever name.
+    """
+    written = {
+        _identity(Path(path)): option
+        for option, path in outputs.items()
+        if path is not None and Path(path).exists()
+    }
+    if not written:
+        return  # without a look at each of a million pictures
+    for path in map(Path, inputs):
+        if path.exists() and (option := written.get(_identity(path))):
+            raise InputError(
+                f"--{option} would overwrite '{path}', which is an input: give another file"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def make_parents(path: Path) -> None:
