@@ -169,7 +169,7 @@ def train(
     folds = StratifiedKFold(N_FOLDS).split(y, y)
     with (
         errors_naming(features.path),
-        progress_bar("Training", len(grid) * N_FOLDS + 1).start() as bar,
+        progress_bar("Training", len(set(grid)) * N_FOLDS + 1).start() as bar,
     ):
         search = grid_search(X, y, grid, folds, n_jobs=jobs, advance=bar.increment)
     del X  # what is judged is read in blocks, in its place
@@ -273,8 +273,10 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
             **{package: importlib.metadata.version(package) for package in PACKAGES},
         },
     }
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        # A byte of a path that is not UTF-8 becomes JSON's own escape, \udc80 to \udcff.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
 
 
 def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:

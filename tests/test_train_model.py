@@ -140,6 +140,13 @@ def test_the_report_for_machines_says_what_the_screen_says(features, capsys):
     assert f"accuracy {report['accuracy']:.4f}" in capsys.readouterr().out
 
 
+def test_the_report_takes_a_path_that_is_not_utf_8():
+    odd = os.fsdecode(b"caf\xe9.hdf5")
+    Path("f.hdf5").rename(odd)
+    assert main(["-d", odd, "-m", "m.cpickle", "--report", "r.json"]) == 0
+    assert json.loads(Path("r.json").read_text("utf-8"))["db"] == odd
+
+
 def test_a_class_that_is_missing_from_the_last_quarter_is_in_the_report(capsys):
     rows, labels = draw_rows()
     order = np.argsort(labels == 2, kind="stable")[::-1]  # all of class 2 come first
@@ -351,9 +358,10 @@ def test_each_fit_is_counted_though_several_end_at_once():
     assert counted == len(C_GRID) * N_FOLDS + 1
 
 
-def train_on_a_terminal(code: int = 0) -> tuple[str, str]:
+def train_on_a_terminal(*arguments: str, code: int = 0) -> tuple[str, str]:
     """Return what the script says on stdout, and what it draws on a terminal as stderr."""
     command = [sys.executable, ROOT / "train_model.py", "--db", "f.hdf5", "--model", "m.cpickle"]
+    command += arguments
     drawn = run_on_a_terminal(command, Path("said"), code)
     return Path("said").read_text(), drawn
 
@@ -363,6 +371,11 @@ def test_a_bar_on_a_terminal_counts_the_fits_and_leaves_the_story_alone():
     assert re.findall(r"(\d+) of 19", drawn)[-1] == "19"
     assert said.startswith("[INFO] tuning hyperparameters...\n[INFO] best hyperparameters: ")
     assert "Training" not in said
+
+
+def test_the_bar_counts_a_repeated_c_once():
+    _, drawn = train_on_a_terminal("--C", "1", "1", "10")
+    assert re.findall(r"(\d+) of (\d+)", drawn)[-1] == ("7", "7")
 
 
 def test_the_bar_is_there_before_the_first_fit_and_an_error_has_a_line_of_its_own():
