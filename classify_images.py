@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import csv
 import heapq
+import os
 import sys
 import time
 from collections import Counter
@@ -208,8 +209,9 @@ def recorded_network(
 def paths_given(arguments: dict[str, object]) -> list[str]:
     """Return all paths of the command line, those on stdin included."""
     given = [*arguments["pictures"], *filter(None, [arguments["images"]])]
-    typed = (line.rstrip("\n") for line in sys.stdin) if "-" in given else ()
-    stdin = [line for line in typed if line]
+    # Bytes, as the names of files are: not all of them are UTF-8.
+    typed = (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if "-" in given else ()
+    stdin = [os.fsdecode(line) for line in typed if line]
     return list(chain.from_iterable(stdin if path == "-" else [path] for path in given))
 
 
@@ -300,7 +302,8 @@ class Tally:
             self._compare(answer)
 
     def _compare(self, answer: Answer) -> None:
-        name = answer.path.absolute().parent.name
+        # Of ../cat.jpg too, and not of the file that a link points to.
+        name = Path(os.path.abspath(answer.path)).parent.name  # noqa: PTH100
         if name not in self._names:
             self._unknown[name] += 1
             return
@@ -392,11 +395,11 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         if arguments["labelled"]:
             for text in tally.report():
                 tell(text)
+        if arguments["csv"]:
+            tell(f"csv: {arguments['csv']}")
         if arguments["sheet"] and n_judged:
             draw_sheet(arguments["sheet"], tally.least_sure, names, n_judged)
-        for option in OUTPUTS:
-            if arguments[option]:
-                tell(f"{option}: {arguments[option]}")
+            tell(f"sheet: {arguments['sheet']}")
         if n_bad := len(pictures) - n_judged:
             raise InputError(
                 f"{n_bad:,} of {len(pictures):,} pictures cannot be read: replace them; "

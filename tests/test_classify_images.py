@@ -68,11 +68,23 @@ def test_a_picture_gets_the_probabilities_of_its_training(trained, image_folder,
     assert lines[-1] == "[INFO] csv: a.csv"
 
 
+def type_in(monkeypatch, typed: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8"))
+
+
+def test_a_path_on_stdin_need_not_be_utf_8(trained, image_folder, monkeypatch, capsys):
+    odd = os.fsencode(image_folder) + b"/caf\xe9.jpg"
+    (image_folder / "cats" / "cats_000.jpg").rename(os.fsdecode(odd))
+    type_in(monkeypatch, odd + b"\n")
+    assert run_main("-m", "m.cpickle", "-", "--csv", "a.csv") == 0
+    assert "caf\\udce9.jpg" in capsys.readouterr().out
+    assert odd in Path("a.csv").read_bytes()
+
+
 def test_files_folders_and_stdin_are_mixed_in_the_order_given(
     trained, image_folder, monkeypatch, capsys
 ):
-    typed = f"{image_folder}/cats/cats_000.jpg\n\n{image_folder}/dogs\n"
-    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    type_in(monkeypatch, f"{image_folder}/cats/cats_000.jpg\n\n{image_folder}/dogs\r\n".encode())
     first = f"{image_folder}/pandas/pandas_002.jpg"
     assert run_main("-m", "m.cpickle", first, "-", "--images", f"{image_folder}/cats") == 0
     shown = [Path(row[0]).name for row in table(capsys.readouterr().out)]
@@ -131,6 +143,26 @@ def test_labelled_pictures_are_reported_on(trained, image_folder, capsys):
     assert total == ["accuracy", "1.00", "14"]
 
 
+def test_the_class_of_a_picture_above_the_working_folder_is_known(
+    trained, image_folder, monkeypatch, capsys
+):
+    below = image_folder / "cats" / "below"
+    below.mkdir()
+    model = str(Path("m.cpickle").absolute())
+    monkeypatch.chdir(below)
+    assert run_main("-m", model, "../cats_000.jpg", "--labelled") == 0
+    assert "[INFO] accuracy 1.0000" in capsys.readouterr().out
+
+
+def test_a_sheet_of_no_picture_is_not_announced(trained, capsys):
+    arguments = ["-m", "m.cpickle", "gone.jpg", "--sheet", "s.png", "--csv", "a.csv"]
+    assert run_main(*arguments) == 1
+    out = capsys.readouterr().out
+    assert "sheet" not in out
+    assert "[INFO] csv: a.csv" in out
+    assert not Path("s.png").exists()
+
+
 def test_the_sheet_shows_the_least_sure_first(trained, image_folder, monkeypatch, capsys):
     drawn = []
     monkeypatch.setattr(classify_images, "N_DRAWN_AT_MOST", 4)
@@ -164,7 +196,7 @@ def test_a_sheet_is_drawn(trained, image_folder):
     ],
 )
 def test_a_wrong_input_gets_one_line(trained, monkeypatch, capsys, arguments, message):
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    type_in(monkeypatch, b"")
     Path("empty").mkdir()
     assert run_main(*arguments) == 1
     (line,) = capsys.readouterr().err.splitlines()
