@@ -23,7 +23,7 @@ def fitted(kind=LogisticRegression):
     return kind().fit(ROWS, np.arange(20) % 2)
 
 
-@pytest.fixture(params=["model.cpickle", "model.skops"])
+@pytest.fixture(params=["model.cpickle", "model.skops", "model.SKOPS"])
 def path(request, tmp_path) -> Path:
     return tmp_path / request.param
 
@@ -49,6 +49,28 @@ def test_what_is_loaded_is_what_was_saved(path):
             "takes 6 numbers per picture, and the network that it names gives 7 x 7 x 512",
             id="other network",
         ),
+        *[
+            pytest.param(lambda m, key=key: delattr(m, key), rf"it is damaged \(.*{key}", id=key)
+            for key in ("classes_", "n_features_in_", "intercept_", "sklearn_version_")
+        ],
+        *[
+            pytest.param(lambda m, new=new: vars(m).update(new), message, id=str(new))
+            for new, message in (
+                ({"label_names_": [0, 1]}, "names of its classes are not text"),
+                ({"extraction_": ["VGG16"]}, "it is damaged"),
+                ({"extraction_": {"feature_shape": None}}, "it is damaged"),
+                ({"extraction_": {"feature_shape": [2, "3"]}}, "it is damaged|network that"),
+                ({"coef_": np.zeros((1, 5))}, r"it is damaged \(X has 5 features"),
+                ({"coef_": np.zeros((3, 6))}, "give no probability of each class"),
+                ({"coef_": np.full((1, 6), np.nan)}, "give no probability of each class"),
+                ({"coef_": np.zeros(6)}, "it is damaged"),
+                ({"coef_": None}, "it is damaged"),
+                ({"classes_": np.array([0.0, 1.0])}, "it is damaged"),
+                ({"classes_": np.array(["cats", "dogs"])}, "it is damaged"),
+                ({"classes_": np.array([], int)}, "it is damaged"),
+                ({"sklearn_version_": None}, "does not say which scikit-learn"),
+            )
+        ],
     ],
 )
 def test_a_classifier_that_cannot_judge_pictures_is_refused(path, spoil, message):
@@ -65,6 +87,11 @@ def test_a_classifier_that_cannot_judge_pictures_is_refused(path, spoil, message
         load_classifier(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_suffix_of_a_safe_file_may_be_in_capitals(tmp_path):
+    save_classifier(tmp_path / "model.SKOPS", fitted(), NAMES, EXTRACTION)
+    assert zipfile.is_zipfile(tmp_path / "model.SKOPS")
 
 
 def test_another_version_of_scikit_learn_is_a_warning(path, monkeypatch):

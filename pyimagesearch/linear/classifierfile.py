@@ -12,10 +12,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import sklearn
 from sklearn.linear_model import LogisticRegression
 
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.files import replacing
 
 SKOPS = ".skops"
@@ -50,7 +52,7 @@ def save_classifier(
     model.extraction_ = dict(extraction)
     model.sklearn_version_ = sklearn.__version__
     with replacing(path) as temporary, temporary.open("wb") as file:
-        if Path(path).suffix == SKOPS:
+        if Path(path).suffix.lower() == SKOPS:
             import skops.io  # takes 0.7 s
 
             skops.io.dump(model, file)
@@ -85,7 +87,7 @@ def load_classifier(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no classifier '{path}': expected a file made by train_model.py")
-    model = _read_skops(path) if path.suffix == SKOPS else _read_pickle(path, warn)
+    model = _read_skops(path) if path.suffix.lower() == SKOPS else _read_pickle(path, warn)
     _check(model, path)
     if model.sklearn_version_ != sklearn.__version__:
         warn(
@@ -141,24 +143,40 @@ def _read_skops(path: Path) -> object:
 
 def _check(model: object, path: Path) -> None:
     """Refuse what cannot judge a picture."""
+    try:
+        why = _defect(model)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise _no_classifier(path, f"it is damaged ({first_line(error)})") from error
+    if why:
+        raise _no_classifier(path, why)
+
+
+def _defect(model: object) -> str | None:
+    """Tell why a model cannot judge a picture; of a damaged one, it may raise as scikit-learn."""
     if not isinstance(model, LogisticRegression):
-        raise _no_classifier(path, f"it holds a {type(model).__name__}")
+        return f"it holds a {type(model).__name__}"
     names, extraction = (getattr(model, key, None) for key in ("label_names_", "extraction_"))
     if not hasattr(model, "coef_") or not isinstance(names, list) or not extraction:
-        raise _no_classifier(
-            path,
+        return (
             "it does not say how its features were made, which a features file written by "
-            "extract_features.py does",
+            "extract_features.py does"
         )
     if len(names) <= max(model.classes_):
-        raise _no_classifier(path, f"it has {len(names)} names for {len(model.classes_)} classes")
+        return f"it has {len(names)} names for {len(model.classes_)} classes"
+    if not all(isinstance(names[label], str) for label in model.classes_):
+        return "the names of its classes are not text"
     shape = extraction.get("feature_shape", ())
     if math.prod(shape) != model.n_features_in_:
-        raise _no_classifier(
-            path,
+        return (
             f"it takes {model.n_features_in_:,} numbers per picture, and the network that it "
-            f"names gives {' x '.join(map(str, shape)) or 'none'}",
+            f"names gives {' x '.join(map(str, shape)) or 'none'}"
         )
+    probabilities = model.predict_proba(np.zeros((1, model.coef_.shape[1])))
+    if probabilities.shape != (1, len(model.classes_)) or not np.isfinite(probabilities).all():
+        return "its coefficients give no probability of each class"
+    if not isinstance(model.sklearn_version_, str):
+        return "it does not say which scikit-learn made it"
+    return None
 
 
 def _no_classifier(path: Path, why: str) -> InputError:
