@@ -68,6 +68,17 @@ def test_a_class_may_be_called_as_a_line_of_the_report_is(rows, model):
     assert found["averages"]["macro avg"]["support"] == 60
 
 
+def test_a_name_cannot_break_the_report_or_steer_the_terminal(rows, model):
+    judged = evaluate(model, blocks(rows), np.arange(60) % 3, ["cats\nand dogs", "\x1b[2J", "猫"])
+    report = judged.report()
+    assert [line.split()[0] for line in report.splitlines()[2:5]] == [
+        "cats\\nand",
+        "\\x1b[2J",
+        "猫",
+    ]
+    assert list(judged.report_dict()["classes"])[1] == "\x1b[2J"
+
+
 def test_the_rank_counts_the_classes_that_were_thought_likelier(rows, model):
     labels = np.arange(60) % 3
     judged = evaluate(model, blocks(rows), labels, NAMES)

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix
 
 from pyimagesearch.linear.rows import count_not_finite, refuse_not_finite
+from pyimagesearch.utils.texttable import printable
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Evaluation:
         return float((self.rank < n).mean())
 
     def report(self) -> str:
-        """Return scikit-learn's classification report, with every class in it."""
+        """Return scikit-learn's classification report, with every class in it, for a terminal."""
         return classification_report(self.labels, self.predicted, **self._report_options())
 
     def report_dict(self) -> dict:
@@ -70,7 +71,7 @@ class Evaluation:
         return mistakes[np.argsort(self.true_probability[mistakes], kind="stable")]
 
     def _report_options(self) -> dict:
-        names = list(self.label_names)
+        names = [printable(name) for name in self.label_names]
         return {"labels": self._indices(), "target_names": names, "zero_division": 0}
 
     def _indices(self) -> np.ndarray:
