@@ -47,7 +47,7 @@ from pyimagesearch.plotting import (
 )
 from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import jobs, positive_number
+from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
 from pyimagesearch.utils.memory import available_bytes
@@ -82,7 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=jobs,
         default="-1",
         metavar="JOBS",
-        help="cores to use; -1 for all that this process may use (default: %(default)s)",
+        help=f"cores to use, at most {MOST_JOBS}; -1 for all that this process may use "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--C",

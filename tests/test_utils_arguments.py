@@ -1,7 +1,9 @@
+import argparse
+
 import joblib
 import pytest
 
-from pyimagesearch.utils.arguments import available_cores, jobs
+from pyimagesearch.utils.arguments import MOST_JOBS, available_cores, jobs
 
 
 def test_all_cores_are_those_that_joblib_counts(monkeypatch):
@@ -17,3 +19,9 @@ def test_a_containers_quota_is_heeded(monkeypatch):
     monkeypatch.setattr(quota.os, "cpu_count", lambda: 64)
     monkeypatch.delenv("LOKY_MAX_CPU_COUNT", raising=False)
     assert jobs("-1") == 2
+
+
+def test_more_threads_than_a_system_starts_are_wrong_usage():
+    assert jobs(str(MOST_JOBS)) == MOST_JOBS
+    with pytest.raises(argparse.ArgumentTypeError, match=r"1000000 is too large: .* at most 1024"):
+        jobs("1000000")

@@ -4,6 +4,8 @@ import argparse
 import math
 from collections.abc import Sequence
 
+MOST_JOBS = 1024  # the system refuses some thousands of threads, in words of its own
+
 
 def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str]) -> None:
     """Add the options of every script that computes features."""
@@ -29,8 +31,8 @@ def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str
         type=jobs,
         default="-1",
         metavar="JOBS",
-        help="threads that load pictures, and that compute on a processor; -1 for all cores "
-        "this process may use (default: %(default)s)",
+        help=f"threads that load pictures, and that compute on a processor, at most {MOST_JOBS}; "
+        "-1 for all cores this process may use (default: %(default)s)",
     )
     parser.add_argument(
         "--cluster",
@@ -76,13 +78,18 @@ def seed(text: str) -> int:
 
 
 def jobs(text: str) -> int:
-    """Read a number of threads: at least 1, or -1 for the cores there are."""
+    """Read a number of threads: 1 to `MOST_JOBS`, or -1 for the cores there are."""
     if text == "-1":
         return available_cores()
     try:
-        return _integer_from(text, 1)
+        number = _integer_from(text, 1)
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"{error}, or -1 for all cores") from error
+    if number > MOST_JOBS:
+        raise argparse.ArgumentTypeError(
+            f"{number} is too large: expected at most {MOST_JOBS}, or -1 for all cores"
+        )
+    return number
 
 
 def available_cores() -> int:
