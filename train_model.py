@@ -322,8 +322,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
 
+    unsaid: list[OSError] = []
+
+    def say(text: str) -> None:
+        try:
+            print(text, flush=True)
+        except OSError as error:  # as of ``| head``: no reason to lose a long search
+            unsaid.append(error)
+
     def log(text: str) -> None:
-        print(f"[INFO] {text}", flush=True)
+        say(f"[INFO] {text}")
 
     def script() -> None:
         check_outputs(arguments)
@@ -333,7 +341,7 @@ def main(argv: list[str] | None = None) -> int:
                 check_pictures(features)
             training = train(features, arguments["C"], arguments["jobs"], log)
             evaluation = training.evaluation
-            print(evaluation.report())
+            say(evaluation.report())
             if len(features.label_names) > 5:
                 log(f"rank-5 accuracy {evaluation.rank_accuracy(5):.4f}")
             log(
@@ -352,6 +360,8 @@ def main(argv: list[str] | None = None) -> int:
         for option in OUTPUTS:
             if arguments[option]:
                 log(f"{option}: {arguments[option]}")
+        if unsaid:
+            raise unsaid[0]
 
     return run(script)
 

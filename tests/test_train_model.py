@@ -343,6 +343,21 @@ def test_a_signal_stops_the_search_without_a_trace(monkeypatch, capsys, number):
     assert not list(Path("out").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [(">&-", 0), ("2>&-", 0), ("> /dev/full", 1), ("| head -1", 141)],
+    ids=["closed", "closed stderr", "full", "head"],
+)
+def test_a_story_that_nobody_can_read_does_not_cost_the_model(redirection, code):
+    command = f'set -o pipefail; "$0" "$1" -d f.hdf5 -m m.cpickle --report r.json {redirection}'
+    script = ["bash", "-c", command, sys.executable, ROOT / "train_model.py"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert pickle.loads(Path("m.cpickle").read_bytes()).label_names_ == NAMES
+    assert Path("r.json").exists()
+
+
 def test_each_fit_is_counted_though_several_end_at_once():
     counted = 0
 

@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import sys
 
 import pytest
@@ -25,6 +27,18 @@ def test_without_a_terminal_a_line_is_written_every_half_minute(clock, capsys):
         "Checking Images: 480 of 3,000 (16%), 8 per second, 0:05:15 left",
         "Checking Images: 720 of 3,000 (24%), 8 per second, 0:04:45 left",
     ]
+
+
+def test_a_line_that_cannot_be_written_does_not_end_the_work(clock, monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    with progress_bar("Training", 19).start() as bar:
+        clock[0] += 40
+        bar.increment()
+    assert bar.value == 1
 
 
 def test_what_is_done_within_half_a_minute_gives_no_line(clock, capsys):

@@ -47,6 +47,59 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_the_script(script):
     assert out.splitlines()[0] == rb"\u043a\u043e\u0448\u043a\u0438"
 
 
+ECHO = """
+import sys
+from pyimagesearch.utils.stopping import run
+def script():
+    print("heard", repr(sys.stdin.read()))
+    print("complaint", file=sys.stderr)
+raise SystemExit(run(script))
+"""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "out", "err"),
+    [
+        ("<&-", "heard ''\n", "complaint\n"),
+        (">&-", "", "complaint\n"),
+        ("2>&-", "heard 'words'\n", ""),
+        ("<&- >&- 2>&-", "", ""),
+    ],
+)
+def test_a_closed_stream_is_an_empty_one(redirection, out, err):
+    done = in_a_shell(ECHO, redirection, "words")
+    assert (done.returncode, done.stdout, done.stderr) == (0, out, err)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("program", [PROGRAM, ECHO], ids=["meanwhile", "at the end"])
+def test_a_full_disk_below_stdout_is_said_in_one_line(program):
+    done = in_a_shell(program, "> /dev/full")
+    line = "[ERROR] cannot write to stdout: No space left on device; make room"
+    assert done.returncode == 1
+    assert done.stderr.removeprefix("complaint\n").splitlines() == [line]
+
+
+def test_any_other_error_of_the_system_keeps_its_traceback():
+    def script():
+        Path("/gone").read_bytes()
+
+    with pytest.raises(FileNotFoundError):
+        run(script)
+
+
+def in_a_shell(program: str, redirection: str, typed: str = "") -> subprocess.CompletedProcess:
+    command = ["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, program]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def in_a_thread(function):
     """Return what a function returns in another thread."""
     found = []

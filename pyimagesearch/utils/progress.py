@@ -1,5 +1,6 @@
 """A progress bar for people at a terminal, and lines for logs and notebooks."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -32,7 +33,8 @@ class ProgressLines(progressbar.NullBar):
         now = time.monotonic()
         if now - self._last_line >= LINE_SECONDS:
             self._last_line = now
-            print(self._line(now - self._started), file=sys.stderr, flush=True)  # noqa: T201
+            with contextlib.suppress(OSError):  # no work ends for want of a reader, or of room
+                print(self._line(now - self._started), file=sys.stderr, flush=True)  # noqa: T201
         return self
 
     def _line(self, elapsed_s: float) -> str:

@@ -8,9 +8,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 from pyimagesearch.utils.errors import InputError, SystemLimitWarning
+from pyimagesearch.utils.files import DISK_IS_FULL
 
 STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
 BROKEN_PIPE_CODE = 141  # the shell's, of SIGPIPE, which Windows has not
@@ -50,10 +52,11 @@ def run(script: Callable[[], None]) -> int:
     Returns
     -------
     int
-        The exit code: 0 done, 1 the input is wrong (one line on stderr says
-        how), 130 stopped by Ctrl-C, 141 nobody reads stdout any more, 143
-        stopped by SIGTERM.
+        The exit code: 0 done, 1 the input is wrong or stdout is full (one line
+        on stderr says how), 130 stopped by Ctrl-C, 141 nobody reads stdout any
+        more, 143 stopped by SIGTERM.
     """
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The name of a class must not end the run where the terminal knows ASCII only.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -68,9 +71,15 @@ def run(script: Callable[[], None]) -> int:
         _tell("INFO", stop)
         return 128 + stop.signal_number  # the shell's convention
     except BrokenPipeError:
-        # What is still buffered for ``| head``, log, would raise again at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         return BROKEN_PIPE_CODE
+    except OSError as error:
+        # Files have names, and what writes them says so itself: this is a stream.
+        if error.errno not in DISK_IS_FULL or error.filename is not None:
+            raise
+        _discard_stdout()
+        _tell("ERROR", InputError(f"cannot write to stdout: {error.strerror}; make room"))
+        return 1
     return 0
 
 
@@ -100,6 +109,19 @@ def stop_requests() -> Iterator[Callable[[], None]]:
 
     with _handled(remember):
         yield check
+
+
+def _open_closed_streams() -> None:
+    """Let a stream that the caller has closed, as ``>&-`` does, be an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def _discard_stdout() -> None:
+    """Drop what is still buffered, for ``| head`` say: it would raise again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _raise_stopped(number: int, frame: FrameType | None) -> None:
