@@ -60,6 +60,7 @@ def test_what_is_loaded_is_what_was_saved(path):
                 ({"extraction_": ["VGG16"]}, "it is damaged"),
                 ({"extraction_": {"feature_shape": None}}, "it is damaged"),
                 ({"extraction_": {"feature_shape": [2, "3"]}}, "it is damaged|network that"),
+                ({"extraction_": EXTRACTION | {"weights_file": 5}}, "file of weights by a text"),
                 ({"coef_": np.zeros((1, 5))}, r"it is damaged \(X has 5 features"),
                 ({"coef_": np.zeros((3, 6))}, "give no probability of each class"),
                 ({"coef_": np.full((1, 6), np.nan)}, "give no probability of each class"),

@@ -171,6 +171,8 @@ def _defect(model: object) -> str | None:
             f"it takes {model.n_features_in_:,} numbers per picture, and the network that it "
             f"names gives {' x '.join(map(str, shape)) or 'none'}"
         )
+    if not isinstance(extraction.get("weights_file") or "", str):
+        return "it does not name its file of weights by a text"
     probabilities = model.predict_proba(np.zeros((1, model.coef_.shape[1])))
     if probabilities.shape != (1, len(model.classes_)) or not np.isfinite(probabilities).all():
         return "its coefficients give no probability of each class"
