@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyimagesearch.utils import SystemLimitWarning
-from pyimagesearch.utils.stopping import run, stop_requests
+from pyimagesearch.utils.stopping import run, stop_at_once, stop_requests
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
@@ -128,6 +128,22 @@ def test_ctrl_c_is_held_back_until_the_work_asks():
     before = signal.getsignal(signal.SIGINT)
     assert run(script) == 130
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_that_the_caller_had_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+
+        def script():
+            with stop_requests() as stop_if_asked:
+                os.kill(os.getpid(), signal.SIGINT)
+                stop_if_asked()
+
+        stop_at_once()
+        assert run(script) == 0
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_what_the_system_cannot_do_is_said_once(capsys):

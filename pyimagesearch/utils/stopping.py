@@ -38,7 +38,8 @@ def stop_at_once() -> None:
     To be called by a script before its long imports, which Ctrl-C would else
     break off with a traceback. There is nothing to clean up yet.
     """
-    signal.signal(signal.SIGINT, _exit)
+    if signal.SIGINT in _heeded():
+        signal.signal(signal.SIGINT, _exit)
 
 
 def run(script: Callable[[], None]) -> int:
@@ -133,16 +134,21 @@ def _exit(number: int, frame: FrameType | None) -> None:
     os._exit(128 + number)  # an exception might end up in the ``except`` of a module
 
 
+def _heeded() -> list[int]:
+    """List the signals to stop at: not those ignored on purpose, as behind ``&`` or nohup."""
+    return [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
+
+
 @contextlib.contextmanager
 def _handled(handler: Callable) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = [signal.signal(number, handler) for number in STOPS]
+    before = {number: signal.signal(number, handler) for number in _heeded()}
     try:
         yield
     finally:
-        for number, handler_before in zip(STOPS, before, strict=True):
+        for number, handler_before in before.items():
             # None is a handler of another language's, which Python cannot put back.
             signal.signal(number, handler_before or signal.SIG_DFL)
 
