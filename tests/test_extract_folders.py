@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import pytest
@@ -19,7 +20,7 @@ from draw import draw_images
 
 from extract_features import extract
 from pyimagesearch import io
-from pyimagesearch.preprocessing import checkedimages
+from pyimagesearch.preprocessing import checkedimages, earlierrun
 from pyimagesearch.utils import InputError, SystemLimitWarning
 from pyimagesearch.utils.split import n_train_rows
 
@@ -66,6 +67,7 @@ def stop_after(n_batches):
 def unfinished(image_folder, output, monkeypatch):
     """Leave 6 of 15 rows behind, of pictures older than the run."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(time.time()) + 1))
+    monkeypatch.setattr(earlierrun, "time", SimpleNamespace(time=lambda: time.time() + 1))
     with pytest.raises(InputError, match="stopped here"):
         run(image_folder, output, buffer_size=1, load_network=stop_after(3))
     with h5py.File(f"{output}.partial") as db:

@@ -1,5 +1,6 @@
 import os
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from draw import draw_images
@@ -11,13 +12,15 @@ PATHS = ["a/a_000.jpg", "b/b_001.jpg", "a/a_001.jpg", "b/b_000.jpg"]
 DIGESTS = ["10", "11", "12", "13"]
 
 
-def recorded(n_rows=3, created="2126-11-26T00:00:00+00:00"):
+def recorded(n_rows=3, ago_s=0.0):
+    created = (datetime.now(UTC) - timedelta(seconds=ago_s)).isoformat()
     return EarlierRun.recorded({"paths": PATHS, "digests": DIGESTS, "created": created}, n_rows)
 
 
 @pytest.fixture
 def folder(tmp_path):
     draw_images(tmp_path, ["a", "b"], 2)
+    time.sleep(0.01)  # until the clock of the file system has moved
     return tmp_path
 
 
@@ -26,7 +29,11 @@ def test_pictures_that_are_done_are_known_by_their_digests(folder):
 
 
 def test_pictures_of_a_folder_that_was_copied_since_are_read_again(folder):
-    assert recorded(created="2020-01-01T00:00:00+00:00").untouched(folder) == {}
+    assert recorded(ago_s=3600).untouched(folder) == {}
+
+
+def test_a_run_that_began_in_the_future_tells_nothing_of_what_has_changed_since(folder):
+    assert recorded(ago_s=-3600).untouched(folder) == {}
 
 
 @pytest.mark.parametrize(

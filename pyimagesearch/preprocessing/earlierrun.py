@@ -1,5 +1,6 @@
 """What a run that was broken off has recorded of its pictures, to go on from there."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,8 +45,11 @@ class EarlierRun:
 
         A picture whose contents, name or permissions have been changed since
         the run began is left out, and one that is gone (Windows does not tell
-        of a changed name).
+        of a changed name). Of a run that began in the future, by a clock or
+        ``SOURCE_DATE_EPOCH`` that is ahead, nobody knows: all are left out.
         """
+        if self.began > time.time():
+            return {}
         return {
             path: self.digests[path]
             for path in list(self.digests)[: self.n_rows]
