@@ -188,6 +188,17 @@ def test_what_is_no_safe_network_for_pictures_is_refused_in_one_line(save, messa
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_cannot_be_read_is_not_called_damaged(monkeypatch):
+    backbone().save("net.keras")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"cannot read network file 'net\.keras': Permission den"):
+        load("net.keras")
+
+
 def test_a_description_brings_back_the_network_from_wherever_its_file_is_now():
     backbone(head=True).save("net.keras")
     first = load("net.keras", layer="norm", pooling="max")

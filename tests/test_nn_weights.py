@@ -243,6 +243,18 @@ def test_damaged_imagenet_weights_are_named_and_not_deleted(published, keras_hom
     assert path.read_bytes() == b"half a download"
 
 
+def test_a_folder_in_the_place_of_imagenet_weights_is_named(published, keras_home):
+    (keras_home / "models" / published.name).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"no weights file '.*/{published.name}': expected what"):
+        vgg.load_weights("VGG16", "imagenet")
+
+
+def test_a_folder_of_weights_that_cannot_be_looked_into_is_named(published, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", "/" + "n" * 300)
+    with pytest.raises(InputError, match=r"cannot download .*File name too long"):
+        vgg.load_weights("VGG16", "imagenet")
+
+
 def test_a_damaged_download_is_not_kept(published, keras_home):
     published.write_bytes(published.read_bytes()[:-1])
     with pytest.raises(InputError, match="another digest than was published"):
@@ -309,6 +321,7 @@ def test_published_weights_are_the_same_network_from_wherever_they_come(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        pytest.param("n" * 300 + ".h5", "File name too long; expected imagenet", id="long name"),
         pytest.param("missing.h5", "no weights file", id="missing"),
         pytest.param("imagnet", "no weights file 'imagnet'", id="misspelt"),
         pytest.param("model.pt", r"ends in '\.pt'", id="another kind"),

@@ -9,7 +9,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pyimagesearch.io.partialfile import NO_LOCKS, PARTIAL, error_number, partial_path, reason
+from pyimagesearch.io.partialfile import (
+    NO_LOCKS,
+    PARTIAL,
+    as_input_error,
+    error_number,
+    partial_path,
+    reason,
+)
 from pyimagesearch.utils import InputError
 
 BLOCK_BYTES = 32 * 2**20  # what is read at a time
@@ -134,7 +141,8 @@ def open_features(path: str | os.PathLike[str]) -> Iterator[FeaturesFile]:
         features has.
     """
     path = Path(path)
-    _check_readable(path)
+    with as_input_error(f"cannot read '{path}'"):
+        _check_readable(path)
     try:
         db = _opened(path)
     except OSError as error:

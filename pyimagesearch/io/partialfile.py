@@ -49,13 +49,18 @@ def check_new_output(output: Path) -> None:
             f"'{output}' already exists and is left as it is: "
             "give another output, or delete it by hand to make it anew"
         )
-    if not output.parent.is_dir():
+    if not os.path.isdir(output.parent):
         raise InputError(f"'{output.parent}' is not a folder: create it, or give another output")
     if not os.access(output.parent, os.W_OK | os.X_OK):
         raise InputError(
             f"cannot write in folder '{output.parent}': permission denied; "
             "change its permissions, or give another output"
         )
+    with (
+        as_input_error(f"cannot make '{output}'", "; give another output"),
+        contextlib.suppress(FileNotFoundError),
+    ):
+        os.lstat(f"{partial_path(output)}.new")  # the longest name on the way there
 
 
 def check_not_busy(output: Path) -> None:
@@ -72,7 +77,7 @@ def check_not_busy(output: Path) -> None:
         If another process holds the lock of its ``.partial``.
     """
     partial = partial_path(output)
-    if partial.exists():
+    if os.path.exists(partial):
         os.close(lock(partial))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def read_unfinished(output: Path, data_key: str) -> Unfinished | None:
         unfinished file of such rows.
     """
     path = partialfile.partial_path(output)
-    if not path.exists():
+    if not os.path.exists(path):
         return None
     partialfile.check_not_busy(output)
     with readable(path), partialfile.open_hdf5(path, "r") as db:

@@ -57,7 +57,7 @@ class NetworkChoice:
                 network=network.name,
                 size=self.size or (network.size, network.size),
                 preprocessing=self.preprocessing or network.preprocessing,
-                weights=self.weights or IMAGENET,
+                weights=IMAGENET if self.weights is None else self.weights,
             )
             return
         if self.weights is not None:

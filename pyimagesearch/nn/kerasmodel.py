@@ -25,6 +25,7 @@ from pyimagesearch.nn.weights import (
 from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
+from pyimagesearch.utils.files import require_readable
 
 # What the variables of layers that normalise are where nothing was learnt: the
 # layer then passes on what it gets.
@@ -72,8 +73,7 @@ def zoo_model(network: zoo.ZooNetwork, size: tuple[int, int], weights: str):
 
 def check_saved(path: Path) -> None:
     """Refuse a file that cannot be a whole saved network, before Keras is imported."""
-    if not path.is_file():
-        raise InputError(f"no network file '{path}': expected a .keras file")
+    require_readable(path, "network file", "a .keras file")
     if not zipfile.is_zipfile(path):
         raise InputError(f"'{path}' is no whole .keras file: save the network again with Keras")
 

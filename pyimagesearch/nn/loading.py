@@ -16,6 +16,7 @@ from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.vgg import VGG
 from pyimagesearch.nn.weights import IMAGENET, RANDOM, check_weights, sha256_of
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.files import require_readable
 
 ENGINES = ("auto", "keras", "ncnn")
 
@@ -50,7 +51,7 @@ def load_network(
     """
     if engine == "ncnn" and not ncnn_is_installed():
         raise InputError("engine 'ncnn' is not installed: pip install ncnn, or use --engine keras")
-    if choice.weights:
+    if choice.weights is not None:
         check_weights(choice.weights)
     load = _load_vgg if choice.network in VGG else _load_with_keras
     return load(choice, engine, batch_size, jobs)
@@ -81,11 +82,13 @@ def load_described(
     """
     recorded = description.weights
     if weights_file is not None or recorded.name not in (IMAGENET, RANDOM):
-        if weights_file is None or not weights_file.is_file():
-            raise InputError(
-                f"no weights file '{weights_file or recorded.name}': expected the one that the "
-                f"features were made with, of SHA-256 {recorded.sha256}; give --weights FILE"
-            )
+        expected = (
+            f"the one that the features were made with, of SHA-256 {recorded.sha256}; "
+            "give --weights FILE"
+        )
+        if weights_file is None:
+            raise InputError(f"no weights file '{recorded.name}': expected {expected}")
+        require_readable(weights_file, "weights file", expected)
         # Before a network that may be quite another is built.
         _require_same(sha256_of(weights_file), recorded, str(weights_file))
     choice = NetworkChoice.again(description, weights_file)

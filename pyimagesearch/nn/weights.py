@@ -11,7 +11,7 @@ import numpy as np
 
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
-from pyimagesearch.utils.files import replacing
+from pyimagesearch.utils.files import replacing, require_readable
 from pyimagesearch.utils.progress import progress_bar
 
 IMAGENET, RANDOM = "imagenet", "random"
@@ -36,10 +36,9 @@ def check_weights(weights: str) -> None:
     """
     if weights in (IMAGENET, RANDOM):
         return
-    if not Path(weights).is_file():
-        raise InputError(
-            f"no weights file '{weights}': expected imagenet, random or a file of weights"
-        )
+    if not weights:  # which Path takes for the current folder
+        raise InputError("no weights file '': expected imagenet, random or a file of weights")
+    require_readable(Path(weights), "weights file", "imagenet, random or a file of weights")
     if Path(weights).suffix not in SUFFIXES:
         raise InputError(
             f"weights file '{weights}' ends in '{Path(weights).suffix}': "
@@ -113,7 +112,7 @@ def imagenet_file(network: str, url: str, digest: str | None) -> Path:
         If it cannot be downloaded, or is another file than was published.
     """
     path = keras_home() / "models" / Path(urlsplit(url).path).name
-    if not path.exists():
+    if not os.path.exists(path):
         try:
             _download(url, path, digest)
         except (OSError, ValueError) as error:  # of sockets, urllib and ssl; of the digest
@@ -121,7 +120,9 @@ def imagenet_file(network: str, url: str, digest: str | None) -> Path:
                 f"cannot download the ImageNet weights of {network}: {first_line(error)}; "
                 f"fetch {url} by hand, then put it at '{path}' or give --weights FILE"
             ) from error
-    elif digest and not is_published(path, digest):
+        return path
+    require_readable(path, "weights file", f"what {url} gives")
+    if digest and not is_published(path, digest):
         # Keras would delete the file, even where it cannot fetch another.
         raise InputError(
             f"weights file '{path}' is damaged (its digest is not {digest}): "

@@ -117,6 +117,32 @@ def _warn_of_no_sync(folder: Path, error: OSError) -> None:
     )
 
 
+def require_readable(path: Path, what: str, expected: str) -> None:
+    """Refuse what is no file, or one that cannot be opened for reading.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what, expected : str
+        What it is, and what should be there, for the message.
+
+    Raises
+    ------
+    InputError
+        In the system's words, if it has any.
+    """
+    try:
+        if path.is_file():  # opening a FIFO would wait for ever
+            path.open("rb").close()
+            return
+    except OSError as error:
+        raise InputError(
+            f"cannot read {what} '{path}': {error.strerror}; expected {expected}"
+        ) from error
+    raise InputError(f"no {what} '{path}': expected {expected}")
+
+
 def check_writable(path: Path) -> None:
     """Refuse a file that `replacing` could not write, before hours are spent.
 
