@@ -297,14 +297,15 @@ def check(
         checked = check_images(images, pool, 4 * jobs, bar.increment, done)
     for path, reason in sorted(checked.bad.items()):
         kind = "WARNING] left out" if skip_bad else "ERROR] cannot read"
-        print(f"[{kind} '{path}': {reason}", file=sys.stderr)
+        print(f"[{kind} {path!r}: {reason}", file=sys.stderr)
+    n_found = len(images) + len(images.left_aside.broken_links)
     if checked.bad and not skip_bad:
         raise InputError(
-            f"{len(checked.bad)} of {len(images):,} pictures cannot be read: "
+            f"{len(checked.bad):,} of {n_found:,} pictures cannot be read: "
             "replace or remove them, or leave them out with --skip-bad"
         )
     if not len(checked.images):
-        raise InputError(f"none of the {len(images):,} pictures can be read")
+        raise InputError(f"none of the {n_found:,} pictures can be read")
     earlier.require_same(checked.digests)
     return checked
 

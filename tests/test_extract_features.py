@@ -123,7 +123,9 @@ WRONG_INPUTS = [
     pytest.param({"-d": "flat"}, "are of one class, 'train'", id="one class"),
     pytest.param({"-o": "exists.hdf5"}, "already exists", id="existing output"),
     pytest.param({"-o": "exists.hdf5/f.hdf5"}, "cannot create folder", id="output below a file"),
+    pytest.param({"-o": "o" * 250}, "File name too long; give another", id="long output"),
     pytest.param({"-w": "gone.h5"}, "no weights file 'gone.h5'", id="missing weights"),
+    pytest.param({"-w": ""}, "no weights file ''", id="empty name of weights"),
 ]
 
 
@@ -193,6 +195,14 @@ def test_every_bad_picture_is_named_with_its_reason(image_folder, monkeypatch, c
     assert said[1].startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': ")
     assert "2 of 15 pictures" in said[2]
     assert not list(Path().glob("f.hdf5*"))
+
+
+def test_the_line_of_a_bad_picture_is_one_and_links_are_counted(image_folder, monkeypatch, capsys):
+    (image_folder / "cats" / "two\nlines.jpg").symlink_to("gone.jpg")
+    assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5") == 1
+    named, counted = capsys.readouterr().err.splitlines()
+    assert named.startswith("[ERROR] cannot read 'cats/two\\nlines.jpg': it is a link to ")
+    assert counted.startswith("[ERROR] 1 of 16 pictures cannot be read")
 
 
 def test_bad_pictures_can_be_skipped_and_are_recorded(image_folder, monkeypatch, capsys):

@@ -229,6 +229,15 @@ def test_a_missing_folder_is_refused(tmp_path):
     assert complaint(dataset).startswith(f"'{dataset}' does not exist: ")
 
 
+def test_a_folder_that_cannot_be_looked_at_is_refused():
+    assert "cannot be found: File name too long; expected" in complaint("n" * 300)
+
+
+def test_an_empty_name_is_not_the_current_folder(animals, monkeypatch):
+    monkeypatch.chdir(animals)
+    assert complaint("").startswith("the name of the dataset is empty: ")
+
+
 def test_a_file_instead_of_a_folder_is_refused(animals):
     dataset = animals / "cats" / "1.jpg"
     assert complaint(dataset).startswith(f"'{dataset}' is not a folder: ")
@@ -308,6 +317,30 @@ def test_a_broken_link_is_known(animals, tmp_path):
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted(PATHS)
     assert images.left_aside.broken_links == ("birds", "cats/3.jpg")
+
+
+def test_a_broken_link_of_another_kind_is_passed_over(animals, tmp_path):
+    (animals / "cats" / "notes.txt").symlink_to(tmp_path / "gone.txt")
+    left_aside = list_labelled_images(animals).left_aside
+    assert left_aside.broken_links == ()
+    assert str(left_aside) == "1 linked to nothing"
+
+
+def test_a_link_to_what_cannot_be_looked_at_is_broken(animals):
+    (animals / "cats" / "3.jpg").symlink_to("n" * 300)
+    assert list_labelled_images(animals).left_aside.broken_links == ("cats/3.jpg",)
+
+
+def test_pictures_of_a_folder_that_cannot_be_entered_are_listed(animals, monkeypatch):
+    lstat = os.lstat
+
+    def refuse(path, **options):
+        if Path(path).parent == animals / "cats":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return lstat(path, **options)
+
+    monkeypatch.setattr(os, "lstat", refuse)
+    assert sorted(list_labelled_images(animals).paths) == sorted(PATHS)
 
 
 def test_a_hidden_link_is_left_out_and_a_linked_picture_is_listed(animals, tmp_path):

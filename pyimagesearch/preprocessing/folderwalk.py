@@ -23,7 +23,7 @@ class LeftAside:
     folders : tuple of str
         Folders without a picture in or below them, relative to the one walked.
     broken_links : tuple of str
-        Links to nothing, which may have been a class or a picture.
+        Links to nothing, which by their names may have been a class or a picture.
     """
 
     kinds: Mapping[str, int] = field(default_factory=dict)
@@ -78,8 +78,11 @@ def find_pictures(dataset: Path) -> tuple[list[str], LeftAside]:
             relative = path.relative_to(dataset).as_posix()
             if name.startswith("."):
                 kinds["hidden"] += 1
-            elif path.is_symlink() and not path.exists():
-                broken.append(relative)
+            elif os.path.islink(path) and not os.path.exists(path):
+                if path.suffix and not is_picture(path):
+                    kinds["linked to nothing"] += 1
+                else:
+                    broken.append(relative)
             elif is_picture(path):
                 pictures.append(relative)
             else:
@@ -103,7 +106,7 @@ def _folders(dataset: Path, kinds: Counter) -> Iterator[tuple[Path, list[str]]]:
             walked.add(real)
             kinds["hidden"] += sum(name.startswith(".") for name in folders)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            waiting.extend(here / name for name in folders if (here / name).is_symlink())
+            waiting.extend(here / name for name in folders if os.path.islink(here / name))
             yield here, names
     kinds += Counter()  # drops the kinds of which there are none
 

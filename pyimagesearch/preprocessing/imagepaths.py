@@ -106,6 +106,8 @@ def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
         word; if a picture lies in no class folder, or in one whose name is
         not valid UTF-8.
     """
+    if not str(dataset):  # which Path takes for the current folder
+        raise InputError("the name of the dataset is empty: expected a folder of class folders")
     dataset = Path(dataset)
     _require_folder(dataset)
     paths, left_aside = find_pictures(dataset)
@@ -135,10 +137,18 @@ def _labelled(root: Path, paths: Iterable[str], left_aside: LeftAside) -> Labell
 
 
 def _require_folder(dataset: Path) -> None:
-    if not dataset.exists():
-        raise InputError(f"{str(dataset)!r} does not exist: expected a folder of class folders")
-    if not dataset.is_dir():
-        raise InputError(f"{str(dataset)!r} is not a folder: expected a folder of class folders")
+    try:
+        if not dataset.exists():
+            raise InputError(f"{str(dataset)!r} does not exist: expected a folder of class folders")
+        if not dataset.is_dir():
+            raise InputError(
+                f"{str(dataset)!r} is not a folder: expected a folder of class folders"
+            )
+    except OSError as error:
+        raise InputError(
+            f"{str(dataset)!r} cannot be found: {error.strerror}; "
+            "expected a folder of class folders"
+        ) from error
 
 
 def _require_class_folder(dataset: Path, path: str) -> None:

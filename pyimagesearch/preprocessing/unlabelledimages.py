@@ -1,6 +1,7 @@
 """List pictures that have no class yet, from any mix of files and folders."""
 
 import io
+import os
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -38,7 +39,7 @@ def list_images(paths: Iterable[str]) -> tuple[list[Path], LeftAside]:
     pictures: list[Path] = []
     kinds, folders = Counter(), []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             pictures.append(path)
             continue
         found, left = find_pictures(path)
