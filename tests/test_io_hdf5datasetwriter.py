@@ -523,3 +523,24 @@ def test_a_lock_that_fails_otherwise_is_named(output, monkeypatch):
     monkeypatch.setattr(partialfile, "lock_descriptor", refusing_locks(errno.EIO))
     with pytest.raises(InputError, match=r"^cannot open '.*' for writing: Input/output error$"):
         HDF5DatasetWriter((10, 4), output)
+
+
+@pytest.mark.parametrize("names", ["cats", b"cats"])
+def test_a_single_name_is_not_taken_for_its_letters(tmp_path, names):
+    with HDF5DatasetWriter((1, 1), tmp_path / "f.hdf5") as writer:
+        with pytest.raises(InputError, match="expected several names"):
+            writer.storeClassLabels(names)
+        writer.add([[0]], [0])
+
+
+def test_a_relative_output_stays_where_it_was_when_the_current_folder_changes(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with HDF5DatasetWriter((1, 1), "f.hdf5") as writer:
+        assert writer.outputPath == Path("f.hdf5")
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        writer.storeClassLabels(["cats"])
+        writer.add([[0]], [0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.hdf5", "other"]

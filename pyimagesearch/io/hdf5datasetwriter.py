@@ -103,6 +103,8 @@ class HDF5DatasetWriter:
         self.db = None
         self.outputPath = Path(outputPath)
         self.partialPath = partialfile.partial_path(self.outputPath)
+        # Where they are, whatever becomes the current folder meanwhile.
+        self._output, self._partial = self.outputPath.absolute(), self.partialPath.absolute()
         self.dims = rowchecks.checked_dims(dims)
         self.dataKey = rowchecks.checked_key(dataKey)
         self.dtype = rowchecks.checked_dtype(dtype)
@@ -205,9 +207,14 @@ class HDF5DatasetWriter:
         Raises
         ------
         InputError
-            If other names are stored already, or a name is not UTF-8.
+            If it is a single name, other names are stored already, or a name is
+            not UTF-8.
         """
         self._check_open()
+        if isinstance(classLabels, str | bytes):
+            raise InputError(
+                f"classLabels is {classLabels!r}: expected several names, such as ['cats', 'dogs']"
+            )
         names = [rowchecks.checked_name(name) for name in classLabels]
         if not names:
             raise InputError("no class labels: expected at least one name")
@@ -241,7 +248,7 @@ class HDF5DatasetWriter:
             if complete:
                 self._publish()
         except BaseException as error:
-            if not os.path.lexists(self.outputPath):
+            if not os.path.lexists(self._output):
                 error.add_note(self._unfinished())
             raise
         finally:
@@ -276,21 +283,21 @@ class HDF5DatasetWriter:
         """Make a new ``.partial`` with what is known, and take over its rows."""
         if self.db is not None and self.idx == 0:
             # Nothing to take over: make room first, space for two may be missing.
-            self.partialPath.unlink()
+            self._partial.unlink()
             self._release()
-        draft = self.partialPath.with_name(self.partialPath.name + ".new")
+        draft = self._partial.with_name(self._partial.name + ".new")
         lock = partialfile.lock(draft, os.O_RDWR | os.O_CREAT)
         db = None
         try:
             n_bytes, n_others = self._sizes(classLabels)
             with partialfile.making(self.partialPath, n_bytes):
-                if self.db is None and os.path.lexists(self.partialPath):
+                if self.db is None and os.path.lexists(self._partial):
                     raise InputError(f"'{self.partialPath}' has just been made by another run")
                 partialfile.require_room(lock, n_bytes, n_others)
                 db = partialfile.open_hdf5(draft, "w")
                 self._lay_out(db, classLabels)
                 self._copy_rows(db)
-                files.move_into_place(draft, self.partialPath)
+                files.move_into_place(draft, self._partial)
             self._adopt(db, lock)
         except BaseException:
             if self.idx and not draft.exists():
@@ -366,14 +373,14 @@ class HDF5DatasetWriter:
         return max(1, BLOCK_BYTES // max(1, row_bytes))
 
     def _publish(self) -> None:
-        if os.path.lexists(self.outputPath):
+        if os.path.lexists(self._output):
             raise InputError(
                 f"'{self.outputPath}' has appeared in the meantime and is left as it is: "
                 f"the complete file is '{self.partialPath}'"
             )
         with partialfile.as_input_error(f"cannot move '{self.partialPath}' into place"):
             partialfile.finish(self.db, self._lock)
-            files.move_into_place(self.partialPath, self.outputPath)
+            files.move_into_place(self._partial, self._output)
 
     def _release(self) -> None:
         """Close the file, then give up its lock."""
