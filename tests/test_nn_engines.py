@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -239,3 +240,34 @@ def test_loading_writes_nothing_and_a_chain_needs_no_keras(engine):
         check=False,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("backend", ["tensorflo", "torch"])
+def test_a_backend_that_cannot_be_imported_is_named(backend):
+    program = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "from pyimagesearch.nn.backend import import_keras\n"
+        "from pyimagesearch.utils.stopping import run\n"
+        "raise SystemExit(run(lambda: import_keras(1)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (said,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert said.startswith(f"[ERROR] cannot import Keras with KERAS_BACKEND '{backend}': ")
+    assert said.endswith("; install it, or unset KERAS_BACKEND")
+
+
+@pytest.mark.parametrize("engine", ["keras", "ncnn"])
+def test_an_engine_without_a_temporary_folder_says_so_in_a_line(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    choice = NetworkChoice(weights="random", size=(32, 32))
+    with pytest.raises(InputError, match="cannot write in the temporary folder"):
+        load_network(choice, engine)(np.zeros((1, 32, 32, 3), np.float32))

@@ -4,9 +4,12 @@ import contextlib
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.errors import first_line
+from pyimagesearch.utils.files import temporary_folder
 
 ACCELERATOR_DEVICES = ("nvidia*", "kfd", "dxg", "accel*", "vfio/[0-9]*")  # below /dev
 
@@ -17,10 +20,19 @@ def import_keras(jobs: int):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(jobs))
     os.environ.setdefault("OMP_NUM_THREADS", str(jobs))
-    with _quiet_stderr():
-        import keras
+    try:
+        with _quiet_stderr():
+            import keras
 
-        keras.ops.zeros(1)  # the backend's first words come with its first array
+            keras.ops.zeros(1)  # the backend's first words come with its first array
+    except (ImportError, ValueError) as error:
+        backend = os.environ.get("KERAS_BACKEND")
+        if backend is None or isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"cannot import Keras with KERAS_BACKEND '{backend}': {first_line(error)}; "
+            "install it, or unset KERAS_BACKEND"
+        ) from error
     return keras
 
 
@@ -50,7 +62,7 @@ def _quiet_stderr() -> Iterator[None]:
     """
     sys.stderr.flush()
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as log:
+    with temporary_folder() as folder, (folder / "stderr").open("w+b") as log:
         os.dup2(log.fileno(), 2)
         try:
             yield

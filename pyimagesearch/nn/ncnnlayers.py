@@ -1,14 +1,13 @@
 """Layers of a plain chain as ncnn computes them, one picture or several at once."""
 
 import math
-import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from pyimagesearch.nn.chain import Convolution, Layer, MaxPooling
+from pyimagesearch.utils.files import temporary_folder
 
 # ncnn computes 16 channels at a time, and the transforms of fewer do not pay.
 WINOGRAD_CHANNELS = 16
@@ -116,8 +115,8 @@ def _load(layers: Sequence[Layer]):
     # Half precision would be faster, and wrong in the third digit.
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     net.opt.use_bf16_storage = False
-    with tempfile.TemporaryDirectory() as folder:
-        structure, weights = Path(folder, "chain.param"), Path(folder, "chain.bin")
+    with temporary_folder() as folder:
+        structure, weights = folder / "chain.param", folder / "chain.bin"
         structure.write_text(_structure(layers))
         with weights.open("wb") as file:
             for layer in layers:

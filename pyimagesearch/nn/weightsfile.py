@@ -8,13 +8,14 @@ archive with such a file in it. Which one a file is, its contents say.
 
 import contextlib
 import itertools
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
+
+from pyimagesearch.utils.files import temporary_folder
 
 WEIGHTS_IN_ARCHIVE = "model.weights.h5"
 
@@ -25,12 +26,14 @@ def open_weights(path: Path) -> Iterator[h5py.File]:
 
     Raises
     ------
-    OSError, zipfile.BadZipFile, KeyError
-        If it is damaged, or none.
+    Exception
+        If it is damaged, or none: h5py, zipfile and zlib raise a dozen types.
+    InputError
+        If there is no room to unpack it.
     """
     with contextlib.ExitStack() as stack:
         if zipfile.is_zipfile(path):
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            folder = stack.enter_context(temporary_folder())
             archive = stack.enter_context(zipfile.ZipFile(path))
             path = archive.extract(WEIGHTS_IN_ARCHIVE, folder)
         yield stack.enter_context(h5py.File(path, "r"))

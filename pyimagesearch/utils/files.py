@@ -5,6 +5,7 @@ import errno
 import os
 import secrets
 import stat
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -114,6 +115,38 @@ def _warn_of_no_sync(folder: Path, error: OSError) -> None:
         "but the last files may be lost when the power fails",
         SystemLimitWarning,
         stacklevel=2,
+    )
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder that is gone when the block ends.
+
+    Raises
+    ------
+    InputError
+        If there is no place for it, or the block finds a disk full.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise temporary_error(error) from error
+    with folder as name:
+        try:
+            yield Path(name)
+        except OSError as error:
+            if error.errno not in DISK_IS_FULL:
+                raise
+            raise temporary_error(error) from error
+
+
+def temporary_error(error: OSError) -> InputError:
+    """Return the complaint about a temporary folder that is full, or cannot be had."""
+    folder = (
+        f"the temporary folder '{tempfile.tempdir}'" if tempfile.tempdir else "a temporary folder"
+    )
+    return InputError(
+        f"cannot write in {folder}: {error.strerror}; make room, or set TMPDIR to another folder"
     )
 
 
