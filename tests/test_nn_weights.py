@@ -1,7 +1,9 @@
 """Weights of every kind, loaded number by number or not at all, in small networks."""
 
+import errno
 import hashlib
 import os
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -147,6 +149,46 @@ def test_a_file_cut_short_is_refused(tmp_path, narrow, name):
         vgg.load_weights("VGG16", str(path))
     with pytest.raises(InputError, match=r"damaged or not MobileNet's"):
         kerasmodel.zoo_model(SMALL, SIZE, str(path))
+
+
+def test_a_group_in_the_place_of_an_array_is_refused(tmp_path, narrow):
+    path = tmp_path / "first.h5"
+    write_first_format(narrow_model(), path)
+    with h5py.File(path, "r+") as file:
+        (name,) = (name for name in file["block1_conv1"] if name.endswith("_0:0"))
+        del file["block1_conv1"][name]
+        file["block1_conv1"].create_group(name)
+    with pytest.raises(InputError, match=r"first\.h5' is damaged or not VGG16's"):
+        vgg.load_weights("VGG16", str(path))
+
+
+def test_a_full_temporary_folder_is_not_the_fault_of_the_file(tmp_path, narrow, monkeypatch):
+    path = tmp_path / "saved.keras"
+    narrow_model().save(path)
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extract", fail)
+    said = r"cannot write in the temporary folder '.*': No space left on device; .*TMPDIR"
+    with pytest.raises(InputError, match=said):
+        vgg.load_weights("VGG16", str(path))
+    with pytest.raises(InputError, match=said), weights.named_misfit(path, "VGG16"):
+        fail()
+
+
+def test_without_a_home_folder_keras_home_is_enough(keras_home, monkeypatch):
+    def no_home(_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(
+        Path, "expanduser", lambda path: no_home(path) if "~" in str(path) else path
+    )
+    monkeypatch.setattr(Path, "home", lambda: no_home(None))
+    assert weights.keras_home() == keras_home
+    monkeypatch.delenv("KERAS_HOME")
+    with pytest.raises(InputError, match=r"home directory; set KERAS_HOME or give --weights"):
+        weights.keras_home()
 
 
 def test_a_file_without_one_layer_is_refused(tmp_path, narrow):

@@ -20,12 +20,13 @@ from pyimagesearch.nn.weights import (
     imagenet_file,
     is_published,
     misfit,
+    named_misfit,
     sha256_of,
 )
 from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
-from pyimagesearch.utils.files import require_readable
+from pyimagesearch.utils.files import DISK_IS_FULL, require_readable, temporary_error
 
 # What the variables of layers that normalise are where nothing was learnt: the
 # layer then passes on what it gets.
@@ -93,6 +94,8 @@ def saved_model(path: Path):
         with warnings.catch_warnings(action="ignore"):
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras, h5py, json and zipfile raise a dozen types
+        if getattr(error, "errno", None) in DISK_IS_FULL:
+            raise temporary_error(error) from error
         raise InputError(
             f"cannot load the network of '{path}': {_why_refused(error)}; "
             "expected layers that Keras itself has, and no code"
@@ -184,14 +187,14 @@ def _with_weights_of(network: zoo.ZooNetwork, size: tuple[int, int], path: Path)
             return path
         raise _NotPublishedError
 
-    with _named_misfit(path, network.name), open_weights(path) as file:
+    with named_misfit(path, network.name), open_weights(path) as file:
         old = names_its_layers(file)
     if old:
         # The file that Keras publishes, but somewhere else.
         with contextlib.suppress(_NotPublishedError):
             return _with_published_weights(network, size, find)[0]
     model = zoo.build(network, size)
-    with _named_misfit(path, network.name):
+    with named_misfit(path, network.name):
         if old:
             with open_weights(path) as file:
                 fill(model, read_named_layers(file, _saved_shapes(model)))
@@ -229,16 +232,6 @@ def _saved_shapes(model) -> list[list[tuple[int, ...]]]:
         [tuple(variable.shape) for variable in _as_saved(layer)]
         for layer in _layers_with_weights(model)
     ]
-
-
-@contextlib.contextmanager
-def _named_misfit(path: Path, network: str) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # Keras, h5py and zipfile raise a dozen types for a bad file
-        raise misfit(path, network, first_line(error)) from error
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale
 Image Recognition", ICLR 2015, configurations D and E.
 """
 
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pyimagesearch.nn.weights import (
     HeNormal,
     imagenet_file,
     misfit,
+    named_misfit,
     sha256_of,
 )
 from pyimagesearch.nn.weightsfile import (
@@ -28,7 +28,6 @@ from pyimagesearch.nn.weightsfile import (
     read_named_layers,
 )
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.errors import first_line
 
 WIDTHS = (64, 128, 256, 512, 512)  # channels of the convolutions in each block
 MIN_SIZE = 32  # pixels: each of the five poolings halves them
@@ -138,12 +137,9 @@ def load_weights(name: str, weights: str) -> tuple[list[list[np.ndarray]], Weigh
         path = imagenet_file(name, network.imagenet_url, network.imagenet_md5)
     else:
         path = Path(weights)
-    try:
-        with open_weights(path) as file:
-            read = read_named_layers if names_its_layers(file) else read_convolutions
-            arrays = read(file, network.weight_shapes())
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise misfit(path, name, first_line(error)) from error
+    with named_misfit(path, name), open_weights(path) as file:
+        read = read_named_layers if names_its_layers(file) else read_convolutions
+        arrays = read(file, network.weight_shapes())
     if not all(np.isfinite(array).all() for pair in arrays for array in pair):
         raise misfit(path, name, "some of its numbers are not finite")
     return arrays, Weights(IMAGENET if weights == IMAGENET else path.name, sha256_of(path))

@@ -1,5 +1,6 @@
 """Find the weights of a network: downloaded once, drawn at random, or in a file."""
 
+import contextlib
 import hashlib
 import os
 import urllib.request
@@ -11,7 +12,7 @@ import numpy as np
 
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
-from pyimagesearch.utils.files import replacing, require_readable
+from pyimagesearch.utils.files import DISK_IS_FULL, replacing, require_readable, temporary_error
 from pyimagesearch.utils.progress import progress_bar
 
 IMAGENET, RANDOM = "imagenet", "random"
@@ -57,6 +58,19 @@ def misfit(path: Path, network: str, why: str) -> InputError:
         f"weights file '{path}' is damaged or not {network}'s: {why}; "
         f"expected the weights of {network}, with or without its head"
     )
+
+
+@contextlib.contextmanager
+def named_misfit(path: Path, network: str) -> Iterator[None]:
+    """Complain of a file by `misfit`, whatever is raised; but not if a disk is full."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # Keras, h5py and zipfile raise a dozen types for a bad file
+        if getattr(error, "errno", None) in DISK_IS_FULL:
+            raise temporary_error(error) from error
+        raise misfit(path, network, first_line(error)) from error
 
 
 class HeNormal:
@@ -138,7 +152,13 @@ def is_published(path: Path, digest: str) -> bool:
 
 def keras_home() -> Path:
     """Return the folder where Keras keeps what it downloads."""
-    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")).expanduser()
+    try:
+        return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"cannot tell where ImageNet weights are kept: {first_line(error)}; "
+            "set KERAS_HOME or give --weights FILE"
+        ) from error
 
 
 def _digest(path: Path, algorithm: str) -> str:
