@@ -155,7 +155,7 @@ def grid_search(
         (last,) = together(space, [path.solve(best_C / scale, last_tolerance)])
         if last.gap > last_tolerance:  # what the folds found has led astray: go the way they went
             path = SolutionPath(space, y, every, max_iter)
-            for C in sorted(C for C in grid if C <= best_C):
+            for C in sorted(C for C in grid if best_C >= C):
                 (again,) = together(space, [path.solve(C / scale, last_tolerance)])
             last = min(last, again, key=lambda solution: solution.gap)
         if space is not rows:  # found in row space, or on rounded copies: prove it on the features
