@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,16 @@ from pyimagesearch.nn import Description, Weights
 
 N_IMAGES = 5  # of each class
 CLASSES = ("cats", "dogs", "pandas")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heeded_signals():
+    """Heed Ctrl-C even behind ``&``, where a shell has it ignored, which children inherit."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
