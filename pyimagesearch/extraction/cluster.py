@@ -257,7 +257,8 @@ class Cluster:
         except BaseException as error:
             failures = self._failures() if isinstance(error, (ImportError, OSError)) else {}
             self._client.unregister_worker_plugin(self._name)
-            for address, why in failures.items():
+            if failures:
+                address, why = next(iter(failures.items()))
                 raise InputError(
                     f"worker {address} cannot take the network in: {why}; install the same there "
                     "as here, and look whether it has room"

@@ -30,6 +30,11 @@ def log_loss(scores: np.ndarray, labels: np.ndarray, used: np.ndarray) -> tuple[
     return float(losses.sum(where=used, dtype=np.float64)), odds
 
 
+def doubt(residuals: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return 1 less the probability of the right class, half of what residuals add up to: (n,)."""
+    return np.abs(residuals[labels, np.arange(len(labels))])
+
+
 def curvature_product(residuals: np.ndarray, labels: np.ndarray, V: np.ndarray) -> np.ndarray:
     """Multiply V (K, n) by the second derivative of the loss, diag(p) - p p^T of each row."""
     truth = labels, np.arange(len(labels))

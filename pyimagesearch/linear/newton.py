@@ -34,7 +34,7 @@ from pyimagesearch.linear.combination import (
     best_combination,
     dot,
 )
-from pyimagesearch.linear.logloss import curvature_product
+from pyimagesearch.linear.logloss import curvature_product, doubt
 from pyimagesearch.linear.preconditioner import SUPPORT, next_support, preconditioner
 from pyimagesearch.linear.rows import Pass, Rows
 
@@ -230,7 +230,8 @@ class SolutionPath:
 
         gradient = C * (yield Pass(view.used, view.dtype, task=task))
         gradient[:, :-1] += here.point.w[:, :-1]
-        tilt = np.abs(gradient[:, -1]).max() / max(C * float(np.abs(R).sum()), TINY)
+        size = C * 2 * doubt(R, self._labels).sum(dtype=np.float64)
+        tilt = np.abs(gradient[:, -1]).max() / max(size, TINY)
         gap = np.inf
         if tilt <= LEVEL[view.dtype]:
             ridge = C * self._rows.ridge
@@ -243,7 +244,7 @@ class SolutionPath:
     ) -> Generator[Pass, Any, np.ndarray]:
         """Solve Newton's system, of the rows that weigh: (K, d + 1)."""
         dtype = residuals.dtype.type
-        most = np.minimum(np.abs(residuals).sum(axis=0), 1)  # (n,), sums of p (1 - p) over classes
+        most = np.minimum(2 * doubt(residuals, self._labels), 1)  # (n,), sums of p (1 - p)
         used = heaviest(C * most * (self._rows.squared_lengths + 1), LIGHT)
 
         def task(rows: slice | np.ndarray, scores: np.ndarray) -> np.ndarray:

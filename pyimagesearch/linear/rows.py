@@ -17,7 +17,7 @@ TILE = 2048  # features multiplied at a time: 64 rows of them in double precisio
 FEW = 0.8  # of the rows: then features of those that are used are copied out of the others
 SMALLEST, LARGEST = 1e-37, 1e150  # features: neither their scale nor their square overflows
 NEAR = 10.0  # lengths of a centred row: single precision may take so near a centre off products
-FAR = 1e-30  # scale, or its inverse, that overflows in single precision
+LEAST_SCALE = 1e-30  # below it, or above its inverse, single precision overflows
 COPY_BYTES = 256 * 2**20  # of features are copied into memory, in the order of the folds
 
 
@@ -82,7 +82,7 @@ class Rows:
     def single(self) -> type:
         """Single precision; or double, where a far centre or scale would be too much for it."""
         near = self.scale * np.linalg.norm(self.centre) <= NEAR
-        return np.float32 if near and FAR < self.scale < 1 / FAR else np.float64
+        return np.float32 if near and LEAST_SCALE < self.scale < 1 / LEAST_SCALE else np.float64
 
     def _divided(self, n: int, most: int) -> list[slice]:
         """Divide n rows into blocks of a size, as many for each thread."""

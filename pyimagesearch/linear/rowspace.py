@@ -28,7 +28,7 @@ def pays(n_rows: int, n_features: int, n_columns: int) -> bool:
     if n_rows >= n_features or (there is not None and there < 8 * n_rows**2):
         return False
     passes = PASSES * max(n_columns, LEAST_COLUMNS)
-    return n_rows * (1 / n_features + 1 / passes) < 2
+    return n_rows * (n_features + passes) < 2 * n_features * passes  # both divided by n
 
 
 def factored(rows: Rows, order: np.ndarray) -> Rows:

@@ -26,7 +26,7 @@ from pyimagesearch.nn.weights import (
 from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
-from pyimagesearch.utils.files import DISK_IS_FULL, require_readable, temporary_error
+from pyimagesearch.utils.files import full_disk_named, require_readable
 
 # What the variables of layers that normalise are where nothing was learnt: the
 # layer then passes on what it gets.
@@ -91,11 +91,11 @@ def saved_model(path: Path):
     import keras
 
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), full_disk_named():
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except InputError:
+        raise
     except Exception as error:  # Keras, h5py, json and zipfile raise a dozen types
-        if getattr(error, "errno", None) in DISK_IS_FULL:
-            raise temporary_error(error) from error
         raise InputError(
             f"cannot load the network of '{path}': {_why_refused(error)}; "
             "expected layers that Keras itself has, and no code"

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
-from pyimagesearch.utils.files import DISK_IS_FULL, replacing, require_readable, temporary_error
+from pyimagesearch.utils.files import full_disk_named, replacing, require_readable
 from pyimagesearch.utils.progress import progress_bar
 
 IMAGENET, RANDOM = "imagenet", "random"
@@ -64,12 +64,11 @@ def misfit(path: Path, network: str, why: str) -> InputError:
 def named_misfit(path: Path, network: str) -> Iterator[None]:
     """Complain of a file by `misfit`, whatever is raised; but not if a disk is full."""
     try:
-        yield
+        with full_disk_named():
+            yield
     except InputError:
         raise
     except Exception as error:  # Keras, h5py and zipfile raise a dozen types for a bad file
-        if getattr(error, "errno", None) in DISK_IS_FULL:
-            raise temporary_error(error) from error
         raise misfit(path, network, first_line(error)) from error
 
 

@@ -131,13 +131,19 @@ def temporary_folder() -> Iterator[Path]:
         folder = tempfile.TemporaryDirectory()
     except OSError as error:
         raise temporary_error(error) from error
-    with folder as name:
-        try:
-            yield Path(name)
-        except OSError as error:
-            if error.errno not in DISK_IS_FULL:
-                raise
-            raise temporary_error(error) from error
+    with folder as name, full_disk_named():
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def full_disk_named() -> Iterator[None]:
+    """Complain of the temporary folder if a disk gets full, as libraries write there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_IS_FULL:
+            raise
+        raise temporary_error(error) from error
 
 
 def temporary_error(error: OSError) -> InputError:
@@ -233,22 +239,24 @@ def check_spared(outputs: Mapping[str, str | None], inputs: Iterable[str | Path]
     InputError
         If an output is one of them, under whatever name.
     """
-    written = {
-        _identity(Path(path)): option
-        for option, path in outputs.items()
-        if path is not None and Path(path).exists()
-    }
+    given = {option: path for option, path in outputs.items() if path is not None}
+    written = {_identity(path): option for option, path in given.items()}
+    written.pop(None, None)
     if not written:
         return  # without a look at each of a million pictures
-    for path in map(Path, inputs):
-        if path.exists() and (option := written.get(_identity(path))):
+    for path in inputs:
+        if option := written.get(_identity(path)):
             raise InputError(
                 f"--{option} would overwrite '{path}', which is an input: give another file"
             )
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """Tell a file from others, whatever its name; None if it is not there."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):  # ValueError: no file has such a name
+        return None
     return status.st_dev, status.st_ino
 
 
