@@ -313,15 +313,16 @@ def judge(way: str, folder: Path) -> dict[str, float]:
     )
     squared = np.square(model.coef_, dtype=np.float64).sum()
     objective = loss + squared / (2 * model.C)
+    least = least_objective(model, features[:n_train], labels[:n_train])
     return {
         "held-out": right / (len(labels) - n_train),
         "objective": objective / n_train,
-        "gap": proven_gap(model, features[:n_train], labels[:n_train]),
+        "gap": 1 - max(least, 0) / objective,
     }
 
 
-def proven_gap(model, features: np.ndarray, labels: np.ndarray) -> float:
-    """Bound how far above its minimum a model's objective is, as a part of it."""
+def least_objective(model, features: np.ndarray, labels: np.ndarray) -> float:
+    """Return what the minimum cannot be below, as is found at a model's weights."""
     from pyimagesearch.linear.newton import SolutionPath
     from pyimagesearch.linear.rows import centred, together
 
@@ -335,7 +336,8 @@ def proven_gap(model, features: np.ndarray, labels: np.ndarray) -> float:
         C = model.C / rows.scale**2 / (2 if n_classes == 2 else 1)
         labels = np.searchsorted(model.classes_, labels)
         path = SolutionPath(rows, labels, np.ones(len(labels), bool))
-        return together(rows, [path.bound(C, w)])[0].gap
+        (found,) = together(rows, [path.bound(C, w)])
+        return found.objective * (1 - found.gap) / C
 
 
 def log_loss(model, features: np.ndarray, labels: np.ndarray) -> float:

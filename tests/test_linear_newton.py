@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from pyimagesearch.linear import newton, preconditioner
 from pyimagesearch.linear.newton import SolutionPath
-from pyimagesearch.linear.rows import centred, together
+from pyimagesearch.linear.rows import Rows, centred, together
 
 N_CLASSES = 4
 C = 50.0
@@ -34,30 +34,40 @@ def objective(rows, labels, w, strength=C):
     return strength * losses.sum() + np.square(w[:, :-1]).sum() / 2
 
 
-def test_the_bound_is_that_of_the_weights_as_they_are(problem):
+def recorded(monkeypatch, dtype=np.float64):
+    """Return the list into which each solution of a precision comes that is found on the way."""
+    found, best = [], SolutionPath._best
+
+    def recording(*asked, **options):
+        here = yield from best(*asked, **options)
+        if here.residuals.dtype == dtype:
+            found.append(here)
+        return here
+
+    monkeypatch.setattr(SolutionPath, "_best", recording)
+    return found
+
+
+def test_the_bound_is_that_of_the_weights_at_their_best_length(problem):
     rows, labels = problem
     (best,) = together(rows, [path_of(rows, labels).solve(C, 1e-12)])
     w = np.random.default_rng(1).standard_normal((N_CLASSES, 13))
     (found,) = together(rows, [path_of(rows, labels).bound(C, w.copy())])
-    np.testing.assert_array_equal(found.point.w[:, :-1], w[:, :-1])
-    assert found.objective < objective(rows, labels, w)  # the intercepts are better
+    lengths = found.point.w[:, :-1] / w[:, :-1]
+    np.testing.assert_allclose(lengths, np.full_like(lengths, lengths[0, 0]))
+    for length in (lengths[0, 0] - 0.01, lengths[0, 0] + 0.01):
+        other = np.column_stack([length * w[:, :-1], found.point.w[:, -1]])
+        assert found.objective < objective(rows, labels, other)
     np.testing.assert_allclose(found.objective, objective(rows, labels, found.point.w), rtol=1e-12)
     assert found.objective * (1 - found.gap) <= best.objective < found.objective
 
 
-def test_the_objective_falls_with_every_step(problem):
+def test_the_objective_falls_with_every_step(problem, monkeypatch):
     rows, labels = problem
-    path, rough, exact = path_of(rows, labels), [], []
-    judge = path._judge
-
-    def recording(here, C, view):
-        into = exact if view.dtype == np.float64 else rough
-        into.append(objective(rows, labels, here.point.w))
-        return (yield from judge(here, C, view))
-
-    path._judge = recording
-    (found,) = together(rows, [path.solve(C, 1e-14)])
+    rough, exact = recorded(monkeypatch, np.float32), recorded(monkeypatch)
+    (found,) = together(rows, [path_of(rows, labels).solve(C, 1e-14)])
     assert found.gap <= 1e-10
+    rough, exact = ([objective(rows, labels, at.point.w) for at in ats] for ats in (rough, exact))
     assert len(rough + exact) > found.n_iter > 3
     assert (np.diff(rough + exact) <= 1e-6 * rough[0]).all()  # in single precision, at first
     assert len(exact) > 1
@@ -65,63 +75,59 @@ def test_the_objective_falls_with_every_step(problem):
     assert exact[-1] == min(rough + exact)
 
 
-def test_a_fit_begins_at_the_best_combination_of_given_weights(problem):
+def test_what_the_minimum_cannot_be_below_holds_wherever_it_was_found(problem, monkeypatch):
+    def astray(product, precondition, residual, goal, to_make_way):
+        yield from ()
+        return random.standard_normal(residual.shape), 0
+
+    monkeypatch.setattr(newton, "conjugate_gradients", astray)
+    random, (rows, labels) = np.random.default_rng(0), problem
+    exact, path = recorded(monkeypatch), path_of(rows, labels)
+    (here,) = together(rows, [path.bound(C, np.eye(N_CLASSES, 13))])
+    (found,) = together(rows, [path._descend(here, C, 1e-9)])
+    assert found.n_iter == 0 < path.n_iter == len(exact) - 1
+    bounds = [solution.objective * (1 - solution.gap) for solution in exact]
+    assert max(bounds) > bounds[-1] + 0.01 * found.objective
+    assert found.objective == exact[-1].objective < here.objective
+    np.testing.assert_allclose(found.objective * (1 - found.gap), max(bounds))
+
+
+def test_a_fit_begins_at_given_weights_of_the_best_length(problem):
     rows, labels = problem
     (best,) = together(rows, [path_of(rows, labels).solve(C, 1e-10)])
-    useless = np.random.default_rng(1).standard_normal((N_CLASSES, 13))
-    begin = [best.point.w + useless, best.point.w + 3 * useless]
+    begin = 3 * best.point.w + np.eye(1, 13, 12)
     (found,) = together(rows, [path_of(rows, labels, begin=begin, max_iter=0).solve(C, 1e-6)])
     np.testing.assert_allclose(found.objective, best.objective, rtol=1e-6)
 
 
-def test_few_of_many_rows_are_worked_on_and_all_are_in_the_bound(monkeypatch):
+def test_of_very_many_rows_a_fit_begins_on_some_of_each_class(monkeypatch):
     monkeypatch.setattr(newton, "FIRST_ROWS", (20, 2))
     random = np.random.default_rng(0)
-    labels = np.arange(400) % N_CLASSES
+    labels = np.sort(np.append(random.integers(0, N_CLASSES - 1, 399), N_CLASSES - 1))
     X = random.standard_normal((400, 5)) + 3 * random.standard_normal((N_CLASSES, 5))[labels]
     X = X @ random.standard_normal((5, 200))
+    made, make_pass = [], Rows.make_pass
+
+    def recording(self, asked):
+        made.extend(asked)
+        return make_pass(self, asked)
+
+    monkeypatch.setattr(Rows, "make_pass", recording)
     with ThreadPoolExecutor(2) as pool:
         rows = centred(X, N_CLASSES, pool, 2)
-        path = path_of(rows, labels)
-        assert np.count_nonzero(path.working) == 20
-        (found,) = together(rows, [path.solve(1e4, 1e-3)])
-        assert 20 < np.count_nonzero(path.working) < 200
-        (proven,) = together(rows, [path_of(rows, labels).bound(1e4, found.point.w)])
-        everything = path_of(rows, labels, working=np.ones(400, bool))
-        (best,) = together(rows, [everything.solve(1e4, 1e-9)])
-    np.testing.assert_allclose(proven.gap, found.gap, rtol=1e-6)
+        (found,) = together(rows, [path_of(rows, labels).solve(1e4, 1e-3)])
+    first, n_used = made[0].used, [np.count_nonzero(ask.used) for ask in made]
+    assert set(labels[first]) == set(range(N_CLASSES))
+    assert 20 < n_used[0] <= 20 + N_CLASSES
+    n_first = n_used.index(400)
+    assert n_first > 5
+    assert max(n_used[:n_first]) == n_used[0]
+    assert found.n_iter == len(
+        [ask for ask in made if ask.task is None and ask.dtype == np.float32]
+    )
     assert found.gap <= 1e-3
     expected = objective(rows, labels, found.point.w, 1e4)
     np.testing.assert_allclose(found.objective, expected, rtol=1e-12)
-    assert found.objective * (1 - found.gap) <= best.objective <= found.objective
-
-
-def test_of_the_points_that_were_proven_the_best_is_kept(monkeypatch):
-    monkeypatch.setattr(newton, "FIRST_ROWS", (20, 2))
-    random, labels = np.random.default_rng(0), np.arange(400) % 4
-    X = random.standard_normal((400, 5)) + 1.2 * random.standard_normal((4, 5))[labels]
-    proven, bound = [], SolutionPath.bound
-
-    def recorded(*asked, **options):
-        found = yield from bound(*asked, **options)
-        proven.append(found)
-        return found
-
-    monkeypatch.setattr(SolutionPath, "bound", recorded)
-    with ThreadPoolExecutor(1) as pool:
-        rows = centred(X @ random.standard_normal((5, 200)), 4, pool, 1)
-        for max_iter in range(20, 40):
-            proven.clear()
-            path = SolutionPath(rows, labels, np.ones(400, bool), max_iter)
-            (found,) = together(rows, [path.solve(1e4, 1e-3)])
-            best = min(solution.objective for solution in proven)
-            least = max(solution.objective * (1 - solution.gap) for solution in proven)
-            assert found.objective == best
-            np.testing.assert_allclose(found.gap, 1 - max(least, 0) / best, rtol=1e-9)
-            if proven[-1].objective > best:
-                break
-        else:
-            pytest.fail("the last point was always the best one: nothing was tested")
 
 
 def products_taken(rows, labels, strength):
@@ -148,32 +154,23 @@ def overlapping(n, d):
 
 
 def test_where_products_cost_more_than_support_there_is_more_of_it(monkeypatch):
-    monkeypatch.setattr(newton, "SUPPORT", 5)
-    monkeypatch.setattr(preconditioner, "SUPPORT", 5)
+    monkeypatch.setattr(newton, "SAMPLE", 5)
+    monkeypatch.setattr(preconditioner, "SAMPLE", 5)
     X, labels = overlapping(1500, 80)
     with ThreadPoolExecutor(1) as pool:
         n_products, _, path = products_taken(centred(X, 3, pool, 1), labels, 1e3)
-        assert path.support > 5
-        monkeypatch.setattr(preconditioner, "MORE_BYTES", 0)
+        assert path.sample > 5
+        monkeypatch.setattr(preconditioner, "LEAST_SAMPLE", 5)
+        monkeypatch.setattr(preconditioner, "KEPT_BYTES", 0)
         n_products_with_5, _, path = products_taken(centred(X, 3, pool, 1), labels, 1e3)
-        assert path.support == 5
+        assert path.sample == 5
     assert n_products < 0.7 * n_products_with_5
-
-
-def test_where_the_preconditioner_knows_all_directions_systems_are_solved_well(monkeypatch):
-    X, labels = overlapping(4000, 20)
-    with ThreadPoolExecutor(1) as pool:
-        _, found, path = products_taken(centred(X, 3, pool, 1), labels, 1e5)
-        assert path.support > 20
-        monkeypatch.setattr(newton, "WELL", newton.LEFT)
-        _, found_roughly, _ = products_taken(centred(X, 3, pool, 1), labels, 1e5)
-    assert found.n_iter < found_roughly.n_iter
 
 
 def test_after_a_step_that_did_not_help_the_next_is_solved_better(problem, monkeypatch):
     goals = []
 
-    def standing_still(product, precondition, residual, goal, far):
+    def standing_still(product, precondition, residual, goal, to_make_way):
         goals.append(goal)
         yield from ()
         return np.zeros(residual.shape), 0
@@ -186,35 +183,35 @@ def test_after_a_step_that_did_not_help_the_next_is_solved_better(problem, monke
 
 
 def test_far_from_the_minimum_a_step_is_only_to_make_way(problem, monkeypatch):
-    fars, conjugate_gradients = [], newton.conjugate_gradients
+    ways, conjugate_gradients = [], newton.conjugate_gradients
 
-    def recorded(*asked):
-        fars.append(asked[-1])
+    def recording(*asked):
+        ways.append(asked[-1])
         return (yield from conjugate_gradients(*asked))
 
-    monkeypatch.setattr(newton, "conjugate_gradients", recorded)
+    monkeypatch.setattr(newton, "conjugate_gradients", recording)
     rows, labels = problem
     together(rows, [path_of(rows, labels).solve(C, 1e-10)])
-    assert 0 < fars[0] < np.inf
-    assert fars[-1] == np.inf
+    assert ways[0]
+    assert not ways[-1]
 
 
 def test_a_system_is_solved_until_the_goal_or_until_its_model_hardly_falls():
     scales = np.linspace(1, 100, 50)
 
-    def solved(far):
+    def solved(to_make_way):
         def product(v):
             yield from ()
             return scales * v
 
-        system = newton.conjugate_gradients(product, np.copy, np.ones((1, 50)), 1e-6, far)
+        system = newton.conjugate_gradients(product, np.copy, np.ones((1, 50)), 1e-6, to_make_way)
         with pytest.raises(StopIteration) as end:
             next(system)
         return end.value.value
 
-    solution, n_products = solved(np.inf)
+    solution, n_products = solved(to_make_way=False)
     assert np.square(scales * solution - 1).sum() / 2 < 1e-6
-    _, n_on_the_way = solved(0.0)
+    _, n_on_the_way = solved(to_make_way=True)
     assert n_on_the_way < 0.7 * n_products
 
 

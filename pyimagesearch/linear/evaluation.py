@@ -46,7 +46,8 @@ class Evaluation:
 
     def confusion_matrix(self) -> np.ndarray:
         """Return counts of pictures: (true class, predicted class)."""
-        return confusion_matrix(self.labels, self.predicted, labels=self._indices())
+        indices = np.arange(len(self.label_names))
+        return confusion_matrix(self.labels, self.predicted, labels=indices)
 
     def rank_accuracy(self, n: int) -> float:
         """Return the part of the pictures whose class is among the n thought likeliest."""
@@ -54,13 +55,13 @@ class Evaluation:
 
     def report(self) -> str:
         """Return scikit-learn's classification report, with every class in it, for a terminal."""
-        return classification_report(self.labels, self.predicted, **self._report_options())
+        names = [printable(name) for name in self.label_names]
+        return self._classification_report(target_names=names)
 
     def report_dict(self) -> dict:
         """Return the same for a machine: ``classes`` by name, and ``averages``."""
-        options = self._report_options() | {"target_names": None, "output_dict": True}
-        found = classification_report(self.labels, self.predicted, **options)
         # By number first: a class may be called "accuracy", as one of the report's own keys is.
+        found = self._classification_report(output_dict=True)
         classes = {name: found.pop(str(i)) for i, name in enumerate(self.label_names)}
         found.pop("accuracy", None)
         return {"classes": classes, "averages": found}
@@ -70,12 +71,11 @@ class Evaluation:
         mistakes = np.flatnonzero(self.labels != self.predicted)
         return mistakes[np.argsort(self.true_probability[mistakes], kind="stable")]
 
-    def _report_options(self) -> dict:
-        names = [printable(name) for name in self.label_names]
-        return {"labels": self._indices(), "target_names": names, "zero_division": 0}
-
-    def _indices(self) -> np.ndarray:
-        return np.arange(len(self.label_names))
+    def _classification_report(self, **options) -> str | dict:
+        indices = np.arange(len(self.label_names))
+        return classification_report(
+            self.labels, self.predicted, labels=indices, zero_division=0, **options
+        )
 
 
 def evaluate(

@@ -148,10 +148,10 @@ def grid_search(
         for C in sorted(grid):
             found = together(space, [path.solve(C / scale, tolerance) for path in paths])
             fits[C] = [recorded(C, solution, fold) for fold, solution in enumerate(found)]
-            weights[C] = [solution.point.w for solution in found]
+            weights[C] = np.mean([solution.point.w for solution in found], axis=0)
         best_C = max(grid, key=lambda C: np.mean([fit.accuracy for fit in fits[C]]))
-        every, working = np.ones(len(y), bool), np.any([path.working for path in paths], axis=0)
-        path = SolutionPath(space, y, every, max_iter, weights[best_C], working)
+        every = np.ones(len(y), bool)
+        path = SolutionPath(space, y, every, max_iter, weights[best_C])
         (last,) = together(space, [path.solve(best_C / scale, last_tolerance)])
         if last.gap > last_tolerance:  # what the folds found has led astray: go the way they went
             path = SolutionPath(space, y, every, max_iter)
@@ -161,8 +161,7 @@ def grid_search(
         if space is not rows:  # found in row space, or on rounded copies: prove it on the features
             w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
             (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
-            elapsed_s = last.elapsed_s + proven.elapsed_s
-            last = proven._replace(n_iter=last.n_iter, elapsed_s=elapsed_s)
+            last = proven._replace(n_iter=last.n_iter, elapsed_s=last.elapsed_s)
     fits = [*(fit for C in grid for fit in fits[C]), recorded(best_C, last)]
     return GridSearch(grid, best_C, fits, plain_model(best_C, classes, last, rows))
 

@@ -1,6 +1,6 @@
 """How much memory a search takes."""
 
-from pyimagesearch.linear.preconditioner import SUPPORT, most_support
+from pyimagesearch.linear.preconditioner import SAMPLE, largest_sample
 from pyimagesearch.linear.rows import BLOCK_BYTES, COPY_BYTES, LEAST_ROWS
 from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
 
@@ -37,9 +37,9 @@ def required_bytes(
         n_features = n_rows
     elif FLOAT32 * n_rows * n_features <= COPY_BYTES:
         copied = FLOAT32 * n_rows * n_features
-    support = FLOAT32 * n_features * n_classes
-    support *= most_support(n_rows, n_features, n_classes, SUPPORT, FLOAT32)
-    of_fold = SCORE_BYTES * n_rows * n_classes + WEIGHT_BYTES * n_features * n_classes + support
+    sample = FLOAT32 * n_features * n_classes
+    sample *= min(n_rows, SAMPLE, largest_sample(n_features, n_classes, FLOAT32))
+    of_fold = SCORE_BYTES * n_rows * n_classes + WEIGHT_BYTES * n_features * n_classes + sample
     block = max(BLOCK_BYTES, FLOAT32 * LEAST_ROWS * n_features)
     of_pass = n_jobs * (COLUMN_BYTES * n_features * n_classes * n_folds + block)
     return INTERPRETER_BYTES + max(first, copied + n_folds * of_fold + of_pass)

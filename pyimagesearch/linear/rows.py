@@ -24,50 +24,24 @@ COPY_BYTES = 256 * 2**20  # of features are copied into memory, in the order of 
 class Pass(NamedTuple):
     """What a fit asks of a pass over the rows: scores, a gradient, or a gradient made of scores.
 
-    Attributes
-    ----------
-    used : ndarray of bool, shape (n,)
-        Which rows matter: a block may hold others, too, but there is one with each of these.
-    dtype : type
-        The precision of the products of matrices.
-    V : ndarray, shape (K, d + 1), optional
-        What to multiply the rows by. The last feature is that of the intercepts, always 1.
-    task : callable, optional
-        Called with each block, a slice or indices of rows, and its ``V X^T``, (K, b), or None;
-        returns Y, (K, b). The answer is then ``Y X``, (K, d + 1) float64; else ``V X^T``, (K, n),
-        with 0 for rows that were not in a block.
+    The answer to V are the scores ``V X^T``, (K, n), 0 in rows that were not read; that to a task
+    is ``Y X``, (K, d + 1) float64, of what the task returns, Y (K, b), for each block of rows and
+    its scores, (K, b), or None without V.
     """
 
-    used: np.ndarray
-    dtype: type = np.float64
-    V: np.ndarray | None = None
+    used: np.ndarray  # (n,) bool, the rows that matter: a block with one of them is read whole
+    dtype: type = np.float64  # of the products of matrices
+    V: np.ndarray | None = None  # (K, d + 1); the last feature is that of the intercepts, always 1
     task: Callable[[slice | np.ndarray, np.ndarray | None], np.ndarray] | None = None
 
 
 class Rows:
     """Rows of numbers, in memory or mapped into it, of which each pass reads block after block.
 
-    Parameters
-    ----------
-    X : ndarray or memmap of float32 or float64, shape (n, d)
-        The rows.
-    n_classes : int
-        K, the number of rows of weights and of scores.
-    pool : ThreadPoolExecutor
-        Of `n_jobs` threads.
-    n_jobs : int
-        How many threads make a pass.
-    lower : bool
-        Whether X is a lower triangle: of its zeros, little is read.
-    ridge : float
-        What X is a factor of has so much more than the products of rows, on the diagonal.
-
-    Attributes
-    ----------
-    centre : ndarray of float64, shape (d,)
-        Is taken off each row, so that an offset does not use up the digits; 0 at first.
-    scale : float
-        Each row is multiplied by it; 1 at first.
+    The numbers X (n, d) are float32 or float64. From each row the centre (d,) is taken off, so that
+    an offset does not use up the digits, and the rest is multiplied by a scale. X may be a lower
+    triangle, of whose zeros little is read, and a factor of what has a ridge more on its diagonal
+    than the products of the rows.
     """
 
     def __init__(self, X, n_classes, pool, n_jobs, lower=False, ridge=0.0):
@@ -155,10 +129,8 @@ class Rows:
             if scored:
                 W = side_by_side(scored)  # (K for each, d + 1)
                 parts = (X[:, tile].astype(dtype, copy=False) @ W[:, tile].T for tile in tiles)
-                Z = reduce(np.add, parts)  # (b, K for each)
-                Z = np.add(Z.T, W[:, -1:], order="C")  # (K for each, b)
-                edges = np.cumsum([len(V[i]) for i in scored])[:-1]
-                scores |= zip(scored, np.split(Z, edges), strict=True)
+                Z = np.add(reduce(np.add, parts).T, W[:, -1:], order="C")  # (K for each, b)
+                scores |= zip(scored, np.split(Z, len(scored)), strict=True)
             Y = {i: asked[i].task(rows, scores[i]) for i in used if asked[i].task}  # (K, b) each
             for i in set(used).difference(Y):
                 answers[i][:, rows] = scores[i]
