@@ -32,7 +32,7 @@ def objective(w, scores):
 def combined(points, **options):
     with ThreadPoolExecutor(2) as pool:
         rows = Rows(np.zeros((N, D)), K, pool, 2)
-        return best_combination(rows, LABELS, USED, points, C, np.float64, 1e-12, **options)
+        return best_combination(rows, LABELS, USED, points, C, np.float64, **options)
 
 
 @pytest.mark.parametrize("last", [0.0, 1.0, 1000.0])
@@ -69,7 +69,7 @@ def test_single_precision_leads_as_far_in_as_few_passes(scale, monkeypatch):
         used = np.ones(1500, bool)
         with ThreadPoolExecutor(2) as pool:
             rows = Rows(np.zeros((1500, 20)), 30, pool, 2)
-            found = best_combination(rows, labels, used, points, 1e3, dtype, 1e-2, last=1.0)
+            found = best_combination(rows, labels, used, points, 1e3, dtype, last=1.0)
         assert found.residuals.dtype == found.point.scores.dtype == dtype
         return found.objective, len(passes)
 

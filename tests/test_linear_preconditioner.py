@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pyimagesearch.linear.preconditioner import (
-    KEPT_BYTES,
     LEAST_SIZE,
+    MORE_BYTES,
     SAMPLE,
     draw,
     next_sample,
@@ -95,9 +95,9 @@ def test_near_the_number_of_features_enough_are_taken_for_all_directions():
 
 
 def test_no_more_rows_are_taken_than_may_be_kept():
-    n_features = KEPT_BYTES // (4 * 10 * 2 * SAMPLE)
+    n_features = MORE_BYTES // (4 * 10 * 2 * SAMPLE)
     assert next_sample(60, 10**9, (10, n_features), 4) == 2 * SAMPLE
-    assert next_sample(60, 10**9, (10, n_features + 100), 4) == SAMPLE
+    assert next_sample(60, 10**9, (10, n_features + 1), 4) == SAMPLE
 
 
 @pytest.mark.parametrize("double", [False, True])

@@ -13,10 +13,8 @@ from pyimagesearch.linear.logloss import log_loss
 from pyimagesearch.linear.rows import Rows
 
 MOST_STEPS = 50  # mostly 2 to 5 are taken
-BEST = 1e-2  # of the tolerance: what a better combination of points could still gain
-REST = 1e-2  # of the first predicted decrease may be left, even if it is little of f
+REST = 1e-2  # of the first predicted decrease may be left
 MOST_SHIFT = 2.0  # of an intercept in one step: beyond it, the curvature says little
-LEAST_STEP = 1e-9  # which changes f by less than rounding does, for f hardly rises along a step
 ROUNDING = {np.float32: 1e-6, np.float64: 1e-13}  # relative, of an objective and of a Hessian
 FLAT = {np.float32: 1e-4, np.float64: 1e-8}  # slope by intercepts, relative, that counts as 0
 TINY = 1e-200  # in place of 0, to divide by
@@ -53,13 +51,11 @@ def best_combination(
     points: Sequence[Point],
     C: float,
     dtype: type,
-    tolerance: float,
     last: float = 0.0,
 ) -> Solution:
     """Minimise f over the coefficients of points and the intercepts, by a damped Newton's method.
 
-    It begins at the first of the points, with a factor for the last. Of f, a part of the tolerance
-    may be left to gain; less where there is little to gain at first.
+    It begins at the first of the points, with a factor for the last.
     """
     m, n_classes = len(points), len(points[0].w)
     residuals = np.zeros(points[0].scores.shape, dtype)
@@ -110,12 +106,12 @@ def best_combination(
         step[m:] -= step[m:].mean()  # where rounding would go astray
         expected = -(gradient @ step)
         if least is None:
-            least = max(min(BEST * tolerance * f, REST * expected), ROUNDING[dtype] * f)
+            least = max(REST * expected, ROUNDING[dtype] * f)
         if slope <= FLAT[dtype] and expected <= least:
             break
         step *= min(1.0, MOST_SHIFT / max(np.abs(step[m:]).max(), TINY))
         there = expand(x + step)
-        while there[0] > f * (1 + ROUNDING[dtype]) and np.abs(step).max() > LEAST_STEP:
+        while there[0] > f * (1 + ROUNDING[dtype]) and np.abs(step).max() > ROUNDING[dtype]:
             step /= 2
             there = expand(x + step)
         if there[0] > f * (1 + ROUNDING[dtype]):
