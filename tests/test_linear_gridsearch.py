@@ -223,6 +223,12 @@ def test_what_overflows_in_single_precision_is_fitted_in_double(scale, C):
     assert all(np.isfinite(fit.gap) for fit in found.fits)
 
 
+def test_a_gap_is_a_part_of_the_objective_even_where_nothing_is_known():
+    X, y = make_rows(60, 8, 3)
+    found = search(X, y, [1e4], max_iter=0)
+    assert [fit.gap for fit in found.fits] == [1.0] * 4
+
+
 def test_the_first_of_equal_candidates_is_best_and_their_order_stays():
     X, y = make_rows(30, 80, 2, separation=8)
     found = search(X, y, [100.0, 1.0, 10.0], tolerance=1e-6)

@@ -13,7 +13,7 @@ from pyimagesearch.linear.logloss import log_loss
 from pyimagesearch.linear.rows import Rows
 
 MOST_STEPS = 50  # mostly 2 to 5 are taken
-REST = 1e-2  # of the first predicted decrease may be left
+REST = 1e-4  # of the first predicted decrease: with 1e-2, fits take a quarter more steps
 MOST_SHIFT = 2.0  # of an intercept in one step: beyond it, the curvature says little
 ROUNDING = {np.float32: 1e-6, np.float64: 1e-13}  # relative, of an objective and of a Hessian
 FLAT = {np.float32: 1e-4, np.float64: 1e-8}  # slope by intercepts, relative, that counts as 0

@@ -135,7 +135,7 @@ def grid_search(
 
         def recorded(C: float, found: Solution, fold: int | None = None) -> Fit:
             advance()
-            f, gap, accuracy = scale * found.objective, found.gap, None
+            f, gap, accuracy = scale * found.objective, min(found.gap, 1.0), None
             if fold is not None:
                 right = found.point.scores.argmax(axis=0) == y
                 accuracy = float(right[tests[fold]].mean())

@@ -82,7 +82,7 @@ class SolutionPath:
         here = yield from self._descend(here, C, tolerance)  # in double precision, if need be
         self._last = [here.point, *self._last[:1]]
         elapsed_s = time.perf_counter() - started
-        return here._replace(gap=min(here.gap, 1.0), n_iter=self.n_iter, elapsed_s=elapsed_s)
+        return here._replace(n_iter=self.n_iter, elapsed_s=elapsed_s)
 
     def bound(self, C: float, w: np.ndarray) -> Generator[Pass, Any, Solution]:
         """Bound, in double precision, how far weights of the best length are from the minimum."""
