@@ -74,7 +74,7 @@ class SolutionPath:
     def solve(self, C: float, tolerance: float) -> Generator[Pass, Any, Solution]:
         """Minimise at `C`, from the solutions for the C's before, until the gap is small."""
         started = time.perf_counter()
-        self.n_iter, self.sample = 0, SAMPLE
+        self.n_iter = 0
         points = self._last or [(yield from self._begin(C))]
         here = yield from self._best(points, C, self._dtype(C))
         here = yield from self._descend(here, C, tolerance)
