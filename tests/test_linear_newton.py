@@ -7,6 +7,7 @@ import pytest
 from scipy.special import logsumexp
 
 from pyimagesearch.linear import newton, preconditioner
+from pyimagesearch.linear.combination import best_combination
 from pyimagesearch.linear.newton import SolutionPath
 from pyimagesearch.linear.rows import Rows, centred, together
 
@@ -98,6 +99,19 @@ def test_a_fit_begins_at_given_weights_of_the_best_length(problem):
     begin = 3 * best.point.w + np.eye(1, 13, 12)
     (found,) = together(rows, [path_of(rows, labels, begin=begin, max_iter=0).solve(C, 1e-6)])
     np.testing.assert_allclose(found.objective, best.objective, rtol=1e-6)
+
+
+def test_along_c_a_fit_begins_at_the_best_combination_of_the_last_two_solutions(problem):
+    rows, labels = problem
+    path = path_of(rows, labels)
+    points = [together(rows, [path.solve(C, 1e-10)])[0].point for C in (1.0, 10.0, 100.0)]
+    path._max_iter = 0
+    (found,) = together(rows, [path.solve(1000.0, 1e-10)])
+    every = np.ones(len(labels), bool)
+    expected = best_combination(rows, labels, every, points[:0:-1], 1000.0, np.float64)
+    np.testing.assert_allclose(found.objective, expected.objective, rtol=1e-6)
+    alone = best_combination(rows, labels, every, points[2:], 1000.0, np.float64)
+    assert found.objective < (1 - 1e-5) * alone.objective
 
 
 def test_of_very_many_rows_a_fit_begins_on_some_of_each_class(monkeypatch):
