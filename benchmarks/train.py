@@ -322,7 +322,7 @@ def judge(way: str, folder: Path) -> dict[str, float]:
 
 
 def least_objective(model, features: np.ndarray, labels: np.ndarray) -> float:
-    """Return what the minimum cannot be below, as is found at a model's weights."""
+    """Return what the minimum cannot be below, found at the best length of a model's weights."""
     from pyimagesearch.linear.newton import SolutionPath
     from pyimagesearch.linear.rows import centred, together
 

@@ -220,7 +220,7 @@ def test_features_too_far_from_1_to_be_squared_are_refused(scale):
 def test_what_overflows_in_single_precision_is_fitted_in_double(scale, C):
     X, y = make_rows(60, 8, 2)
     found = search((scale * X).astype(np.float32), y, [C])
-    assert all(np.isfinite(fit.gap) for fit in found.fits)
+    assert all(fit.gap < 1e-3 for fit in found.fits)
 
 
 def test_a_gap_is_a_part_of_the_objective_even_where_nothing_is_known():

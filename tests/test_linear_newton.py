@@ -93,6 +93,16 @@ def test_what_the_minimum_cannot_be_below_holds_wherever_it_was_found(problem, m
     np.testing.assert_allclose(found.objective * (1 - found.gap), max(bounds))
 
 
+def test_rows_that_are_left_out_have_the_scores_of_the_last_point(problem):
+    rows, labels = problem
+    used = np.arange(len(labels)) % 2 > 0  # so few that no others are read with them
+    (found,) = together(rows, [SolutionPath(rows, labels, used).solve(C, 1e-13)])
+    (rough,) = together(rows, [SolutionPath(rows, labels, used).solve(C, 1e-2)])
+    assert found.n_iter > rough.n_iter
+    scores = found.point.w @ rows.pick(np.arange(len(labels)), np.float64).T
+    np.testing.assert_allclose(found.point.scores, scores, rtol=1e-9)
+
+
 def test_a_fit_begins_at_given_weights_of_the_best_length(problem):
     rows, labels = problem
     (best,) = together(rows, [path_of(rows, labels).solve(C, 1e-10)])

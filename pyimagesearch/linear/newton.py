@@ -133,16 +133,18 @@ class SolutionPath:
     ) -> Generator[Pass, Any, Solution]:
         """Take Newton steps until the gap is small, in the precision of the residuals."""
         dtype, gap, stalled = here.residuals.dtype.type, here.gap, 0
+        # In double precision a step may be the last, whose scores judge the rows left out, too.
+        scored = self._used if dtype == np.float32 else np.ones_like(self._used)
         least = here.objective * (1 - gap)  # what the minimum cannot be below, wherever it is found
         while gap > tolerance and stalled <= PATIENCE and self.n_iter < self._max_iter:
             f = here.objective
             goal = max(ENOUGH * tolerance, LEFT * here.gap) * f * BETTER**stalled
             far = np.inf if here.gap <= ROUGH else FAR * f
             w = yield from self._newton_step(here, C, goal, far)
-            step = Point(w, (yield Pass(self._used, dtype, w)))
+            step = Point(w, (yield Pass(scored, dtype, w)))
             moved = yield from self._best([here.point, step], C, dtype, last=1.0)
             self.n_iter += 1
-            if moved.objective > f * (1 + ROUNDING[dtype]):
+            if not moved.objective <= f * (1 + ROUNDING[dtype]):  # nor if it is not a number
                 break
             here, least = moved, max(least, moved.objective * (1 - moved.gap))
             nearer = 1 - least / max(here.objective, TINY)
