@@ -177,9 +177,8 @@ def overlapping(n, d):
     return np.maximum(X @ random.standard_normal((d, d)) + random.standard_normal(d), 0), labels
 
 
-def test_where_products_cost_more_than_support_there_is_more_of_it(monkeypatch):
+def test_where_products_cost_more_than_the_sample_there_is_more_of_it(monkeypatch):
     monkeypatch.setattr(newton, "SAMPLE", 5)
-    monkeypatch.setattr(preconditioner, "SAMPLE", 5)
     X, labels = overlapping(1500, 80)
     with ThreadPoolExecutor(1) as pool:
         n_products, _, path = products_taken(centred(X, 3, pool, 1), labels, 1e3)

@@ -147,8 +147,8 @@ class SolutionPath:
             if not moved.objective <= f * (1 + ROUNDING[dtype]):  # nor if it is not a number
                 break
             here, least = moved, max(least, moved.objective * (1 - moved.gap))
-            nearer = 1 - least / max(here.objective, TINY)
-            gap, stalled = nearer, 0 if nearer < 0.9 * gap else stalled + 1
+            before, gap = gap, 1 - least / max(here.objective, TINY)
+            stalled = 0 if gap < 0.9 * before else stalled + 1
         return here._replace(gap=gap)
 
     def _best(
