@@ -246,6 +246,24 @@ def test_on_a_terminal_the_bar_counts_pictures_up_to_100_percent(image_folder):
     assert "15 of 15" in last
 
 
+@pytest.mark.parametrize("n_kept", [6, 15])
+def test_on_a_terminal_a_run_resumes_also_at_its_last_row(image_folder, n_kept):
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:3]\n"
+        "from conftest import load_fake\n"
+        "from extract_features import extract\n"
+        "print(extract(sys.argv[3], 'f.hdf5', load_network=load_fake).n_computed)\n"
+    )
+    extract(image_folder, "f.hdf5", load_network=load_fake)
+    whole = Path("f.hdf5").rename("f.hdf5.partial").read_bytes()
+    with h5py.File("f.hdf5.partial", "r+") as db:
+        db["labels"][n_kept:] = -1
+    paths = [str(ROOT), str(ROOT / "tests"), str(image_folder)]
+    run_on_a_terminal([sys.executable, "-c", program, *paths], Path("said"))
+    assert Path("said").read_text() == f"{15 - n_kept}\n"
+    assert Path("f.hdf5").read_bytes() == whole
+
+
 @pytest.fixture(scope="module")
 def two_pictures(tmp_path_factory) -> Path:
     from draw import draw_images

@@ -21,7 +21,7 @@ class ProgressLines(progressbar.NullBar):
         As for `progress_bar`.
     """
 
-    def __init__(self, title: str, total: int, done: int = 0, note: Note | None = None):
+    def __init__(self, title: str, total: int | None, done: int = 0, note: Note | None = None):
         self._note = note
         super().__init__(max_value=total, initial_value=done)
         self._title, self._total, self._done_before = title, total, done
@@ -38,17 +38,22 @@ class ProgressLines(progressbar.NullBar):
         return self
 
     def _line(self, elapsed_s: float) -> str:
-        line = f"{self._title}: {self.value:,} of {self._total:,} ({self.value / self._total:.0%})"
+        line = f"{self._title}: {self.value:,}"
+        if self._total:
+            line += f" of {self._total:,} ({self.value / self._total:.0%})"
         rate = (self.value - self._done_before) / elapsed_s
         if not rate:
             return line
-        left = timedelta(seconds=round((self._total - self.value) / rate))
-        noted = f" ({self._note()})" if self._note else ""
-        return f"{line}, {rate:.3g} per second{noted}, {left} left"
+        line += f", {rate:,.0f} per second" if rate >= 100 else f", {rate:.3g} per second"
+        if self._note:
+            line += f" ({self._note()})"
+        if self._total:
+            line += f", {timedelta(seconds=round((self._total - self.value) / rate))} left"
+        return line
 
 
 def progress_bar(
-    title: str, total: int, done: int = 0, note: Note | None = None
+    title: str, total: int | None, done: int = 0, note: Note | None = None
 ) -> progressbar.ProgressBar:
     """Return a progress bar on stderr: a context manager with ``increment(n)``.
 
@@ -56,8 +61,8 @@ def progress_bar(
     ----------
     title : str
         What is going on.
-    total : int
-        How many there are in all.
+    total : int or None
+        How many there are in all; None if nobody knows.
     done : int
         How many of them are done before the bar starts; the estimated time
         of arrival leaves them out.
@@ -67,24 +72,25 @@ def progress_bar(
     Returns
     -------
     progressbar.ProgressBar
-        One that is drawn on a terminal; elsewhere, where a bar would be a
-        smear, one that writes a line every half minute.
+        One that is drawn on a terminal, with what is printed on stderr above
+        it; elsewhere, where a bar would be a smear, one that writes a line
+        every half minute. Where nothing is left to do, nothing is drawn.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or total == done:  # progressbar2 would divide by zero
         return ProgressLines(title, total, done, note)
-    widgets = [
-        f"{title}: ",
-        progressbar.Percentage(),
-        " ",
-        progressbar.Bar(),
-        " ",
-        progressbar.SimpleProgress(),
-        " ",
-        progressbar.ETA(),
-    ]
+    if total is None:
+        widgets = [progressbar.AnimatedMarker(), " ", progressbar.Counter(), " "]
+        widgets += [progressbar.Timer()]
+    else:
+        widgets = [progressbar.Percentage(), " ", progressbar.Bar(), " "]
+        widgets += [progressbar.SimpleProgress(), " ", progressbar.ETA()]
     if note:
         rate = progressbar.AdaptiveTransferSpeed(unit="images", prefixes=("",))
         widgets += [" ", rate, lambda *_: f" ({note()})"]
     return progressbar.ProgressBar(
-        min_value=done, max_value=total, initial_value=done, widgets=widgets
+        min_value=done,  # else the estimate would count as fast what was done before
+        max_value=progressbar.UnknownLength if total is None else total,
+        initial_value=done,
+        widgets=[f"{title}: ", *widgets],
+        redirect_stderr=True,
     )
