@@ -36,7 +36,7 @@ from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact_sheet
 from pyimagesearch.preprocessing import list_images, load_image, read_or_blank
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import add_computing_options, positive_int
+from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.texttable import display_width, padded, printable
@@ -56,13 +56,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "pictures",
         nargs="*",
+        type=user_path,
         metavar="PATH",
         help="pictures, and folders of them at any depth; - reads paths from stdin, one per line",
     )
     parser.add_argument(
-        "-m", "--model", required=True, metavar="FILE", help="classifier made by train_model.py"
+        "-m",
+        "--model",
+        required=True,
+        type=user_path,
+        metavar="FILE",
+        help="classifier made by train_model.py",
     )
-    parser.add_argument("-i", "--images", metavar="DIR", help="another folder of pictures")
+    parser.add_argument(
+        "-i", "--images", type=user_path, metavar="DIR", help="another folder of pictures"
+    )
     parser.add_argument(
         "--top",
         type=positive_int,
@@ -76,13 +84,17 @@ def build_parser() -> argparse.ArgumentParser:
         help="separate the columns of the table by tabs; all else goes to stderr",
     )
     parser.add_argument(
-        "--csv", metavar="FILE", help="write path, class and probability of each picture"
+        "--csv",
+        type=user_path,
+        metavar="FILE",
+        help="write path, class and probability of each picture",
     )
     parser.add_argument(
         "--all", action="store_true", help="add a column of probabilities per class to --csv"
     )
     parser.add_argument(
         "--sheet",
+        type=user_path,
         metavar="FILE",
         help="draw the pictures that the classifier is least sure of: .png, .svg or .pdf",
     )
@@ -94,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-w",
         "--weights",
+        type=user_path,
         metavar="FILE",
         help="where the file of weights is now, if it has moved since the extraction",
     )

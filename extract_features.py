@@ -64,7 +64,12 @@ from pyimagesearch.preprocessing import (
     small_classes,
 )
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import add_computing_options, positive_int, seed
+from pyimagesearch.utils.arguments import (
+    add_computing_options,
+    positive_int,
+    seed,
+    user_path,
+)
 from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.processor import processor_model
 from pyimagesearch.utils.progress import progress_bar
@@ -84,13 +89,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-d",
         "--dataset",
+        type=user_path,
         metavar="DIR",
         help="folder of pictures, one folder per class: DIR/cats/1.jpg, DIR/dogs/2.jpg",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="HDF5 file to make; must not exist")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=user_path,
+        metavar="FILE",
+        help="HDF5 file to make; must not exist",
+    )
     parser.add_argument(
         "-n",
         "--network",
+        type=user_path,
         default="VGG16",
         metavar="{NAME,FILE.keras}",
         help="a network of keras.applications, or a whole one that Keras has saved "
@@ -138,6 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-w",
         "--weights",
+        type=user_path,
         metavar="{imagenet,random,FILE}",
         help="weights of the network: imagenet is downloaded once, random is for trying things "
         "out, FILE is a .h5, .weights.h5 or .keras file (default: imagenet)",

@@ -47,7 +47,7 @@ from pyimagesearch.plotting import (
 )
 from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number
+from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
 from pyimagesearch.utils.memory import available_bytes
@@ -67,11 +67,17 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "-d", "--db", required=True, metavar="FILE", help="HDF5 file made by extract_features.py"
+        "-d",
+        "--db",
+        required=True,
+        type=user_path,
+        metavar="FILE",
+        help="HDF5 file made by extract_features.py",
     )
     parser.add_argument(
         "-m",
         "--model",
+        type=user_path,
         required=True,
         metavar="FILE",
         help="classifier to write: FILE.skops is safe to load, all else is a pickle",
@@ -95,13 +101,20 @@ def build_parser() -> argparse.ArgumentParser:
         f"{' '.join(f'{C:g}' for C in C_GRID)})",
     )
     parser.add_argument(
-        "--report", metavar="FILE", help="write the search and the judgement as JSON"
+        "--report",
+        type=user_path,
+        metavar="FILE",
+        help="write the search and the judgement as JSON",
     )
     parser.add_argument(
-        "--plot", metavar="FILE", help="draw the confusion matrix: .png, .svg or .pdf"
+        "--plot",
+        type=user_path,
+        metavar="FILE",
+        help="draw the confusion matrix: .png, .svg or .pdf",
     )
     parser.add_argument(
         "--mistakes",
+        type=user_path,
         metavar="FILE",
         help="draw the test pictures that were judged worst: .png, .svg or .pdf",
     )

@@ -16,6 +16,7 @@ from extract_features import extract
 from pyimagesearch import nn
 from pyimagesearch.io import open_features
 from pyimagesearch.linear import save_classifier
+from pyimagesearch.preprocessing import list_images
 from pyimagesearch.utils import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -307,3 +308,16 @@ def test_the_three_commands_work_one_after_the_other(tmp_path):
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 12
     assert json.loads((tmp_path / "r.json").read_text())["accuracy"] >= 0
+
+
+@pytest.mark.parametrize("flags", [[""], ["a.jpg", ""], ["-i", ""], ["a.jpg", "--csv", ""]])
+def test_an_empty_path_is_wrong_usage_and_not_the_current_folder(flags, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_main("-m", "m.cpickle", *flags)
+    assert stop.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
+
+
+def test_an_empty_name_is_no_folder():
+    with pytest.raises(InputError, match="the name of a picture is empty"):
+        list_images([""])

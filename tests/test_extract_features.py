@@ -125,7 +125,6 @@ WRONG_INPUTS = [
     pytest.param({"-o": "exists.hdf5/f.hdf5"}, "cannot create folder", id="output below a file"),
     pytest.param({"-o": "o" * 250}, "File name too long; give another", id="long output"),
     pytest.param({"-w": "gone.h5"}, "no weights file 'gone.h5'", id="missing weights"),
-    pytest.param({"-w": ""}, "no weights file ''", id="empty name of weights"),
 ]
 
 
@@ -162,6 +161,7 @@ def test_a_wrong_input_gives_clear_lines_and_exit_code_1(
         pytest.param(["-j", "0"], "or -1 for all cores", id="no threads"),
         pytest.param(["--engine", "tpu"], "invalid choice", id="unknown engine"),
         pytest.param(["--batch", "3"], "unrecognized arguments", id="abbreviation"),
+        pytest.param(["-w", ""], "-w/--weights: the path is empty", id="empty name of weights"),
     ],
 )
 def test_wrong_usage_gives_exit_code_2(flags, message, capsys):

@@ -33,9 +33,11 @@ def list_images(paths: Iterable[str]) -> tuple[list[Path], LeftAside]:
     Raises
     ------
     InputError
-        If there are none, or a folder cannot be listed.
+        If there are none, a name is empty, or a folder cannot be listed.
     """
     paths = list(paths)
+    if "" in paths:  # which Path takes for the current folder
+        raise InputError("the name of a picture is empty: expected a file or a folder")
     pictures: list[Path] = []
     kinds, folders = Counter(), []
     for path in map(Path, paths):

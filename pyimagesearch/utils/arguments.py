@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from collections.abc import Sequence
 
 MOST_JOBS = 1024  # the system refuses some thousands of threads, in words of its own
@@ -36,12 +37,37 @@ def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str
     )
     parser.add_argument(
         "--cluster",
+        type=user_path,
         metavar="ADDRESS",
         help="compute on the workers of a Dask cluster: tcp://HOST:PORT or tls://HOST:PORT of its "
         "scheduler, or the path of a scheduler file; whoever reaches a scheduler that is not "
         "protected can run code on its workers: use tls:// or a closed network (default: compute "
         "here)",
     )
+
+
+def user_path(text: str) -> str:
+    """Read a path, with ``~`` and ``~user`` expanded as a shell does.
+
+    A shell leaves them alone behind ``=``, as in ``--output=~/features.hdf5``.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If `text` is empty, as an unset variable of a shell is, or begins with
+        a user who does not exist.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError(
+            "the path is empty: expected a file or folder; is a shell variable unset?"
+        )
+    path = os.path.expanduser(text)  # noqa: PTH111 - keeps ./ and trailing slashes
+    home, *below = path.split("/", 1)
+    if home.startswith("~") and below and not os.path.isdir(home):
+        raise argparse.ArgumentTypeError(
+            f"'{text}': there is no user '{home[1:]}' and no folder '{home}'; correct the path"
+        )
+    return path
 
 
 def positive_int(text: str) -> int:
