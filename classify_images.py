@@ -31,10 +31,10 @@ from pathlib import Path
 import numpy as np
 
 from pyimagesearch.extraction import joined, scheduler_address, stream_features
-from pyimagesearch.linear import Evaluation, load_classifier
+from pyimagesearch.linear import Evaluation, TrainingImages, load_classifier
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact_sheet
-from pyimagesearch.preprocessing import list_images, load_image, read_or_blank
+from pyimagesearch.preprocessing import image_digest, list_images, load_image, read_or_blank
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
@@ -295,13 +295,16 @@ class Tally:
         Names of the classes.
     labelled : bool
         Whether the folder of each picture names its class.
+    training : TrainingImages
+        Those of the classifier.
     """
 
-    def __init__(self, names: list[str], labelled: bool):
+    def __init__(self, names: list[str], labelled: bool, training: TrainingImages):
         self.counts: Counter = Counter()
         self.least_sure: list[Answer] = []
         self._names = names
         self._labelled = labelled
+        self._training = training
         self._judged: list[tuple[int, int, float, float, int]] = []
         self._unknown: Counter = Counter()
 
@@ -324,6 +327,8 @@ class Tally:
         given = float(answer.probabilities[label])
         rank = int((answer.probabilities > given).sum())
         self._judged.append((label, answer.predicted, given, answer.probability, rank))
+        with contextlib.suppress(OSError):  # gone since it was classified
+            self._training.add(image_digest(answer.path), answer.predicted == label)
 
     def summary(self, n_pictures: int, elapsed_s: float) -> list[str]:
         """Tell how many pictures there are of each class, the most frequent first."""
@@ -390,7 +395,8 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         options = {key: arguments[key] for key in ("engine", "batch_size", "jobs")}
         network = recorded_network(model, arguments["model"], arguments["weights"], load, **options)
 
-        tally, started = Tally(names, arguments["labelled"]), time.perf_counter()
+        tally = Tally(names, arguments["labelled"], training := TrainingImages(model))
+        started = time.perf_counter()
         with (
             joined(arguments["cluster"], network, tell) as workers,
             csv_rows(arguments["csv"], names, arguments["all"]) as write_row,
@@ -408,6 +414,8 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         if arguments["labelled"]:
             for text in tally.report():
                 tell(text)
+            if warning := training.warning():
+                tell(warning, "WARNING")
         if arguments["csv"]:
             tell(f"csv: {arguments['csv']}")
         if arguments["sheet"] and n_judged:

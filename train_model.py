@@ -260,7 +260,10 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     """Save the classifier, with the names of its classes and how its features were made."""
     recorded = features.provenance or {}
     extraction = {key: recorded[key] for key in recorded if key not in PER_PICTURE}
-    save_classifier(path, training.search.model, features.label_names, extraction)
+    digests = recorded.get("digests")  # of each row's image
+    known = isinstance(digests, list) and len(digests) == features.shape[0]
+    trained = digests[: n_train_rows(len(digests))] if known else ()
+    save_classifier(path, training.search.model, features.label_names, extraction, trained)
 
 
 def write_report(path: str, training: Training, features: FeaturesFile) -> None:

@@ -42,7 +42,9 @@ def trained(image_folder, tmp_path, monkeypatch):
         # In float64, as the search trains: single precision rounds otherwise in other batches.
         model = LogisticRegression(C=1e-4).fit(X.astype(float), y)
         recorded = {k: v for k, v in features.provenance.items() if k not in ("paths", "skipped")}
-        save_classifier("m.cpickle", model, features.label_names, recorded)
+        # The last two were classified only.
+        digests = features.provenance["digests"][:-2]
+        save_classifier("m.cpickle", model, features.label_names, recorded, digests)
         return model, X, features.provenance["paths"]
 
 
@@ -142,6 +144,16 @@ def test_labelled_pictures_are_reported_on(trained, image_folder, capsys):
     assert "[INFO] accuracy 1.0000" in out
     (total,) = [line.split() for line in out.splitlines() if line.strip().startswith("accuracy")]
     assert total == ["accuracy", "1.00", "14"]
+
+
+def test_images_that_trained_the_classifier_are_counted(trained, image_folder, capsys):
+    assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
+    said = capsys.readouterr()
+    assert "[INFO] accuracy 1.0000" in said.out
+    assert said.err == (
+        "[WARNING] 13 of 15 evaluated images trained the classifier: the accuracy of the others "
+        "is 1.0000\n"
+    )
 
 
 def test_the_class_of_a_picture_above_the_working_folder_is_known(

@@ -30,11 +30,30 @@ def path(request, tmp_path) -> Path:
 
 def test_what_is_loaded_is_what_was_saved(path):
     model = fitted()
-    save_classifier(path, model, NAMES, EXTRACTION)
+    save_classifier(path, model, NAMES, EXTRACTION, ["ff" * 8, "00" * 8, "ff" * 8])
     loaded = load_classifier(path, pytest.fail)
     assert type(loaded) is LogisticRegression
     assert (loaded.label_names_, loaded.extraction_) == (NAMES, EXTRACTION)
     np.testing.assert_array_equal(loaded.predict_proba(ROWS), model.predict_proba(ROWS))
+    assert loaded.training_digests_.dtype == np.uint64
+    assert loaded.training_digests_.tolist() == [0, 2**64 - 1]
+
+
+@pytest.mark.parametrize(
+    "digests", [[], ["0" * 15], ["0" * 16, 5], ["g" * 16], ["0" * 16, None]], ids=str
+)
+def test_digests_that_are_none_are_not_kept(path, digests):
+    save_classifier(path, fitted(), NAMES, EXTRACTION, digests)
+    assert not hasattr(load_classifier(path), "training_digests_")
+
+
+def test_a_digest_takes_eight_bytes(path):
+    sizes = []
+    for n in (1000, 3000):
+        digests = [f"{number:016x}" for number in range(n)]
+        save_classifier(path, fitted(), NAMES, EXTRACTION, digests)
+        sizes.append(path.stat().st_size)
+    assert sizes[1] - sizes[0] < 2000 * 9
 
 
 @pytest.mark.parametrize(
@@ -70,6 +89,8 @@ def test_what_is_loaded_is_what_was_saved(path):
                 ({"classes_": np.array(["cats", "dogs"])}, "it is damaged"),
                 ({"classes_": np.array([], int)}, "it is damaged"),
                 ({"sklearn_version_": None}, "does not say which scikit-learn"),
+                ({"training_digests_": ["0" * 16]}, "training images by digests of 8 bytes"),
+                ({"training_digests_": np.zeros(2)}, "training images by digests of 8 bytes"),
             )
         ],
     ],

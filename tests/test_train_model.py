@@ -19,7 +19,7 @@ from sklearn.metrics import classification_report
 from sklearn.model_selection import StratifiedKFold
 
 from pyimagesearch.io import HDF5DatasetWriter
-from pyimagesearch.linear import C_GRID, grid_search
+from pyimagesearch.linear import C_GRID, grid_search, load_classifier
 from pyimagesearch.utils.split import N_FOLDS
 from train_model import build_parser, main
 
@@ -81,6 +81,25 @@ def test_the_model_is_a_plain_one_that_needs_scikit_learn_only(features, tmp_pat
     assert str(NAMES) in done.stdout
     assert "{'seed': 42}" in done.stdout
     assert (np.load("predicted.npy")[60:] == labels[60:]).mean() > 0.5
+
+
+@pytest.mark.parametrize("name", ["m.cpickle", "m.skops"])
+def test_the_digests_of_the_training_images_go_with_the_classifier(features, name):
+    rows, labels = features
+    digests = [f"{number:016x}" for number in np.random.default_rng(1).permutation(N_ROWS)]
+    write(Path("g.hdf5"), rows, labels, provenance={"feature_shape": [120], "digests": digests})
+    assert main(["--db", "g.hdf5", "--model", name]) == 0
+    model = load_classifier(name)
+    assert model.training_digests_.tolist() == sorted(int(digest, 16) for digest in digests[:60])
+    assert model.extraction_ == {"feature_shape": [120]}
+
+
+@pytest.mark.parametrize("digests", [["0" * 16] * 79, [5] * 80, 5, None, {}], ids=type)
+def test_digests_that_are_not_those_of_the_rows_are_left_out(features, digests):
+    rows, labels = features
+    write(Path("g.hdf5"), rows, labels, provenance={"digests": digests})
+    assert main(["--db", "g.hdf5", "--model", "m.cpickle"]) == 0
+    assert not hasattr(pickle.loads(Path("m.cpickle").read_bytes()), "training_digests_")
 
 
 def test_the_first_three_quarters_train_and_the_rest_judge(features, capsys):

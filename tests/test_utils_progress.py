@@ -11,7 +11,6 @@ from conftest import run_on_a_terminal
 from pyimagesearch.utils import progress
 from pyimagesearch.utils.progress import progress_bar
 
-
 ROOT = Path(__file__).parents[1]
 
 

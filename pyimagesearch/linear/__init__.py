@@ -11,12 +11,14 @@ from pyimagesearch.linear.gridsearch import (
 )
 from pyimagesearch.linear.memory import required_bytes
 from pyimagesearch.linear.table import format_table, notes, search_table
+from pyimagesearch.linear.trainingimages import TrainingImages
 
 __all__ = [
     "C_GRID",
     "Evaluation",
     "Fit",
     "GridSearch",
+    "TrainingImages",
     "check_trainable",
     "evaluate",
     "format_table",

@@ -16,6 +16,7 @@ import numpy as np
 import sklearn
 from sklearn.linear_model import LogisticRegression
 
+from pyimagesearch.linear.trainingimages import pack_digests
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.files import replacing
@@ -28,6 +29,7 @@ def save_classifier(
     model: LogisticRegression,
     label_names: Sequence[str],
     extraction: Mapping[str, object],
+    training_digests: Sequence[object] = (),
 ) -> None:
     """Write a classifier, whole or not at all.
 
@@ -37,11 +39,15 @@ def save_classifier(
         The file; ``.skops`` is written in skops's format, all else pickled.
     model : LogisticRegression
         Fitted to indices into `label_names`. It gets the attributes
-        ``label_names_``, ``extraction_`` and ``sklearn_version_``.
+        ``label_names_``, ``extraction_`` and ``sklearn_version_``; where the
+        training images are known, ``training_digests_`` too.
     label_names : sequence of str
         Names of the classes.
     extraction : mapping
         How the features were made, as JSON has it; empty if nobody knows.
+    training_digests : sequence of str
+        The digests of the images that it was fitted to, for
+        `pyimagesearch.linear.trainingimages.pack_digests`.
 
     Raises
     ------
@@ -51,6 +57,8 @@ def save_classifier(
     model.label_names_ = list(label_names)
     model.extraction_ = dict(extraction)
     model.sklearn_version_ = sklearn.__version__
+    if (packed := pack_digests(training_digests)) is not None:
+        model.training_digests_ = packed
     with replacing(path) as temporary, temporary.open("wb") as file:
         if Path(path).suffix.lower() == SKOPS:
             import skops.io  # takes 0.7 s
@@ -178,6 +186,9 @@ def _defect(model: object) -> str | None:
         return "its coefficients give no probability of each class"
     if not isinstance(model.sklearn_version_, str):
         return "it does not say which scikit-learn made it"
+    digests = getattr(model, "training_digests_", np.empty(0, np.uint64))  # 1.0.0 kept none
+    if not isinstance(digests, np.ndarray) or (digests.dtype, digests.ndim) != (np.uint64, 1):
+        return "it does not name its training images by digests of 8 bytes"
     return None
 
 

@@ -1,6 +1,6 @@
 """From a folder of labelled pictures to rows of paths, and from a path to pixels."""
 
-from pyimagesearch.preprocessing.checkedimages import CheckedImages, check_images
+from pyimagesearch.preprocessing.checkedimages import CheckedImages, check_images, image_digest
 from pyimagesearch.preprocessing.classes import (
     class_table,
     class_warnings,
@@ -26,6 +26,7 @@ __all__ = [
     "class_warnings",
     "contradictions",
     "find_pictures",
+    "image_digest",
     "keep_copies_together",
     "left_aside_warnings",
     "list_images",

@@ -136,7 +136,7 @@ def check_images(
         if wrong := check_image(file):
             return stamp, "", wrong
         try:
-            return stamp, _digest(file), None
+            return stamp, image_digest(file), None
         except OSError as error:
             return stamp, "", error.strerror.lower()
 
@@ -162,8 +162,8 @@ def _stamp(path: Path) -> Stamp | None:
         return None  # the check itself will say why
 
 
-def _digest(path: Path) -> str:
-    """Return the digest of a file's contents, which the check has just read."""
+def image_digest(path: Path) -> str:
+    """Return the BLAKE2b digest of a file's contents: 16 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, _new_hash).hexdigest()
 
