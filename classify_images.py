@@ -33,7 +33,7 @@ import numpy as np
 from pyimagesearch.extraction import joined, scheduler_address, stream_features
 from pyimagesearch.linear import Evaluation, TrainingImages, load_classifier
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
-from pyimagesearch.plotting import SheetPicture, check_plot_suffix, draw_contact_sheet
+from pyimagesearch.plotting import SheetPicture, check_drawing, draw_contact_sheet
 from pyimagesearch.preprocessing import image_digest, list_images, load_image, read_or_blank
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
@@ -232,7 +232,7 @@ def check_outputs(arguments: dict[str, object]) -> None:
     """Refuse what cannot be written or drawn, before any picture is judged."""
     check_apart({option: arguments[option] for option in ("model", "weights", *OUTPUTS)})
     if arguments["sheet"]:
-        check_plot_suffix(Path(arguments["sheet"]))
+        check_drawing(Path(arguments["sheet"]))
     for option in OUTPUTS:
         if arguments[option]:
             check_writable(Path(arguments[option]))

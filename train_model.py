@@ -41,7 +41,7 @@ from pyimagesearch.linear import (
 )
 from pyimagesearch.plotting import (
     SheetPicture,
-    check_plot_suffix,
+    check_drawing,
     draw_confusion_matrix,
     draw_mistakes,
 )
@@ -243,7 +243,7 @@ def check_outputs(arguments: dict[str, str | None]) -> None:
             continue
         path = Path(arguments[option])
         if option in ("plot", "mistakes"):
-            check_plot_suffix(path)
+            check_drawing(path)
         check_writable(path)
 
 

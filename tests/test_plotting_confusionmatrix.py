@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pyimagesearch.plotting import (
-    check_plot_suffix,
+    check_drawing,
     confusionmatrix,
     draw_confusion_matrix,
     figurefile,
@@ -399,7 +399,7 @@ def test_another_suffix_is_refused_before_anything_is_drawn(tmp_path, name):
     path = tmp_path / name
 
     with pytest.raises(InputError, match=r"expected a name that ends in \.png, \.svg, \.pdf;"):
-        check_plot_suffix(path)
+        check_drawing(path)
     with pytest.raises(InputError, match="cannot draw"):
         draw_confusion_matrix(MATRIX, ANIMALS, path)
     assert list(tmp_path.iterdir()) == []
@@ -421,20 +421,35 @@ def test_a_failed_drawing_leaves_the_old_file_alone(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_importing_is_cheap_and_drawing_needs_no_display(tmp_path):
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_matplotlib_cannot_draw_is_said_before_the_work(tmp_path, monkeypatch, suffix):
+    check_drawing(tmp_path / f"m{suffix}")
+
+    def fail(self, file, **options):
+        raise RuntimeError("out of ink\nin many lines")
+
+    monkeypatch.setattr(Figure, "savefig", fail)
+    with pytest.raises(InputError, match=r"m\....': matplotlib fails \(out of ink\); install it"):
+        check_drawing(tmp_path / f"m{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", ["TkAgg", "module://gone.backend", "nonsense", ""])
+def test_importing_is_cheap_and_drawing_needs_no_display(tmp_path, backend):
     code = (
-        "import sys\n"
+        "import os, sys\n"
         "from pathlib import Path\n"
         "from pyimagesearch.plotting import draw_confusion_matrix\n"
         "assert 'matplotlib' not in sys.modules\n"
         f"draw_confusion_matrix([[1, 0], [0, 1]], ['a', 'b'], Path({str(tmp_path)!r}, 'm.png'))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
+        f"assert os.environ['MPLBACKEND'] == {backend!r}\n"
     )
     environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
 
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        env=environment | {"MPLBACKEND": "TkAgg"},
+        env=environment | {"MPLBACKEND": backend},
         capture_output=True,
         text=True,
         check=False,

@@ -344,6 +344,18 @@ def test_a_row_to_judge_that_is_not_finite_is_refused(capsys):
     assert not list(Path("out").iterdir())
 
 
+@pytest.mark.parametrize("option", ["--plot", "--mistakes"])
+def test_what_cannot_be_drawn_is_refused_before_the_search(monkeypatch, capsys, option):
+    def fail(self, file, **options):
+        raise RuntimeError("out of ink")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    assert train(option, "m.png") == 1
+    said = capsys.readouterr()
+    assert (said.out, len(said.err.splitlines())) == ("", 1)
+    assert said.err.startswith("[ERROR] cannot draw 'm.png': matplotlib fails (out of ink)")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_search_without_a_trace(monkeypatch, capsys, number):
     signals = [number]

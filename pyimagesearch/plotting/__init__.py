@@ -6,11 +6,11 @@ from pyimagesearch.plotting.contactsheet import (
     draw_contact_sheet,
     draw_mistakes,
 )
-from pyimagesearch.plotting.figurefile import check_plot_suffix
+from pyimagesearch.plotting.figurefile import check_drawing
 
 __all__ = [
     "SheetPicture",
-    "check_plot_suffix",
+    "check_drawing",
     "draw_confusion_matrix",
     "draw_contact_sheet",
     "draw_mistakes",

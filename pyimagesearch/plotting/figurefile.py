@@ -2,18 +2,21 @@
 
 Matplotlib is imported when a drawing begins, not with this module, and only
 its objects are used: without pyplot there is no display to look for and no
-list of open figures to clean up.
+list of open figures to clean up. The file's kind alone decides what draws:
+Agg for ``.png``.
 """
 
 import bisect
 import contextlib
+import io
+import os
 import unicodedata
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyimagesearch.utils.errors import InputError
+from pyimagesearch.utils.errors import InputError, first_line
 from pyimagesearch.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -72,13 +75,41 @@ def check_plot_suffix(path: Path) -> str:
     return suffix
 
 
+def check_drawing(path: Path) -> None:
+    """Refuse what cannot be drawn, before the work whose result is to be drawn.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be drawn.
+
+    Raises
+    ------
+    InputError
+        If it is of another kind than `check_plot_suffix` takes, or matplotlib
+        cannot draw that kind here.
+    """
+    suffix = check_plot_suffix(path)
+    try:
+        with drawing_settings():
+            figure = new_figure(1, 1)
+            figure.text(0, 0, "a")
+            figure.savefig(io.BytesIO(), format=suffix[1:])
+    except Exception as error:  # of an import or of fonts, any
+        raise InputError(
+            f"cannot draw '{path}': matplotlib fails ({first_line(error)}); install it again, or "
+            "leave the drawing out"
+        ) from error
+
+
 @contextlib.contextmanager
 def drawing_settings() -> Iterator[None]:
     """Draw with our settings, whatever the user's matplotlibrc says.
 
     Not for threads: settings and warning filters belong to the process.
     """
-    from matplotlib import style
+    with _no_backend_named():
+        from matplotlib import style
 
     settings = {
         "font.family": ["DejaVu Sans", *_installed(FALLBACK_FONTS), "sans-serif"],
@@ -91,6 +122,20 @@ def drawing_settings() -> Iterator[None]:
         # can do where no font has it, and a warning for each helps nobody.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
+
+
+@contextlib.contextmanager
+def _no_backend_named() -> Iterator[None]:
+    """Hide the backend that the environment names: without its package, no import succeeds.
+
+    A notebook's kernel hands its own to all that it starts, in another environment too.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
 
 
 def _installed(fonts: tuple[str, ...]) -> list[str]:
