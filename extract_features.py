@@ -308,7 +308,7 @@ def check(
     of_all = f" of {len(images):,}" if done else ""
     log(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
-        checked = check_images(images, pool, 4 * jobs, bar.increment, done)
+        checked = check_images(images, pool, 4 * jobs, bar.increment, done, earlier.paths)
     for path, reason in sorted(checked.bad.items()):
         kind = "WARNING] left out" if skip_bad else "ERROR] cannot read"
         print(f"[{kind} {path!r}: {reason}", file=sys.stderr)

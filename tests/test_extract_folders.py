@@ -14,13 +14,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
+import numpy as np
 import pytest
 from conftest import fake_network, load_fake
 from draw import draw_images
 
 from extract_features import extract
 from pyimagesearch import io
-from pyimagesearch.preprocessing import checkedimages, earlierrun
+from pyimagesearch.preprocessing import checkedimages, earlierrun, row_order
 from pyimagesearch.utils import InputError, SystemLimitWarning
 from pyimagesearch.utils.split import n_train_rows
 
@@ -86,6 +87,36 @@ def checked_paths(monkeypatch):
 
     monkeypatch.setattr(checkedimages, "check_image", note)
     return paths
+
+
+def test_a_run_goes_on_in_the_order_in_which_an_earlier_release_began(
+    image_folder, tmp_path, monkeypatch
+):
+    def backwards(*arguments):
+        return row_order(*arguments)[::-1]
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    whole, broken, now = (tmp_path / name for name in ("whole.hdf5", "broken.hdf5", "now.hdf5"))
+    run(image_folder, now)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(checkedimages, "row_order", backwards)
+        run(image_folder, whole)
+        with contextlib.suppress(InputError):
+            run(image_folder, broken, load_network=stop_after(4), buffer_size=1)
+    run(image_folder, broken)
+    assert broken.read_bytes() == whole.read_bytes()
+    assert provenance(whole)["paths"] == provenance(now)["paths"][::-1]
+
+
+def test_few_pictures_of_many_classes_train_and_test_each(tmp_path, output, capsys):
+    names = [f"c{k:02}" for k in range(20)]
+    draw_images(tmp_path / "images", names, 5)
+    run(tmp_path / "images", output)
+    assert capsys.readouterr().err == ""
+    with h5py.File(output) as db:
+        labels = db["labels"][:]
+    assert set(np.bincount(labels[:75])) == {3, 4}
+    assert set(np.bincount(labels[75:])) == {1, 2}
 
 
 def swap(one: Path, other: Path) -> None:
@@ -204,7 +235,7 @@ def test_splits_and_small_classes_are_warned_of(tmp_path, output, capsys):
     assert split.startswith("[WARNING] a class has the name of a split, 'val', from 'val': ")
     assert merged.startswith("[WARNING] 2 of 3 classes are collected from several folders, ")
     assert merged.endswith(f"give --dataset {tmp_path}/images/test")
-    assert small.startswith("[WARNING] class 'val' has ")
+    assert small.startswith("[WARNING] 1 class has fewer than 4 images, 'val' (1): too few ")
 
 
 def test_copies_are_told_and_lie_on_one_side_of_the_split(image_folder, output, capsys):

@@ -27,6 +27,7 @@ HOMES = {
     "PIL": {"preprocessing", "plotting"},
     "pillow_heif": {"preprocessing"},
     "progressbar": {"utils"},
+    "wcwidth": {"utils"},
 }
 
 

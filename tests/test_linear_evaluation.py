@@ -4,6 +4,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pyimagesearch.linear import evaluate
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.texttable import display_width
 
 NAMES = ["cats", "dogs", "panda"]
 
@@ -77,6 +78,18 @@ def test_a_name_cannot_break_the_report_or_steer_the_terminal(rows, model):
         "猫",
     ]
     assert list(judged.report_dict()["classes"])[1] == "\x1b[2J"
+
+
+def test_the_report_is_aligned_by_the_columns_of_a_terminal(rows, model):
+    names = ["\u732b\u732b\u732b\u732b\u732b\u732b\u732b\u732b", "cats", "cafe\u0301"]
+    judged = evaluate(model, blocks(rows), np.arange(60) % 3, names)
+    head, _, *lines = judged.report().splitlines()
+    assert {display_width(line) for line in lines if line} == {display_width(head)}
+    assert [line.split()[0] for line in lines[:3]] == names
+    ends = [line.index(score) for line in lines[:3] for score in [line.split()[1]]]
+    assert {display_width(line[:end]) for line, end in zip(lines, ends, strict=False)} == {
+        head.index("precision") + len("precision") - len("0.00")
+    }
 
 
 def test_the_rank_counts_the_classes_that_were_thought_likelier(rows, model):

@@ -86,8 +86,8 @@ def test_a_broken_link_is_named_like_a_bad_picture(image_folder):
 def test_copies_are_put_side_by_side(image_folder):
     names = list_labelled_images(image_folder).paths
     (image_folder / names[9]).write_bytes((image_folder / names[2]).read_bytes())
-    rest = [name for name in names[3:] if name != names[9]]
-    assert checked(image_folder).images.paths == (*names[:3], names[9], *rest)
+    ordered = checked(image_folder).images.paths
+    assert abs(ordered.index(names[9]) - ordered.index(names[2])) == 1
 
 
 def test_a_picture_that_is_known_is_not_read_again(image_folder):

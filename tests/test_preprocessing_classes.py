@@ -40,7 +40,7 @@ def test_of_more_classes_the_table_has_the_five_largest_and_the_five_smallest():
 
 
 def test_a_name_with_a_line_break_stays_in_its_row():
-    assert class_table(labelled("a\nb/1")) == '    "a\\nb"  1'
+    assert class_table(labelled("a\nb/1")) == "    a\\nb  1"
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,86 @@ def test_folders_without_pictures_are_named():
     )
 
 
-def test_a_class_with_fewer_than_3_pictures_that_train_is_named():
-    # 8 rows, of which 6 train: 4 of a, and 2 of the 4 of b.
-    images = labelled("a/1", "a/2", "a/3", "b/1", "b/2", "a/4", "b/3", "b/4")
-    (line,) = small_classes(images)
-    assert line.startswith("class 'b' has 2 of its 4 images among the first 6 rows, which train: ")
-    assert small_classes(labelled(*(f"{name}/{i}" for i in range(4) for name in "ab"))) == []
+def test_all_classes_with_fewer_than_4_pictures_are_named_in_one_line():
+    assert small_classes(of_sizes(9, 4, 4)) == []
+    assert small_classes(of_sizes(9, 3, 1)) == [
+        "2 classes have fewer than 4 images, 'c001' (3), 'c002' (1): too few to train in 3 folds "
+        "and to be tested; add images, or remove the classes"
+    ]
+    (line,) = small_classes(of_sizes(9, 2))
+    assert line.startswith("1 class has fewer than 4 images, 'c001' (2): ")
+    assert line.endswith("; add images, or remove the class")
 
 
-def test_no_more_than_five_small_classes_are_named():
-    lines = small_classes(of_sizes(*[1] * 8))
+def test_of_very_many_small_classes_twenty_are_named():
+    (line,) = small_classes(of_sizes(*[3] * 1000))
+    assert line.startswith("1,000 classes have fewer than 4 images, 'c000' (3), ")
+    assert "'c019' (3) and 980 more: " in line
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("caf\u00e9", "cafe\u0301", id="normal forms"),
+        pytest.param("cats", "cats ", id="a space at the end"),
+        pytest.param("cats", "Cats", id="case"),
+        pytest.param("stra\u00dfe", "STRASSE", id="case of one letter that becomes two"),
+        pytest.param("cats", "cats\u200b", id="zero-width space"),
+        pytest.param("cats", "\ufeffcats", id="byte order mark"),
+        pytest.param("ca\u00adts", "cats", id="soft hyphen"),
+        pytest.param("\u2764\ufe0f", "\u2764", id="variation selector"),
+        pytest.param("big cats", "big\u00a0cats", id="no-break space"),
+        pytest.param("big cats", "big  cats", id="two spaces"),
+        pytest.param("big cats", "big\u3000Cats", id="ideographic space and case"),
+        pytest.param("cats", "\uff43\uff41\uff54\uff53", id="full-width letters"),
+        pytest.param("cats", "cats\t", id="tab"),
+    ],
+)
+def test_classes_whose_names_look_alike_are_warned_of_with_their_folders(one, other):
+    images = labelled(*(f"x/{name}/{i}" for name in (one, other, "dogs") for i in range(4)))
+    assert len(images.label_names) == 3
+    (line,) = class_warnings(images)
+    assert line.startswith("2 classes have names that look alike, from the folders ")
+    named = [text for text in (f"x/{one}", f"x/{other}") if repr(text) in line]
+    named += [text for text in (f"x/{one}", f"x/{other}") if ascii(text) in line]
+    assert len(set(named)) == 2
+    assert line.endswith(": if they are one class, move their images into one folder")
+
+
+def test_names_that_only_resemble_each_other_are_not_warned_of():
+    names = ["cat", "cats", "bigcats", "big cats", "big-cats", "cafe", "caf\u00e9", "1", "l"]
+    assert class_warnings(labelled(*(f"{name}/{i}" for name in names for i in range(4)))) == []
+
+
+def test_normal_forms_of_a_name_are_told_apart_by_their_code_points():
+    (line,) = class_warnings(labelled("caf\u00e9/1", "cafe\u0301/1", "dogs/1"))
+    assert "from the folders 'cafe\\u0301', 'caf\\xe9': " in line
+
+
+def test_no_more_than_five_pairs_of_names_that_look_alike_are_named():
+    lines = class_warnings(labelled(*(f"{name}/1" for k in "abcdefg" for name in (k, k.upper()))))
     assert len(lines) == 6
-    assert lines[-1] == "3 more classes are as small"
+    assert lines[-1] == "2 more classes have several names that look alike"
+
+
+def test_a_class_folder_inside_another_is_warned_of():
+    assert class_warnings(labelled("cats/1", "cats/kittens/2", "cats/kittens/3", "dogs/4")) == [
+        "1 class folder lies inside that of another class, such as 'cats/kittens': its 2 images "
+        "are of class 'kittens', not 'cats'; move the images up, if that is not meant"
+    ]
+    (line,) = class_warnings(labelled("cats/1", "cats/a/b/2", "cats/c/3"))
+    assert line.startswith("2 class folders lie inside that of another class, such as 'cats/a/b': ")
+    assert "its 1 image is of class 'b', not 'cats'" in line
+
+
+def test_class_folders_below_a_folder_without_pictures_are_not_inside_another_class():
+    assert class_warnings(labelled("pets/cats/1", "pets/dogs/2", "wild/wolf/3")) == []
+
+
+def test_the_table_is_aligned_by_the_columns_of_a_terminal():
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
+    images = labelled("\u732b/1", "cafe\u0301/1", f"{family}/1")
+    assert class_table(images) == (f"    cafe\u0301  1\n    \u732b    1\n    {family}    1")
 
 
 def test_three_quarters_of_the_rows_train_rounded_down():

@@ -8,7 +8,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix
 
 from pyimagesearch.linear.rows import count_not_finite, refuse_not_finite
-from pyimagesearch.utils.texttable import printable
+from pyimagesearch.utils.texttable import display_width, printable
+
+N_HEAD_LINES = 2  # of scikit-learn's classification report
+STAND_IN = "\ue000"  # a character that no font and no name has
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,12 @@ class Evaluation:
     def report(self) -> str:
         """Return scikit-learn's classification report, with every class in it, for a terminal."""
         names = [printable(name) for name in self.label_names]
-        return self._classification_report(target_names=names)
+        # It aligns by the number of characters: a name is as many of these as it takes columns.
+        stand_ins = [STAND_IN * display_width(name) for name in names]
+        lines = self._classification_report(target_names=stand_ins).split("\n")
+        for row, (stand_in, name) in enumerate(zip(stand_ins, names, strict=True), N_HEAD_LINES):
+            lines[row] = lines[row].replace(stand_in, name)
+        return "\n".join(lines)
 
     def report_dict(self) -> dict:
         """Return the same for a machine: ``classes`` by name, and ``averages``."""

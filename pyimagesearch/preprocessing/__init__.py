@@ -8,11 +8,12 @@ from pyimagesearch.preprocessing.classes import (
     require_two_classes,
     small_classes,
 )
-from pyimagesearch.preprocessing.copies import contradictions, keep_copies_together, n_copies
+from pyimagesearch.preprocessing.copies import contradictions, n_copies
 from pyimagesearch.preprocessing.earlierrun import EarlierRun
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
+from pyimagesearch.preprocessing.roworder import row_order
 from pyimagesearch.preprocessing.unlabelledimages import list_images, read_or_blank
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "contradictions",
     "find_pictures",
     "image_digest",
-    "keep_copies_together",
     "left_aside_warnings",
     "list_images",
     "list_labelled_images",
@@ -35,5 +35,6 @@ __all__ = [
     "n_copies",
     "read_or_blank",
     "require_two_classes",
+    "row_order",
     "small_classes",
 ]

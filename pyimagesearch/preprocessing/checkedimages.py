@@ -1,7 +1,7 @@
 """Pictures that were found readable, and must not change until their turn."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,11 +10,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pyimagesearch.preprocessing.copies import keep_copies_together
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
+from pyimagesearch.preprocessing.roworder import row_order
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.orderedmap import ordered_map
+from pyimagesearch.utils.split import n_train_rows
 
 DIGEST_BYTES = 8  # of a million pictures, two agree by chance in one folder of 37 million
 
@@ -105,6 +106,7 @@ def check_images(
     ahead: int,
     advance: Callable[[], object],
     known: Mapping[str, str] = MappingProxyType({}),
+    recorded_paths: Sequence[str] = (),
 ) -> CheckedImages:
     """Decode every picture once, so that a bad one is known at the start.
 
@@ -121,6 +123,9 @@ def check_images(
     known : mapping of str to str
         Digests of pictures whose features are there already: these are not
         read again.
+    recorded_paths : sequence of str
+        The rows of an earlier run to go on with, whose order is kept: an
+        earlier release may have ordered them in another way.
 
     Returns
     -------
@@ -152,7 +157,19 @@ def check_images(
         if path not in known:
             advance()
     readable = images.without(path for path in bad if path not in images.left_aside.broken_links)
-    return CheckedImages(keep_copies_together(readable, digests), bad, stamps, digests)
+    in_order = _in_row_order(readable, digests, recorded_paths)
+    return CheckedImages(in_order, bad, stamps, digests)
+
+
+def _in_row_order(
+    images: LabelledImages, digests: Mapping[str, str], recorded_paths: Sequence[str]
+) -> LabelledImages:
+    """Keep the copies of a picture together, and the order of an earlier run as it is."""
+    if set(recorded_paths) == set(images.paths):
+        return images.reordered(recorded_paths)
+    contents = [digests[path] for path in images.paths]
+    order = row_order(images.labels, contents, n_train_rows(len(images)))
+    return images.reordered(images.paths[image] for image in order)
 
 
 def _stamp(path: Path) -> Stamp | None:

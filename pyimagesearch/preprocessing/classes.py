@@ -1,19 +1,21 @@
 """What to tell about the classes of a folder before hours are spent on them."""
 
-import json
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.split import N_FOLDS, n_train_rows
+from pyimagesearch.utils.names import lookalike_key, nfc
+from pyimagesearch.utils.split import ENOUGH_IMAGES, N_FOLDS
+from pyimagesearch.utils.texttable import display_width, padded, printable
+from pyimagesearch.utils.wording import counted, first_lines, listed, shortened
 
 MOST_ROWS = 20  # of a table that shows every class
 N_EXTREMES = 5  # the largest and the smallest classes, of more than that
-N_NAMED = 5  # cases of one kind that are named
 SPLITS = frozenset(["train", "test", "val", "valid", "validation", "training", "testing"])
 
 
@@ -31,11 +33,11 @@ def require_two_classes(images: LabelledImages) -> None:
     found_in = _parents(images)[name]
     advice = "put the pictures of each class into a folder of its own"
     if len(found_in) > 1:  # cats/batch1 and dogs/batch1
-        above = _quoted(str(PurePosixPath(folder).parent) for folder in found_in)
+        above = listed(str(PurePosixPath(folder).parent) for folder in found_in)
         advice = f"move the pictures up into {above}"
     raise InputError(
         f"the {len(images):,} images under {str(images.root)!r} are of one class, {name!r}, "
-        f"the name of the folder they lie in ({_quoted(found_in)}): "
+        f"the name of the folder they lie in ({listed(found_in)}): "
         f"expected at least two classes; {advice}"
     )
 
@@ -52,55 +54,101 @@ def class_table(images: LabelledImages) -> str:
         b  2
     """
     counts = np.bincount(images.labels, minlength=len(images.label_names)).tolist()
-    rows = [
-        (_printable(name), f"{n:,}") for name, n in zip(images.label_names, counts, strict=True)
-    ]
+    rows = [(printable(name), f"{n:,}") for name, n in zip(images.label_names, counts, strict=True)]
     if len(rows) > MOST_ROWS:
         order = sorted(range(len(rows)), key=lambda label: -counts[label])
         ends = (order[:N_EXTREMES], order[-N_EXTREMES:])
         between = (f"... {len(rows) - 2 * N_EXTREMES:,} more", "")
         rows = [*(rows[i] for i in ends[0]), between, *(rows[i] for i in ends[1])]
-    wide, count = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return "\n".join(f"    {name:<{wide}}  {n:>{count}}".rstrip() for name, n in rows)
+    wide, count = (max(display_width(row[column]) for row in rows) for column in (0, 1))
+    return "\n".join(f"    {padded(name, wide)}  {n:>{count}}".rstrip() for name, n in rows)
 
 
 def class_warnings(images: LabelledImages) -> list[str]:
-    """Say where the folders may mean something else than classes, a line each."""
+    """Return where the folders may mean something else than classes, a line each."""
     parents = _parents(images)
+    lines = (
+        _splits(images, parents),
+        _merged(images, parents),
+        *_lookalikes(parents),
+        _nested(images),
+    )
+    return [line for line in lines if line]
+
+
+def _splits(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | None:
     splits = [name for name in images.label_names if name.lower() in SPLITS]
+    if not splits:
+        return None
+    folders = [folder for name in splits for folder in parents[name]]
+    return (
+        f"{_are(splits, 'a class has the name', 'classes have the names')} of a split, "
+        f"{listed(splits)}, from {listed(folders)}: put the pictures into one folder per "
+        f"class, such as {folders[0]}/<class>/, and give {_option(images, folders[0])}"
+    )
+
+
+def _merged(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | None:
     merged = [name for name in images.label_names if len(parents[name]) > 1]
+    if not merged:
+        return None
+    folders = parents[merged[0]]
+    return (
+        f"{len(merged):,} of {len(images.label_names):,} classes are collected from several "
+        f"folders, such as {merged[0]!r} from {listed(folders)}: for the pictures of one "
+        f"of them, give {_option(images, str(PurePosixPath(folders[0]).parent))}"
+    )
+
+
+def _lookalikes(parents: Mapping[str, list[str]]) -> list[str]:
+    """Name the folders of classes that a reader would take for one, a line for each of these."""
+    alike = defaultdict(list)
+    for name in parents:
+        alike[lookalike_key(name)].append(name)
     lines = []
-    if splits:
-        folders = [folder for name in splits for folder in parents[name]]
-        lines.append(
-            f"{_are(splits, 'a class has the name', 'classes have the names')} of a split, "
-            f"{_quoted(splits)}, from {_quoted(folders)}: put the pictures into one folder per "
-            f"class, such as {folders[0]}/<class>/, and give {_option(images, folders[0])}"
-        )
-    if merged:
-        folders = parents[merged[0]]
-        lines.append(
-            f"{len(merged):,} of {len(images.label_names):,} classes are collected from several "
-            f"folders, such as {merged[0]!r} from {_quoted(folders)}: for the pictures of one "
-            f"of them, give {_option(images, str(PurePosixPath(folders[0]).parent))}"
-        )
-    return lines
+    for names in alike.values():
+        if len(names) > 1:
+            folders = [folder for name in sorted(names) for folder in parents[name]]
+            quote = ascii if len(set(map(nfc, folders))) < len(folders) else repr
+            lines.append(
+                f"{len(names)} classes have names that look alike, from the folders "
+                f"{', '.join(map(quote, folders))}: if they are one class, move their images into "
+                "one folder"
+            )
+    return first_lines(lines, "more classes have several names that look alike")
+
+
+def _nested(images: LabelledImages) -> str | None:
+    """Name the class folders that lie inside the folder of another class."""
+    n_images = Counter(PurePosixPath(path).parent for path in images.paths)
+    inside = {
+        folder: outer
+        for folder in sorted(n_images)
+        if (outer := next((above for above in folder.parents if above in n_images), None))
+    }
+    if not inside:
+        return None
+    folder, outer = next(iter(inside.items()))
+    return (
+        f"{counted(len(inside), 'class folder lies', 'class folders lie')} inside that of another "
+        f"class, such as {str(folder)!r}: its {counted(n_images[folder], 'image')} "
+        f"{_are(range(n_images[folder]), 'is', 'are')} of class {folder.name!r}, not "
+        f"{outer.name!r}; move the images up, if that is not meant"
+    )
 
 
 def small_classes(images: LabelledImages) -> list[str]:
-    """Say which classes have too few pictures among the rows that train, a line each."""
-    n_train = n_train_rows(len(images))
-    counts = np.bincount(images.labels[:n_train], minlength=len(images.label_names))
-    small = [label for label, n in enumerate(counts) if n < N_FOLDS]
-    lines = [
-        f"class {images.label_names[label]!r} has {counts[label]} of its "
-        f"{(images.labels == label).sum():,} images among the first {n_train:,} rows, which "
-        f"train: training needs at least {N_FOLDS}; add pictures, or remove the class"
-        for label in small[:N_NAMED]
+    """Name all classes with too few pictures for the folds and a test, in one line if any."""
+    counts = np.bincount(images.labels, minlength=len(images.label_names)).tolist()
+    counts = dict(zip(images.label_names, counts, strict=True))
+    small = [f"{name!r} ({n:,})" for name, n in counts.items() if n < ENOUGH_IMAGES]
+    if not small:
+        return []
+    return [
+        f"{counted(len(small), 'class has', 'classes have')} fewer than {ENOUGH_IMAGES} images, "
+        f"{shortened(small, MOST_ROWS)}: too few to train in {N_FOLDS} folds and to be tested; "
+        f"add images, or remove the {_are(small, 'class', 'classes')}"
     ]
-    if len(small) > N_NAMED:
-        lines.append(f"{len(small) - N_NAMED:,} more classes are as small")
-    return lines
 
 
 def left_aside_warnings(images: LabelledImages) -> list[str]:
@@ -109,7 +157,7 @@ def left_aside_warnings(images: LabelledImages) -> list[str]:
     if not folders:
         return []
     return [
-        f"no pictures were found in {_quoted(folders)}: {_are(folders, 'it is', 'they are')} "
+        f"no pictures were found in {listed(folders)}: {_are(folders, 'it is', 'they are')} "
         "not among the classes"
     ]
 
@@ -123,20 +171,9 @@ def _parents(images: LabelledImages) -> dict[str, list[str]]:
     return {name: sorted(found) for name, found in folders.items()}
 
 
-def _quoted(names) -> str:
-    names = list(names)
-    text = ", ".join(repr(name) for name in names[:N_NAMED])
-    return text if len(names) <= N_NAMED else f"{text} and {len(names) - N_NAMED:,} more"
-
-
 def _are(names, one: str, several: str) -> str:
     return one if len(names) == 1 else several
 
 
 def _option(images: LabelledImages, folder: str) -> str:
     return f"--dataset {shlex.quote(str(images.root / folder))}"
-
-
-def _printable(name: str) -> str:
-    """Keep a name that holds a line break or a control character in its row."""
-    return name if name.isprintable() else json.dumps(name)

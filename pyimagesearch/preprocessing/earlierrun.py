@@ -40,6 +40,11 @@ class EarlierRun:
         digests = dict(zip(provenance["paths"], provenance["digests"], strict=True))
         return cls(digests, n_rows, datetime.fromisoformat(provenance["created"]).timestamp())
 
+    @property
+    def paths(self) -> list[str]:
+        """The pictures in the order of the rows."""
+        return list(self.digests)
+
     def untouched(self, root: Path) -> dict[str, str]:
         """Return the digests of the pictures that are done, and as they were.
 
@@ -52,7 +57,7 @@ class EarlierRun:
             return {}
         return {
             path: self.digests[path]
-            for path in list(self.digests)[: self.n_rows]
+            for path in self.paths[: self.n_rows]
             if _changed(root / path) < self.began
         }
 

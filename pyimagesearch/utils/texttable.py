@@ -1,21 +1,27 @@
 """Text in columns, whatever the names of files and classes contain."""
 
-import unicodedata
+import re
+
+from wcwidth import ljust, wcswidth
+
+# Zero-width joiners are no part of the text, unless they shape it: emoji, Persian, Hindi.
+SHAPING = re.compile("(?<=[^\x00-\x7f])[\u200c\u200d](?=[^\x00-\x7f])")
 
 
 def printable(text: str) -> str:
-    r"""Escape what would break a line or a column, such as a tab.
+    r"""Escape what would break a line or a column, such as a tab, and what nobody would see.
 
     Examples
     --------
     >>> print(printable("a\tb"))
     a\tb
     """
-    if text.isprintable():
-        return text
+    shaping = {match.start() for match in SHAPING.finditer(text)}
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
+        character
+        if character.isprintable() or position in shaping
+        else character.encode("unicode_escape").decode()
+        for position, character in enumerate(text)
     )
 
 
@@ -27,11 +33,15 @@ def padded(text: str, width: int) -> str:
     >>> padded("猫", 4) + "|"
     '猫  |'
     """
-    return text + " " * (width - display_width(text))
+    return ljust(text, width)
 
 
 def display_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    combining = sum(unicodedata.combining(character) > 0 for character in text)
-    return len(text) + wide - combining
+    r"""Return how many columns of a terminal a printable text takes.
+
+    Examples
+    --------
+    >>> display_width("cafe\u0301"), display_width("猫"), display_width("👨‍👩‍👧‍👦")
+    (4, 2, 2)
+    """
+    return wcswidth(text)

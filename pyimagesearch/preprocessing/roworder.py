@@ -1,0 +1,99 @@
+"""The order of the rows: what trains a classifier, and what it is tested on."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from pyimagesearch.utils.split import N_FOLDS, TRAIN_FRACTION
+
+Group = list[int]  # images that must not be parted, in ascending order
+
+
+def row_order(labels: np.ndarray, group_keys: Sequence[Hashable], n_train: int) -> list[int]:
+    """Order shuffled images so that the first rows can train a classifier.
+
+    The images of a group follow the first of them, and all of them train or
+    none does. Apart from that the shuffled order stays, unless a class is
+    short of groups on one side: fewer than `N_FOLDS` of them train (or, of a
+    class of fewer than 4, fewer than three quarters rounded down, or none),
+    or none is left to test although the class has 4. Only then the rows are
+    stratified: three quarters of each class train.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        The class of each image, in shuffled order.
+    group_keys : sequence of hashable, length n
+        Images with equal keys are a group.
+    n_train : int
+        How many rows, from the first on, train.
+
+    Returns
+    -------
+    list of int, length n
+        The image of each row. Both sides are in shuffled order. If no choice
+        fills the training rows exactly, which takes a folder where hardly an
+        image is alone in its group, one group lies across the split.
+
+    Examples
+    --------
+    >>> row_order(np.array([0, 1, 0, 1, 0, 1, 0, 1]), "abcdebfg", 6)
+    [0, 1, 5, 2, 3, 4, 6, 7]
+    >>> row_order(np.array([0, 0, 0, 0, 0, 0, 1, 1]), "abcdefgh", 6)  # class 1 would not train
+    [0, 1, 2, 3, 4, 6, 5, 7]
+    """
+    groups = _groups(group_keys)
+    train, test, unfilled = _filled(groups, n_train)
+    if unfilled or _is_a_class_short(_classes(groups, labels), _classes(train, labels)):
+        largest_first = sorted(groups, key=len, reverse=True)
+        orders = (_by_share(largest_first, labels), largest_first, groups)
+        choices = [_filled(order, n_train) for order in orders]
+        train, test, _ = min(choices, key=lambda choice: choice[2])  # the first of equals
+    return [image for side in (train, test) for group in sorted(side) for image in group]
+
+
+def _groups(keys: Sequence[Hashable]) -> list[Group]:
+    """Put the images with equal keys together, in the order in which each key comes first."""
+    groups: dict[Hashable, Group] = {}
+    for image, key in enumerate(keys):
+        groups.setdefault(key, []).append(image)
+    return list(groups.values())
+
+
+def _filled(groups: list[Group], n_train: int) -> tuple[list[Group], list[Group], int]:
+    """Let the first groups train that fit; return those, the others, and the rows left over."""
+    train, test = [], []
+    for group in groups:
+        fits = len(group) <= n_train
+        (train if fits else test).append(group)
+        n_train -= len(group) if fits else 0
+    return train, test, n_train
+
+
+def _classes(groups: list[Group], labels: np.ndarray) -> np.ndarray:
+    """Return the class of each group, which is that of its first image."""
+    return labels[[group[0] for group in groups]]
+
+
+def _is_a_class_short(classes: np.ndarray, train_classes: np.ndarray) -> bool:
+    """Tell whether a class lacks training or test groups that it could have."""
+    n = np.bincount(classes)
+    n_train = np.bincount(train_classes, minlength=len(n))
+    needed = np.minimum(N_FOLDS, np.maximum(TRAIN_FRACTION * n, 1)).astype(int)
+    could_be_tested = (1 - TRAIN_FRACTION) * n >= 1
+    return bool((n_train < np.minimum(needed, n)).any() or (could_be_tested & (n_train == n)).any())
+
+
+def _by_share(groups: list[Group], labels: np.ndarray) -> list[Group]:
+    """Sort groups by the share of their class that lies before the middle of each.
+
+    Of such an order the first three quarters hold three quarters of each class.
+    """
+    classes = _classes(groups, labels).tolist()
+    n_images = np.bincount(classes, weights=list(map(len, groups))).tolist()
+    before = [0] * len(n_images)
+    shares = []
+    for group, label in zip(groups, classes, strict=True):
+        shares.append((before[label] + len(group) / 2) / n_images[label])
+        before[label] += len(group)
+    return [groups[i] for i in np.argsort(shares, kind="stable")]

@@ -1,0 +1,46 @@
+"""Names of classes that are equal, or that look as if they were."""
+
+import unicodedata
+
+# Invisible, but letters, marks or symbols to Unicode: fillers, joiners, variation selectors.
+BLANKS = frozenset(
+    map(chr, [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0])
+) | frozenset(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+INVISIBLE_CATEGORIES = ("Cc", "Cf")  # controls, and formats such as the zero-width space
+
+
+def nfc(name: str) -> str:
+    r"""Return the normal form in which equal names are compared.
+
+    File systems and programs spell an accent in one character or in two.
+
+    Examples
+    --------
+    >>> nfc("cafe\u0301") == "caf\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def lookalike_key(name: str) -> str:
+    r"""Return what names that look alike have in common.
+
+    They differ in nothing but the case, spaces at their ends, the kind and
+    the number of spaces between words, invisible characters and the form of
+    a letter, such as its full-width one.
+
+    Examples
+    --------
+    >>> lookalike_key(" Big\u00a0Cats\u200b") == lookalike_key("big cats")
+    True
+    >>> lookalike_key("cats") == lookalike_key("cat")
+    False
+    """
+    spaced = " ".join(name.split())  # before controls go: a tab and a line break are spaces, too
+    visible = (
+        character
+        for character in unicodedata.normalize("NFKC", spaced)
+        if character not in BLANKS and unicodedata.category(character) not in INVISIBLE_CATEGORIES
+    )
+    folded = "".join(visible).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
