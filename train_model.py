@@ -168,10 +168,10 @@ def train(
     InputError
         If the rows or their classes are too few, or a feature is not finite.
     """
-    n_rows, n_features = features.shape
+    n_rows = features.shape[0]
     n_train = n_train_rows(n_rows)
     check_rows(features, n_train)
-    for note in memory_notes(n_train, n_features, len(features.label_names), jobs):
+    for note in memory_notes(features, n_train, jobs):
         log(f"note: {note}")
 
     started = time.perf_counter()
@@ -223,10 +223,11 @@ def check_rows(features: FeaturesFile, n_train: int) -> None:
         check_trainable(features.labels[:n_train], N_FOLDS, names)
 
 
-def memory_notes(n_train: int, n_features: int, n_classes: int, jobs: int) -> list[str]:
+def memory_notes(features: FeaturesFile, n_train: int, jobs: int) -> list[str]:
     """Warn of a search that may not fit in the memory there is: the estimate can be wrong."""
-    there = available_bytes()
-    needed = required_bytes(n_train, n_features, n_classes, jobs)
+    there, n_features = available_bytes(), features.shape[1]
+    needed = required_bytes(n_train, n_features, len(features.label_names), jobs)
+    needed += 0 if features.is_mapped else 4 * n_train * n_features  # in single precision
     if there is None or needed <= there:
         return []
     return [
@@ -249,11 +250,9 @@ def check_outputs(arguments: dict[str, str | None]) -> None:
 
 def check_inputs_spared(arguments: dict[str, str | None], features: FeaturesFile) -> None:
     """Refuse to overwrite a picture, or the weights, that the features came from."""
-    recorded = features.provenance or {}
-    folder = Path(recorded.get("dataset", ""))
-    pictures = (folder / path for path in recorded.get("paths", ()))
+    weights_file = (features.provenance or {}).get("weights_file")
     outputs = {option: arguments[option] for option in OUTPUTS}
-    check_spared(outputs, chain(filter(None, [recorded.get("weights_file")]), pictures))
+    check_spared(outputs, chain(filter(None, [weights_file]), features.image_paths))
 
 
 def write_model(path: str, training: Training, features: FeaturesFile) -> None:
@@ -298,12 +297,10 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
 
 def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
     """Draw the pictures that were judged worst, from where they were extracted."""
-    recorded, names = features.provenance, features.label_names
-    folder, paths = Path(recorded["dataset"]), recorded["paths"]
-    n_train = features.shape[0] - len(evaluation.labels)
+    names, n_train = features.label_names, features.shape[0] - len(evaluation.labels)
     mistakes = [
         SheetPicture(
-            image=folder / paths[n_train + i],
+            image=features.image_paths[n_train + i],
             name=names[evaluation.labels[i]],
             predicted_name=names[evaluation.predicted[i]],
             probability=float(evaluation.predicted_probability[i]),
@@ -320,17 +317,15 @@ def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> Non
 
 def check_pictures(features: FeaturesFile) -> None:
     """Refuse to draw mistakes of which there are no pictures."""
-    recorded = features.provenance or {}
-    if len(recorded.get("paths", ())) != features.shape[0] or "dataset" not in recorded:
+    if len(features.image_paths) != features.shape[0]:
         raise InputError(
             f"'{features.path}' does not record its pictures: "
             "leave out --mistakes, or extract the features again"
         )
-    folder = Path(recorded["dataset"])
-    if not any(os.access(folder / path, os.R_OK) for path in recorded["paths"]):
+    if not any(os.access(path, os.R_OK) for path in features.image_paths):
         raise InputError(
-            f"none of the pictures of '{features.path}' can be read in '{folder}': "
-            "put them back, or leave out --mistakes"
+            f"none of the pictures of '{features.path}' can be read in "
+            f"'{features.provenance['dataset']}': put them back, or leave out --mistakes"
         )
 
 

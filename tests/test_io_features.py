@@ -1,4 +1,5 @@
 import errno
+import json
 from pathlib import Path
 
 import h5py
@@ -142,19 +143,56 @@ def test_a_file_cut_short_is_told_from_another_kind(path):
         pass
 
 
-def test_provenance_that_is_not_json_is_refused(path):
-    with h5py.File(path, "r+") as db:
-        db["features"].attrs["provenance"] = "{"
-    with pytest.raises(InputError, match="not a JSON object"), open_features(path):
-        pass
-
-
-@pytest.mark.parametrize("text", ["[1, 2]", "7"])
-def test_provenance_that_is_no_object_is_refused(path, text):
+def record(path: Path, provenance: object) -> None:
+    text = provenance if isinstance(provenance, str) else json.dumps(provenance)
     with h5py.File(path, "r+") as db:
         db["features"].attrs["provenance"] = text
+
+
+@pytest.mark.parametrize("text", ["{", "[1, 2]", "[[1, 2]]", "7", "[" * 100_000])
+def test_provenance_that_is_no_json_object_is_refused(path, text):
+    record(path, text)
     with pytest.raises(InputError, match="not a JSON object"), open_features(path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("provenance", "message"),
+    [
+        ({"dataset": 5}, "with 'dataset' of 5: expected a text"),
+        ({"dataset": ["a"]}, "with 'dataset' of [\"a\"]: expected a text"),
+        ({"weights_file": True}, "with 'weights_file' of true: expected a text"),
+        ({"created": 5.5}, "with 'created' of 5.5: expected a text"),
+        ({"paths": "cats/1.jpg"}, "with 'paths' of \"cats/1.jpg\": expected a list of texts"),
+        ({"paths": [1, None]}, "with 'paths' of [1, null]: expected a list of texts"),
+    ],
+)
+def test_a_recorded_value_of_another_type_is_named(path, provenance, message):
+    record(path, provenance)
+    with pytest.raises(InputError) as caught, open_features(path):
+        pass
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_images_that_rows_come_from_are_those_recorded(path):
+    record(path, {"dataset": "animals", "paths": ["cats/1.jpg", "dogs/2.jpg"]})
+    with open_features(path) as file:
+        assert file.image_paths == [Path("animals/cats/1.jpg"), Path("animals/dogs/2.jpg")]
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        {},
+        {"dataset": None, "paths": ["a"]},
+        {"dataset": "animals", "paths": None, "digests": None, "weights_file": None},
+    ],
+)
+def test_where_nothing_is_recorded_there_are_no_images(path, provenance):
+    record(path, provenance)
+    with open_features(path) as file:
+        assert (file.image_paths, file.provenance) == ([], provenance)
 
 
 def test_an_unfinished_file_given_by_its_own_name_is_not_finished(path):
@@ -173,6 +211,54 @@ def test_names_that_are_not_utf_8_are_refused(path):
     replace(path, "label_names", data=np.array([b"cats", b"dogs", "féline".encode("latin-1")]))
     with pytest.raises(InputError, match="not UTF-8"), open_features(path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        pytest.param(h5py.ref_dtype, None, id="references"),
+        pytest.param(h5py.vlen_dtype("u1"), [list(name.encode()) for name in NAMES], id="bytes"),
+        pytest.param(h5py.vlen_dtype("f4"), [[1], [2], [3]], id="numbers"),
+    ],
+)
+def test_names_that_are_not_stored_as_text_are_refused(path, dtype, values):
+    replace(path, "label_names", shape=(3,), dtype=dtype)
+    with h5py.File(path, "r+") as db:
+        for i in range(3):
+            db["label_names"][i] = db["labels"].ref if values is None else values[i]
+    with pytest.raises(InputError, match="not stored as text"), open_features(path):
+        pass
+
+
+def test_equal_names_are_refused_with_their_labels(path):
+    replace(path, "label_names", data=["cats", "dogs", "cats"])
+    with (
+        pytest.raises(InputError, match="has 'cats' 2 times in 'label_names', as labels 0, 2"),
+        open_features(path),
+    ):
+        pass
+
+
+def test_a_name_for_each_row_is_told_from_names_of_classes(path):
+    replace(path, "label_names", data=[NAMES[label] for label in LABELS])
+    with (
+        pytest.raises(InputError, match="10 'label_names', as many as rows, of which 3 differ"),
+        open_features(path),
+    ):
+        pass
+
+
+def test_a_dataset_that_is_damaged_is_named(path):
+    for key, value in (("features", ROWS), ("labels", LABELS)):
+        replace(path, key, data=value, chunks=True, fletcher32=True)
+        with h5py.File(path) as db:
+            place = db[key].id.get_chunk_info(0).byte_offset
+        with path.open("r+b") as file:
+            file.seek(place)
+            file.write(b"damage")
+        with pytest.raises(InputError, match=r"^cannot read ") as caught, open_features(path) as db:
+            db.read(0, 10)
+        assert "\n" not in str(caught.value)
 
 
 def test_values_that_no_label_and_no_float32_can_be_warn_of_nothing(path):

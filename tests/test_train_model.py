@@ -214,6 +214,17 @@ def test_what_the_features_came_from_is_not_overwritten(capsys, option, name):
     assert (said.out, Path(name).read_text()) == ("", "precious")
 
 
+@pytest.mark.parametrize("key", ["dataset", "paths", "digests", "skipped", "weights_file"])
+def test_what_is_recorded_as_unknown_is_no_obstacle(capsys, key):
+    recorded = {"dataset": ".", "paths": ["a"] * N_ROWS, "digests": ["0" * 16] * N_ROWS, key: None}
+    with h5py.File("f.hdf5", "r+") as db:
+        db["features"].attrs["provenance"] = json.dumps(recorded)
+    assert train("--C", "1") == 0
+    if key in ("dataset", "paths"):
+        assert train("--C", "1", "--mistakes", "m.svg") == 1
+        assert "does not record its pictures" in capsys.readouterr().err
+
+
 def test_an_older_model_is_replaced_only_by_a_whole_one(monkeypatch):
     Path("out").mkdir()
     Path("out/m.cpickle").write_text("older")

@@ -1,22 +1,17 @@
 """Open a file of features, and read it in blocks of rows."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from pyimagesearch.io.partialfile import (
-    NO_LOCKS,
-    PARTIAL,
-    as_input_error,
-    error_number,
-    partial_path,
-    reason,
-)
+from pyimagesearch.io.opening import opened
+from pyimagesearch.io.provenance import recorded_provenance
+from pyimagesearch.io.sources import find_dataset, reading, where_mapped
 from pyimagesearch.utils import InputError
 
 BLOCK_BYTES = 32 * 2**20  # what is read at a time
@@ -42,7 +37,7 @@ class FeaturesFile:
     label_names : list of str
         The names of the classes.
     provenance : dict or None
-        What the file records of where its rows come from.
+        What the file records of where its rows come from, see `recorded_provenance`.
 
     Raises
     ------
@@ -55,9 +50,9 @@ class FeaturesFile:
         self._features = _dataset(db, path, "features", dimensions=2, kinds="fiu")
         self.shape = self._features.shape
         names = _dataset(db, path, "label_names", dimensions=1, kinds="OS")
-        self.label_names = _decoded(names, path)
+        self.label_names = _checked_names(names, self.shape[0], path)
         self.labels = self._checked_labels(_dataset(db, path, "labels", 1, kinds="iuf"))
-        self.provenance = _provenance(self._features, path)
+        self.provenance = recorded_provenance(self._features, path)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return rows `start` to `stop`: float32, shape (stop - start, d)."""
@@ -72,11 +67,10 @@ class FeaturesFile:
         Of a contiguous file, such as `HDF5DatasetWriter` makes, nothing is read before it is used,
         and what was read can be dropped again: a file may be larger than the memory.
         """
-        dataset, offset = self._features, self._features.id.get_offset()
-        if offset is None or dataset.dtype != np.float32 or not dataset.dtype.isnative:
+        if (where := where_mapped(self._features)) is None:
             return self.read(start, stop)
-        rows = np.memmap(self.path, np.float32, "r", offset, shape=self.shape)
-        return rows[start:stop]
+        file, offset = where
+        return np.memmap(file, np.float32, "r", offset, shape=self.shape)[start:stop]
 
     def blocks(self, start: int, stop: int) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the rows from `start` to `stop` in blocks of some 32 MB.
@@ -91,19 +85,29 @@ class FeaturesFile:
         step = max(1, BLOCK_BYTES // (self.shape[1] * self._features.dtype.itemsize))
         for first in range(start, stop, step):
             block = slice(first, min(first + step, stop))
-            try:
-                with np.errstate(over="ignore"):  # what becomes infinite is refused by name
-                    values = self._features[block].astype(np.float32, copy=False)
-            except OSError as error:
-                raise InputError(
-                    f"cannot read rows {block.start} to {block.stop} of '{self.path}': "
-                    f"{reason(error)}"
-                ) from error
+            with (
+                reading(f"rows {block.start} to {block.stop}", self.path),
+                np.errstate(over="ignore"),  # what becomes infinite is refused by name
+            ):
+                values = self._features[block].astype(np.float32, copy=False)
             yield block, values
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether `mapped` leaves the rows where they lie, and takes no memory for them."""
+        return where_mapped(self._features) is not None
+
+    @cached_property
+    def image_paths(self) -> list[Path]:
+        """The images that the rows come from, in their order; empty if that is not recorded."""
+        recorded = self.provenance or {}
+        folder, paths = recorded.get("dataset"), recorded.get("paths")
+        return [] if folder is None else [Path(folder) / path for path in paths or ()]
 
     def _checked_labels(self, dataset: h5py.Dataset) -> np.ndarray:
         n_rows, n_classes = self.shape[0], len(self.label_names)
-        given = dataset[:]
+        with reading("'labels'", self.path):
+            given = dataset[:]
         with np.errstate(invalid="ignore"):  # of NaN, which is refused below
             labels = given.astype(np.int64)
         if len(labels) != n_rows:
@@ -141,59 +145,12 @@ def open_features(path: str | os.PathLike[str]) -> Iterator[FeaturesFile]:
         features has.
     """
     path = Path(path)
-    with as_input_error(f"cannot read '{path}'"):
-        _check_readable(path)
-    try:
-        db = _opened(path)
-    except OSError as error:
-        raise InputError(_unopened(path, error)) from error
-    with db:
+    with opened(path) as db:
         yield FeaturesFile(db, path)
 
 
-def _check_readable(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder: expected a file made by extract_features.py")
-    if path.exists() and path.suffix == PARTIAL:
-        raise InputError(
-            f"'{path}' is not finished: run the extract_features.py command again to complete it"
-        )
-    if path.exists():
-        return
-    if partial_path(path).exists():
-        raise InputError(
-            f"'{path}' is not finished, only '{partial_path(path)}' is there: "
-            "run the extract_features.py command again to complete it"
-        )
-    raise InputError(f"no file '{path}': expected one made by extract_features.py")
-
-
-def _opened(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        if error_number(error) not in NO_LOCKS:
-            raise
-    return h5py.File(path, "r", locking=False)  # the file system knows no locks
-
-
-def _unopened(path: Path, error: OSError) -> str:
-    if isinstance(error, BlockingIOError):
-        return f"'{path}' is being written by another run: wait until that has finished"
-    if isinstance(error, PermissionError):
-        return f"cannot read '{path}': permission denied"
-    if "truncated" in str(error):
-        return f"'{path}' is cut short: expected a whole file; copy or extract it again"
-    if error_number(error) is not None:
-        return f"cannot open '{path}': {reason(error)}"
-    return f"'{path}' is not an HDF5 file: expected one made by extract_features.py"
-
-
 def _dataset(db: h5py.File, path: Path, key: str, dimensions: int, kinds: str) -> h5py.Dataset:
-    found = db.get(key)
-    if not isinstance(found, h5py.Dataset):
-        held = ", ".join(f"'{name}'" for name in db) or "nothing"
-        raise InputError(f"'{path}' has no '{key}' dataset: it holds {held}")
+    found = find_dataset(db, path, key)
     if len(found.shape or ()) != dimensions or found.dtype.kind not in kinds or 0 in found.shape:
         expected = {"features": "numbers, (rows, columns)", "labels": "integers, (rows,)"}
         raise InputError(
@@ -203,18 +160,31 @@ def _dataset(db: h5py.File, path: Path, key: str, dimensions: int, kinds: str) -
     return found
 
 
-def _provenance(features: h5py.Dataset, path: Path) -> dict | None:
-    recorded = features.attrs.get("provenance")
-    if recorded is None:
-        return None
+def _checked_names(names: h5py.Dataset, n_rows: int, path: Path) -> list[str]:
+    """Return the names of the classes, each of which is there once."""
+    if h5py.check_string_dtype(names.dtype) is None:  # references, say, or arrays of bytes
+        raise InputError(
+            f"'{path}' has 'label_names' that are not stored as text: expected UTF-8, as "
+            "h5py.string_dtype() has it"
+        )
     try:
-        return dict(json.loads(recorded))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"'{path}' has a 'provenance' that is not a JSON object") from error
-
-
-def _decoded(names: h5py.Dataset, path: Path) -> list[str]:
-    try:
-        return list(names.asstr("utf-8")[:])
+        with reading("'label_names'", path):
+            decoded = list(names.asstr("utf-8")[:])
     except UnicodeDecodeError as error:
         raise InputError(f"'{path}' has 'label_names' that are not UTF-8") from error
+    places = {}
+    for label, name in enumerate(decoded):
+        places.setdefault(name, []).append(label)
+    name, labels = max(places.items(), key=lambda place: len(place[1]))
+    if len(labels) > 1 and len(decoded) == n_rows:
+        raise InputError(
+            f"'{path}' has {n_rows:,} 'label_names', as many as rows, of which {len(places):,} "
+            "differ: expected one name for each class, each once"
+        )
+    if len(labels) > 1:
+        raise InputError(
+            f"'{path}' has '{name}' {len(labels)} times in 'label_names', as labels "
+            f"{', '.join(map(str, labels[:5]))}: expected each name once; give one of the classes "
+            "another name, or their rows the same label"
+        )
+    return decoded

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from pyimagesearch.io import partialfile
-from pyimagesearch.io.provenance import differences
+from pyimagesearch.io.provenance import differences, recorded_provenance
 from pyimagesearch.utils import InputError
 
 
@@ -51,7 +51,7 @@ class Unfinished:
 
     def require_same_pictures(self, paths: Iterable[str]) -> None:
         """Refuse a folder that has other pictures than were listed then, in any order."""
-        recorded = [*self.provenance.get("paths", ()), *self.provenance.get("skipped", ())]
+        recorded = [path for key in ("paths", "skipped") for path in self.provenance.get(key) or ()]
         self._refuse(differences({"paths": sorted(recorded)}, {"paths": sorted(paths)}))
 
     def _refuse(self, changes: list[str]) -> None:
@@ -98,7 +98,7 @@ def inspect(db: h5py.File, path: Path, data_key: str) -> Unfinished:
         raise InputError(_not_ours(path, data_key))
     if "label_names" in db:
         db["label_names"].asstr()[:]  # raises here rather than hours later
-    recorded = json.loads(data.attrs.get("provenance", "{}"))
+    recorded = recorded_provenance(data, path) or {}
     missing = np.flatnonzero(labels[:] < 0)
     return Unfinished(
         path,
