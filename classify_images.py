@@ -272,7 +272,7 @@ def csv_rows(path: str | None, names: list[str], all_classes: bool) -> Iterator[
         yield lambda answer: None
         return
     with (
-        replacing(Path(path)) as temporary,
+        replacing(Path(path), keep_partial=True) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file)

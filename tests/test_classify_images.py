@@ -2,13 +2,14 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CLASSES, N_IMAGES, fake_network, load_fake
+from conftest import CLASSES, N_IMAGES, fake_network, load_fake, run_on_a_terminal
 from sklearn.linear_model import LogisticRegression
 
 import classify_images
@@ -133,6 +134,48 @@ def test_bad_pictures_are_named_and_the_others_judged(trained, image_folder, cap
     assert "cats_000.jpg' cannot be read: it is empty" in said.err
     assert "'gone.jpg' cannot be read" in said.err
     assert said.err.splitlines()[-1].startswith("[ERROR] 2 of 16 pictures cannot be read")
+
+
+def test_ctrl_c_keeps_the_rows_that_were_done(trained, image_folder, capsys):
+    network = fake_network(concurrent=False)
+    batches = []
+
+    def compute(batch: np.ndarray) -> np.ndarray:
+        batches.append(batch)
+        if len(batches) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return batch[:, 0, :24, 0].astype(np.float32)
+
+    network._compute = compute
+    arguments = ["-m", "m.cpickle", str(image_folder), "--csv", "a.csv"]
+    assert classify_images.main(arguments, load=lambda *_, **__: network) == 130
+    said = capsys.readouterr()
+    line = "[INFO] stopped by SIGINT; 'a.csv.partial' holds what was written until then\n"
+    assert said.err == line
+    with Path("a.csv.partial").open(newline="") as file:
+        _, *rows = csv.reader(file)
+    assert len(rows) >= 4
+    assert [row[0] for row in rows] == [row[0] for row in table(said.out)]
+    assert not Path("a.csv").exists()
+
+
+def test_an_error_on_a_terminal_has_a_line_of_its_own(trained, image_folder):
+    bad = image_folder / "dogs" / "dogs_000.jpg"
+    bad.write_bytes(b"")
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:3]\n"
+        "from conftest import fake_network\n"
+        "from classify_images import main\n"
+        "network = fake_network(delay_s=0.1)\n"
+        "main(['-m', 'm.cpickle', sys.argv[3], '--csv', 'a.csv'], load=lambda *_, **__: network)\n"
+    )
+    paths = [str(ROOT), str(ROOT / "tests"), str(image_folder)]
+    drawn = run_on_a_terminal([sys.executable, "-c", program, *paths], Path("said"))
+    lines = drawn.splitlines()
+    assert any("Classifying Images: " in line for line in lines)
+    assert f"[ERROR] '{bad}' cannot be read: it is empty" in lines
+    last = "[ERROR] 1 of 15 pictures cannot be read: replace them; the others have been judged"
+    assert lines[-1] == last
 
 
 def test_labelled_pictures_are_reported_on(trained, image_folder, capsys):

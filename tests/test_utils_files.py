@@ -75,6 +75,48 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError(errno.ENOSPC, "full")])
+def test_what_was_written_until_a_failure_can_be_kept(tmp_path, error, linked):
+    target = path = tmp_path / "answers.csv"
+    target.write_text("old")
+    if linked:
+        path = tmp_path / "link.csv"
+        path.symlink_to(target)
+
+    def write_half():
+        with replacing(path, keep_partial=True) as unfinished:
+            unfinished.write_text("half")
+            raise error
+
+    with pytest.raises((RuntimeError, KeyboardInterrupt, InputError)) as caught:
+        write_half()
+
+    assert caught.value.__notes__ == [f"'{target}.partial' holds what was written until then"]
+    assert target.read_text() == "old"
+    assert Path(f"{target}.partial").read_text() == "half"
+    assert set(tmp_path.iterdir()) == {target, path, Path(f"{target}.partial")}
+
+
+def test_a_failure_to_keep_it_does_not_hide_the_first(tmp_path):
+    target = tmp_path / "answers.csv"
+    (tmp_path / "answers.csv.partial").mkdir()
+
+    def write_half():
+        with replacing(target, keep_partial=True):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError) as caught:
+        write_half()
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_nothing_is_kept_of_what_is_whole(tmp_path):
+    with replacing(tmp_path / "answers.csv", keep_partial=True) as unfinished:
+        unfinished.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
+
+
 @pytest.mark.parametrize("name", ["plot.svg", "model.cpickle", "name", "a" * 250 + ".svg"])
 def test_the_unfinished_file_lies_beside_the_target_with_its_suffix(tmp_path, name):
     target = tmp_path / name

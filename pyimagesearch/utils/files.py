@@ -19,8 +19,11 @@ CANNOT_SYNC_FOLDER = (*CANNOT_SYNC, errno.EBADF, errno.EACCES, errno.EPERM)
 HAS_FOLDERS = hasattr(os, "O_DIRECTORY")  # that can be opened, unlike those of Windows
 
 
+PARTIAL = ".partial"
+
+
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, keep_partial: bool = False) -> Iterator[Path]:
     """Write a file under another name and give it its own when it is whole.
 
     Parameters
@@ -28,6 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
     path : Path
         The file to make or to replace. Of a link, the file it points to is
         replaced and the link stays.
+    keep_partial : bool
+        Whether what was written stays as ``<path>.partial`` when the block
+        raises; a note on the exception says so.
 
     Yields
     ------
@@ -35,8 +41,8 @@ def replacing(path: Path) -> Iterator[Path]:
         An empty file in the same folder, with the same suffix, to be written
         by the caller. When the block ends it is flushed to the disk and takes
         the place of `path`, with the permissions `path` had, or the user's
-        default ones. When the block raises it is removed, and `path` is as
-        it was.
+        default ones. When the block raises it is removed or kept, and `path`
+        is as it was.
 
     Raises
     ------
@@ -57,17 +63,35 @@ def replacing(path: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     temporary = _create_beside(target, path)
     try:
-        yield temporary
-        _sync(temporary)
-        move_into_place(temporary, target)
+        with _full_disk_below(path):
+            yield temporary
+            _sync(temporary)
+            move_into_place(temporary, target)
+    except BaseException as error:
+        if keep_partial:
+            _keep(temporary, Path(f"{target if path.is_symlink() else path}{PARTIAL}"), error)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _full_disk_below(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno not in DISK_IS_FULL:
             raise
         raise InputError(
             f"cannot write '{path}': {error.strerror}; make room, or give another output"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def _keep(temporary: Path, partial: Path, error: BaseException) -> None:
+    """Keep what was written until an exception, and say so in a note on it."""
+    with contextlib.suppress(OSError):  # which would hide the exception
+        temporary.replace(partial)
+        error.add_note(f"'{partial}' holds what was written until then")
 
 
 def move_into_place(source: Path, target: Path) -> None:
