@@ -9,6 +9,12 @@ features, or no answer. The table is aligned for people; --tsv separates its
 columns by tabs, for other programs.
 """
 
+import sys
+from pathlib import Path
+
+if sys.flags.safe_path:  # python -I and -P leave the script's own folder out
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from pyimagesearch.utils.stopping import run, stop_at_once
 
 if __name__ == "__main__":
@@ -19,14 +25,12 @@ import contextlib
 import csv
 import heapq
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 

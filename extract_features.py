@@ -13,6 +13,12 @@ A run that was stopped or killed goes on where it was when the same command is
 given again.
 """
 
+import sys
+from pathlib import Path
+
+if sys.flags.safe_path:  # python -I and -P leave the script's own folder out
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from pyimagesearch.utils.stopping import run, stop_at_once, stop_requests
 
 if __name__ == "__main__":
@@ -23,14 +29,12 @@ import importlib.metadata
 import math
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from pyimagesearch.extraction import joined, scheduler_address, stream_features
 from pyimagesearch.io import (

@@ -7,6 +7,12 @@ search with 3 folds and fit the classifier at the best C; the rest judge it.
 What is saved is a plain scikit-learn LogisticRegression.
 """
 
+import sys
+from pathlib import Path
+
+if sys.flags.safe_path:  # python -I and -P leave the script's own folder out
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from pyimagesearch.utils.stopping import run, stop_at_once
 
 if __name__ == "__main__":
@@ -21,7 +27,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 from sklearn.model_selection import StratifiedKFold
 

@@ -99,3 +99,13 @@ def test_help_and_usage_errors_do_not_import_tensorflow(script, arguments, code)
         "assert not heavy & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("script", ["extract_features.py", "train_model.py", "classify_images.py"])
+@pytest.mark.parametrize("mode", ["-I", "-P"])
+def test_a_script_runs_in_pythons_isolated_modes_from_anywhere(script, mode, tmp_path):
+    linked = tmp_path / "linked.py"  # as into a folder of the PATH
+    linked.symlink_to(ROOT / script)
+    command = [sys.executable, mode, linked, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("usage: ")

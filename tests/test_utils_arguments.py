@@ -22,6 +22,17 @@ def test_all_cores_are_those_that_joblib_counts(monkeypatch):
     assert (available_cores(), jobs("-1"), joblib.cpu_count()) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("limit", ["abc", "1.5", ""])
+def test_a_limit_that_is_no_number_is_named(monkeypatch, limit):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", limit)
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        jobs("-1")
+    assert str(caught.value) == (
+        f"LOKY_MAX_CPU_COUNT is '{limit}': expected a whole number; correct or unset it"
+    )
+    assert jobs("2") == 2
+
+
 def test_a_containers_quota_is_heeded(monkeypatch):
     # ``docker --cpus=1.5``, in a control group of the second version
     quota = pytest.importorskip("joblib.externals.loky.backend.context")

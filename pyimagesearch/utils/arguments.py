@@ -123,10 +123,21 @@ def available_cores() -> int:
 
     Those of the machine, less what the scheduler, a container's quota
     (``docker --cpus``) or ``LOKY_MAX_CPU_COUNT`` keeps from it.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If that variable holds no whole number.
     """
     from joblib import cpu_count  # takes 0.1 s, which --help need not
 
-    return cpu_count()
+    try:
+        return cpu_count()
+    except ValueError as error:
+        limit = os.environ.get("LOKY_MAX_CPU_COUNT")
+        raise argparse.ArgumentTypeError(
+            f"LOKY_MAX_CPU_COUNT is '{limit}': expected a whole number; correct or unset it"
+        ) from error
 
 
 def _integer_from(text: str, least: int) -> int:
