@@ -34,7 +34,7 @@ from itertools import chain
 
 import numpy as np
 
-from pyimagesearch.extraction import joined, scheduler_address, stream_features
+from pyimagesearch.extraction import finite_features, joined, scheduler_address, stream_features
 from pyimagesearch.linear import Evaluation, TrainingImages, load_classifier
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.plotting import SheetPicture, check_drawing, draw_contact_sheet
@@ -196,7 +196,8 @@ def classify(
         else:
             blocks = stream_features(network, load, rows, pool, jobs)
         with contextlib.closing(blocks):
-            judged = chain.from_iterable(model.predict_proba(block) for block in blocks)
+            finite = finite_features(blocks, pictures, network, blank=problems)
+            judged = chain.from_iterable(map(model.predict_proba, finite))
             for row, probabilities in enumerate(judged):
                 problem = problems.pop(row, None)
                 yield Answer(pictures[row], None if problem else probabilities, problem)

@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from pyimagesearch.extraction import joined, scheduler_address, stream_features
+from pyimagesearch.extraction import finite_features, joined, scheduler_address, stream_features
 from pyimagesearch.io import (
     HDF5DatasetWriter,
     check_new_output,
@@ -434,6 +434,7 @@ def write_features(
     else:
         load = partial(checked.load, size=network.description.size)
         batches = stream_features(network, load, rows, pool, jobs)
+    batches = finite_features(batches, images.paths, network, row)
     note = workers.note if workers else None
     with (
         stop_requests() as stop_if_asked,

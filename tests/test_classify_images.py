@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import CLASSES, N_IMAGES, fake_network, load_fake, run_on_a_terminal
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 import classify_images
@@ -70,6 +71,36 @@ def test_a_picture_gets_the_probabilities_of_its_training(trained, image_folder,
     assert [line.split()[1] for line in lines[:15]] == [row[1] for row in rows]
     assert lines[15].startswith("[INFO] 15 of 15 pictures judged in ")
     assert lines[-1] == "[INFO] csv: a.csv"
+
+
+def test_an_image_whose_features_are_not_finite_ends_the_run(
+    trained, image_folder, monkeypatch, capsys
+):
+    def load_odd(description, weights_file=None, **options):
+        network = fake_network()
+        compute = network._compute
+
+        def compute_odd(batch):
+            # A network that divides by the deviation of the pixels, say.
+            return np.where(batch[:, :1, 0, 0] % 2, compute(batch), np.float32("nan"))
+
+        network._compute = compute_odd
+        return network
+
+    def classify(*paths: Path) -> str:
+        arguments = ["-m", "m.cpickle", *map(str, paths)]
+        assert classify_images.main(arguments, load=load_odd) == 1
+        return capsys.readouterr().err.splitlines()[-1]
+
+    red, black, broken = (image_folder / f"{name}.png" for name in ("red", "black", "broken"))
+    Image.new("RGB", (32, 32), "red").save(red)
+    Image.new("RGB", (32, 32)).save(black)
+    broken.write_bytes(b"no image")  # black pixels take its place in the batch
+    assert classify(broken, red).startswith("[ERROR] 1 of 2 pictures cannot be read")
+    said = (
+        f"[ERROR] 24 of the 24 features of '{black}' are NaN or infinite: 'fake' may have damaged"
+    )
+    assert classify(broken, red, red, black).startswith(said)
 
 
 def type_in(monkeypatch, typed: bytes) -> None:

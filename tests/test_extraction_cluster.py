@@ -230,6 +230,17 @@ def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_onc
     assert steady.log().count("Starting Worker plugin pyimagesearch-") == 2  # one per worker
 
 
+def test_features_from_a_cluster_that_are_not_finite_name_their_image(steady, pictures):
+    def load(*_):
+        network = fake_network()
+        network._compute = lambda batch: np.full((len(batch), 24), np.inf, np.float32)
+        return network
+
+    message = "24 of the 24 features of '.*jpg' are NaN or infinite: 'fake' may have damaged"
+    with pytest.raises(InputError, match=message):
+        extract(pictures, "f.hdf5", cluster=steady.address, load_network=load)
+
+
 def test_a_network_that_nobody_uses_any_more_leaves_the_cluster(steady):
     for sha256 in ("1", "2"):
         network = fake_network()

@@ -1,8 +1,10 @@
 """What the command line says of a network that is asked for wrongly, and of its layers."""
 
+import json
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from draw import draw_images
 
@@ -57,6 +59,27 @@ def write_vgg19() -> None:
                 file.create_dataset(f"{name}/vars/{i}", shape, "f4")
 
 
+def write_overflowing() -> None:
+    """Save a network in half precision whose first layer gives more than 65,504."""
+    import keras
+
+    start = keras.Input((8, 8, 3))
+    large = keras.layers.Conv2D(2, 3, name="large", dtype="mixed_float16")
+    model = keras.Model(start, large(start))
+    large.set_weights([np.full((3, 3, 3, 2), 1e4), np.zeros(2)])
+    model.save("net.keras")
+
+
+def write_nan() -> None:
+    import keras
+
+    start = keras.Input((8, 8, 3))
+    damaged = keras.layers.Conv2D(2, 3, name="damaged")
+    model = keras.Model(start, damaged(start))
+    damaged.set_weights([np.full((3, 3, 3, 2), np.nan), np.zeros(2)])
+    model.save("net.keras")
+
+
 FILE = ("--network", "net.keras", "--preprocessing", "none")
 RANDOM = ("--weights", "random")
 
@@ -105,6 +128,9 @@ RANDOM = ("--weights", "random")
         pytest.param(FILE, write_lambda, 1, "it has a Lambda layer", id="Lambda"),
         pytest.param(FILE, write_truncated, 1, "is no whole .keras file", id="truncated"),
         pytest.param(FILE, write_text, 1, "is no whole .keras file", id="text"),
+        pytest.param(
+            FILE, write_nan, 1, "layer 'damaged' of 'net.keras' has weights that are NaN", id="NaN"
+        ),
         pytest.param([*FILE, *RANDOM], None, 2, "brings its own weights", id="weights beside FILE"),
         pytest.param(FILE[:2], None, 2, "give --preprocessing", id="no preprocessing"),
     ],
@@ -118,6 +144,20 @@ def test_a_network_asked_for_wrongly_gets_one_line(flags, prepare, code, message
     begins = "usage: " if code == 2 else ("[WARNING] ", "[ERROR] ")
     assert all(line.startswith(begins) for line in said[: None if code == 1 else 1])
     assert not list(Path().glob("f.hdf5*"))
+
+
+def test_features_that_overflow_are_refused_with_the_image_and_the_reason(capsys):
+    write_overflowing()
+    assert run_on_images(*FILE) == 1
+    (line,) = errors(capsys)
+    with h5py.File("f.hdf5.partial") as file:
+        first = json.loads(file["features"].attrs["provenance"])["paths"][0]
+    assert line == (
+        f"[ERROR] 72 of the 72 features of '{first}' are NaN or infinite: layer 'large' of "
+        "'net.keras' computes in half precision (float16), whose numbers end at 65,504; save the "
+        "network again with the dtype policy float32; 'f.hdf5.partial' holds 0 of 2 rows, of no "
+        "use then: delete it"
+    )
 
 
 def errors(capsys) -> list[str]:

@@ -188,6 +188,16 @@ def test_what_is_no_safe_network_for_pictures_is_refused_in_one_line(save, messa
     assert "\n" not in str(caught.value)
 
 
+def test_weights_that_are_nan_matter_up_to_the_cut_only():
+    model = backbone(head=True)
+    kernel, bias = model.get_layer("classes").get_weights()
+    model.get_layer("classes").set_weights([kernel * np.nan, bias])
+    model.save("net.keras")
+    assert np.isfinite(load("net.keras")(PIXELS.astype(np.float32))).all()
+    with pytest.raises(InputError, match=r"'classes' of 'net\.keras' has weights that are NaN"):
+        load("net.keras", layer="classes")
+
+
 def test_a_file_that_cannot_be_read_is_not_called_damaged(monkeypatch):
     backbone().save("net.keras")
 

@@ -2,6 +2,6 @@
 
 from pyimagesearch.extraction.address import scheduler_address
 from pyimagesearch.extraction.joining import joined
-from pyimagesearch.extraction.streaming import stream_features
+from pyimagesearch.extraction.streaming import finite_features, stream_features
 
-__all__ = ["joined", "scheduler_address", "stream_features"]
+__all__ = ["finite_features", "joined", "scheduler_address", "stream_features"]

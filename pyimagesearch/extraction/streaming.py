@@ -1,12 +1,13 @@
 """Keep a network busy: load pictures ahead of it, in order, in little memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from itertools import islice
 
 import numpy as np
 
-from pyimagesearch.nn import Network
+from pyimagesearch.nn import Network, why_not_finite
+from pyimagesearch.utils.errors import NotResumableError
 from pyimagesearch.utils.orderedmap import ordered_map
 
 
@@ -57,6 +58,54 @@ def stream_features(
         ahead = jobs + 2 * network.batch_size
         pictures = ordered_map(prepare, rows, executor, ahead)
         yield from map(network, map(np.stack, _batches(pictures, network.batch_size)))
+
+
+def finite_features(
+    batches: Iterable[np.ndarray],
+    paths: Sequence[object],
+    network: Network,
+    row: int = 0,
+    blank: Container[int] = (),
+) -> Iterator[np.ndarray]:
+    """Yield batches of features as they come, as long as all of them are numbers.
+
+    Parameters
+    ----------
+    batches : iterable of ndarray of float32, shape (b, n_features)
+        From `stream_features`, here or on a cluster.
+    paths : sequence
+        Path of the image of each row.
+    network : Network
+        What has computed them.
+    row : int
+        The row that the first batch begins with.
+    blank : container of int
+        Rows of no image, whose features nobody reads: they become 0. Looked at
+        only when the batch is there.
+
+    Yields
+    ------
+    ndarray of float32, shape (b, n_features)
+
+    Raises
+    ------
+    NotResumableError
+        At the first batch with a NaN or an infinity; names the image and what
+        may be wrong.
+    """
+    for features in batches:
+        finite = np.isfinite(features)
+        if not finite.all():
+            for i in np.flatnonzero(~finite.all(axis=1)):
+                if row + i not in blank:
+                    raise NotResumableError(
+                        f"{np.count_nonzero(~finite[i]):,} of the {features.shape[1]:,} features "
+                        f"of {str(paths[row + i])!r} are NaN or infinite: "
+                        f"{why_not_finite(network)}"
+                    )
+            features = np.where(finite, features, np.float32(0))
+        yield features
+        row += len(features)
 
 
 def _batches(items, size: int) -> Iterator[list]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from pyimagesearch.io import partialfile, rowchecks, unfinished
 from pyimagesearch.utils import InputError, files
+from pyimagesearch.utils.errors import NotResumableError
 
 UNWRITTEN = -1  # the label of a row that is not there yet
 FLUSH_SECONDS = 10.0  # a kill may cost this much work, and one batch, but no more
@@ -270,7 +271,7 @@ class HDF5DatasetWriter:
             error.add_note(str(failure))  # the first error is the one to report
         finally:
             self._release()
-            error.add_note(self._unfinished())
+            error.add_note(self._unfinished(error))
 
     def __repr__(self) -> str:
         state = "closed" if self.db is None else f"{len(self.buffer['data'])} buffered"
@@ -390,11 +391,11 @@ class HDF5DatasetWriter:
         partialfile.abandon(db)
         os.close(self._lock)
 
-    def _unfinished(self) -> str:
-        return (
-            f"'{self.partialPath}' holds {self.idx:,} of {self.dims[0]:,} rows: "
-            "run the same again to resume"
-        )
+    def _unfinished(self, error: BaseException | None = None) -> str:
+        held = f"'{self.partialPath}' holds {self.idx:,} of {self.dims[0]:,} rows"
+        if isinstance(error, NotResumableError):
+            return f"{held}, of no use then: delete it"
+        return f"{held}: run the same again to resume"
 
     def _check_open(self) -> None:
         if self.db is None:

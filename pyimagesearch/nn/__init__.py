@@ -6,6 +6,7 @@ take seconds, and hundreds of megabytes.
 
 from pyimagesearch.nn.choice import POOLINGS, NetworkChoice
 from pyimagesearch.nn.description import Description, Weights
+from pyimagesearch.nn.kerasnetwork import why_not_finite
 from pyimagesearch.nn.loading import ENGINES, list_layers, load_described, load_network
 from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
@@ -21,4 +22,5 @@ __all__ = [
     "list_layers",
     "load_described",
     "load_network",
+    "why_not_finite",
 ]

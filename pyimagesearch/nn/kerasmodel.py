@@ -108,6 +108,24 @@ def saved_model(path: Path):
     return model
 
 
+def require_numbers(model, path: Path) -> None:
+    """Refuse a network with weights that are NaN: so would be its features.
+
+    Infinite ones may have a meaning, as in the masks of attention.
+
+    Raises
+    ------
+    InputError
+        Names the layer.
+    """
+    for layer in leaves(model):
+        if any(np.isnan(array).any() for array in layer.get_weights()):
+            raise InputError(
+                f"layer '{layer.name}' of '{path}' has weights that are NaN: the file is damaged, "
+                "or its training has diverged; use another one"
+            )
+
+
 def fill_with_random(model) -> str:
     """Draw weights as He et al. do; layers that normalise pass on what they get.
 

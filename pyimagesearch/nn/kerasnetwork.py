@@ -8,6 +8,8 @@ import numpy as np
 
 from pyimagesearch.nn.backend import sees_accelerator
 from pyimagesearch.nn.description import Description
+from pyimagesearch.nn.keraslayers import leaves
+from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
 # Activations of four pictures stay in a processor's cache: see benchmarks/README.md.
@@ -69,6 +71,21 @@ class KerasNetwork:
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
         features = self.model.predict_on_batch(batch)
         return np.asarray(features, np.float32)[:n_images].reshape(n_images, -1)
+
+
+def why_not_finite(network: Network) -> str:
+    """Say what may be wrong with a network that gives NaN or infinite features."""
+    name = f"'{network.description.network}'"
+    for layer in leaves(network.model) if isinstance(network, KerasNetwork) else ():
+        if layer.compute_dtype == "float16":
+            return (
+                f"layer '{layer.name}' of {name} computes in half precision (float16), whose "
+                "numbers end at 65,504; save the network again with the dtype policy float32"
+            )
+    return (
+        f"{name} may have damaged weights, compute in half precision, or expect another "
+        "--preprocessing; correct that, or leave the image out"
+    )
 
 
 def _arrived(backend: str, saved: bytes, description: Description, batch_size: int, why: str):

@@ -154,6 +154,8 @@ def _load_with_keras(choice: NetworkChoice, engine: str, batch_size: int, jobs: 
     layer_shapes = keraslayers.layer_shapes(model)
     shape = feature_shape(choice.network, layer_shapes, layer, choice.pooling)
     description = _describe(choice, layer, tuple(model.inputs[0].shape[1:3]), shape, weights)
+    if choice.file is not None:
+        kerasmodel.require_numbers(keraslayers.cut_model(model, layer), choice.file)
 
     why = _why_keras(engine, jobs)
     if why is None:

@@ -13,6 +13,10 @@ class InputError(ValueError):
     """
 
 
+class NotResumableError(InputError):
+    """Say what the same command, given again, would meet again: it cannot be resumed."""
+
+
 class SystemLimitWarning(UserWarning):
     """Say in one line what the system cannot do; the work goes on without.
 
