@@ -3,16 +3,21 @@
 import errno
 import hashlib
 import os
+import socket
+import sys
+import threading
 import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from conftest import run_on_a_terminal
 
 from pyimagesearch.nn import Weights, kerasmodel, vgg, weights, zoo
-from pyimagesearch.utils import InputError
+from pyimagesearch.utils import InputError, progress
 
+ROOT = Path(__file__).parents[1]
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -315,6 +320,101 @@ def test_weights_that_cannot_be_downloaded_are_never_replaced_by_random_ones(pub
     assert "--weights FILE" in message
     assert "\n" not in message
     assert not list((keras_home / "models").iterdir())
+
+
+CONTENTS = bytes(3 * 2**20 + 5)
+MD5 = hashlib.md5(CONTENTS).hexdigest()
+CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(CONTENTS), CONTENTS)
+
+
+@pytest.fixture
+def serve(keras_home, monkeypatch):
+    """A function that answers one request with a header and a body; it returns the address."""
+    monkeypatch.setenv("no_proxy", "*")
+    threads = []
+
+    def start(header: str, body: bytes) -> str:
+        server = socket.create_server(("127.0.0.1", 0))
+
+        def answer() -> None:
+            with server, server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(f"HTTP/1.1 200 OK\r\n{header}\r\n\r\n".encode() + body)
+
+        threads.append(threading.Thread(target=answer))
+        threads[-1].start()
+        return f"http://127.0.0.1:{server.getsockname()[1]}/some.h5"
+
+    yield start
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["log", "terminal"])
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        pytest.param(f"Content-Length: {len(CONTENTS)}", CONTENTS, id="length"),
+        pytest.param("Connection: close", CONTENTS, id="no length"),
+        pytest.param("Transfer-Encoding: chunked", CHUNKED, id="chunked"),
+        pytest.param("Content-Length: many", CONTENTS, id="no number"),
+        pytest.param("Content-Length: -5", CONTENTS, id="negative"),
+    ],
+)
+def test_a_server_need_not_say_how_much_it_sends(
+    serve, keras_home, tmp_path, monkeypatch, header, body, terminal
+):
+    url = serve(header, body)
+    if terminal:
+        program = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+            "from pyimagesearch.nn import weights\n"
+            "weights.imagenet_file('Some', *sys.argv[1:])\n"
+        )
+        command = [sys.executable, "-c", program, url, MD5]
+        assert "Downloading Weights: " in run_on_a_terminal(command, tmp_path / "stdout")
+    else:
+        monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)  # a line for each block
+        weights.imagenet_file("Some", url, MD5)
+    (path,) = (keras_home / "models").iterdir()
+    assert path.read_bytes() == CONTENTS
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "why"),
+    [
+        pytest.param(f"Content-Length: {len(CONTENTS)}", CONTENTS[:-1], "3,145,732 of", id="short"),
+        pytest.param(f"Content-Length: {len(CONTENTS)}", b"", "0 of 3,145,733 bytes", id="empty"),
+        pytest.param("Transfer-Encoding: chunked", CHUNKED[:-9], "IncompleteRead", id="chunk"),
+        pytest.param("Connection: close", CONTENTS[:-1], "another digest", id="no length"),
+        pytest.param("Nonsense", b"", "another digest", id="nonsense"),
+    ],
+)
+def test_an_answer_that_breaks_off_is_one_line_and_leaves_no_file(
+    serve, keras_home, header, body, why
+):
+    with pytest.raises(InputError, match="cannot download the ImageNet weights of Some") as caught:
+        weights.imagenet_file("Some", serve(header, body), MD5)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list((keras_home / "models").iterdir())
+
+
+def test_what_answers_no_http_is_one_line(keras_home, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/some.h5"
+        with pytest.raises(InputError, match="cannot download the ImageNet weights of Some"):
+            weights.imagenet_file("Some", url, MD5)
+        thread.join()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import http.client
 import os
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -128,7 +129,7 @@ def imagenet_file(network: str, url: str, digest: str | None) -> Path:
     if not os.path.exists(path):
         try:
             _download(url, path, digest)
-        except (OSError, ValueError) as error:  # of sockets, urllib and ssl; of the digest
+        except (OSError, ValueError, http.client.HTTPException) as error:  # sockets, ssl, digest
             raise InputError(
                 f"cannot download the ImageNet weights of {network}: {first_line(error)}; "
                 f"fetch {url} by hand, then put it at '{path}' or give --weights FILE"
@@ -172,12 +173,12 @@ def _download(url: str, path: Path, digest: str | None) -> None:
         urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_S) as response,
         replacing(path) as temporary,
     ):
-        n_bytes = int(response.headers["Content-Length"] or 0)
+        n_bytes = getattr(response, "length", None)  # of a file, or where no server says
         with progress_bar("Downloading Weights", n_bytes) as bar, temporary.open("wb") as file:
             while block := response.read(DOWNLOAD_BLOCK_BYTES):
                 file.write(block)
                 bar.increment(len(block))
-        if n_bytes and temporary.stat().st_size != n_bytes:
+        if n_bytes is not None and temporary.stat().st_size != n_bytes:
             raise ValueError(f"{temporary.stat().st_size:,} of {n_bytes:,} bytes came")
         if digest and not is_published(temporary, digest):
             raise ValueError("what came has another digest than was published")
