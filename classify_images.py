@@ -42,6 +42,7 @@ from pyimagesearch.preprocessing import image_digest, list_images, load_image, r
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
+from pyimagesearch.utils.names import label_finder
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.texttable import display_width, padded, printable
 
@@ -309,6 +310,7 @@ class Tally:
         self.least_sure: list[Answer] = []
         self._names = names
         self._labelled = labelled
+        self._find_label = label_finder(names)
         self._training = training
         self._judged: list[tuple[int, int, float, float, int]] = []
         self._unknown: Counter = Counter()
@@ -325,10 +327,10 @@ class Tally:
     def _compare(self, answer: Answer) -> None:
         # Of ../cat.jpg too, and not of the file that a link points to.
         name = Path(os.path.abspath(answer.path)).parent.name  # noqa: PTH100
-        if name not in self._names:
+        label = self._find_label(name)
+        if label is None:
             self._unknown[name] += 1
             return
-        label = self._names.index(name)
         given = float(answer.probabilities[label])
         rank = int((answer.probabilities > given).sum())
         self._judged.append((label, answer.predicted, given, answer.probability, rank))

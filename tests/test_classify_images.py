@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pyimagesearch.io import open_features
 from pyimagesearch.linear import save_classifier
 from pyimagesearch.preprocessing import list_images
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.names import label_finder
 
 ROOT = Path(__file__).parents[1]
 
@@ -407,3 +409,23 @@ def test_an_empty_path_is_wrong_usage_and_not_the_current_folder(flags, capsys):
 def test_an_empty_name_is_no_folder():
     with pytest.raises(InputError, match="the name of a picture is empty"):
         list_images([""])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_labelled_folder_names_its_class_in_any_normal_form(
+    trained, image_folder, capsys, monkeypatch, form
+):
+    model, _, _ = trained
+    monkeypatch.setattr(model, "label_names_", ["caf\u00e9", "dogs", "pandas"])
+    save_classifier("m.cpickle", model, model.label_names_, model.extraction_)
+    (image_folder / "cats").rename(image_folder / unicodedata.normalize(form, "caf\u00e9"))
+    assert run_main("-m", "m.cpickle", "--labelled", str(image_folder)) == 0
+    said = capsys.readouterr().out
+    assert "left out of the report" not in said
+    (row,) = (line for line in said.splitlines() if line.lstrip().startswith("caf\u00e9  "))
+    assert row.split()[-1] == "5"
+
+
+def test_a_labelled_folder_is_the_class_of_exactly_its_name_first():
+    find = label_finder(["cafe\u0301", "caf\u00e9"])
+    assert (find("cafe\u0301"), find("caf\u00e9"), find("cafe")) == (0, 1, None)

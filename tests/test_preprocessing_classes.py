@@ -172,7 +172,7 @@ def test_no_more_than_five_pairs_of_names_that_look_alike_are_named():
 def test_a_class_folder_inside_another_is_warned_of():
     assert class_warnings(labelled("cats/1", "cats/kittens/2", "cats/kittens/3", "dogs/4")) == [
         "1 class folder lies inside that of another class, such as 'cats/kittens': its 2 images "
-        "are of class 'kittens', not 'cats'; move the images up, if that is not meant"
+        "are of class 'kittens', not 'cats'; move them into 'cats' if that is not meant"
     ]
     (line,) = class_warnings(labelled("cats/1", "cats/a/b/2", "cats/c/3"))
     assert line.startswith("2 class folders lie inside that of another class, such as 'cats/a/b': ")

@@ -261,7 +261,7 @@ def test_a_folder_that_cannot_be_listed_is_refused(animals, monkeypatch, folder)
     lock(monkeypatch, animals / folder)
     assert complaint(animals) == (
         f"folder '{animals / folder}' cannot be listed: Permission denied; "
-        "its pictures would be missing"
+        "its images would be missing: make it readable, or move it elsewhere"
     )
 
 
@@ -269,6 +269,42 @@ def test_a_hidden_folder_that_cannot_be_listed_is_left_out(animals, monkeypatch)
     put(animals, ".Trashes/1.jpg")
     lock(monkeypatch, animals / ".Trashes")
     assert sorted(list_labelled_images(animals).paths) == sorted(PATHS)
+
+
+@pytest.mark.parametrize("folder", ["lost+found", "$RECYCLE.BIN", "cats/@eaDir"])
+def test_a_systems_folder_that_cannot_be_listed_is_left_out(animals, monkeypatch, folder):
+    put(animals, f"{folder}/1.jpg")
+    lock(monkeypatch, animals / folder)
+    images = list_labelled_images(animals)
+    assert sorted(images.paths) == sorted(PATHS)
+    assert str(images.left_aside) == f"1 {Path(folder).name}/"
+
+
+def test_folders_that_a_system_makes_are_left_out_and_counted(animals):
+    for name in PATHS:
+        folder = (animals / name).parent
+        put(folder, f"@eaDir/{Path(name).name}/SYNOPHOTO_THUMB_M.jpg")
+    put(animals, "#recycle/old/1.jpg", "$Recycle.Bin/S-1/1.jpg", "cats/.thumbnails/1.jpg")
+    put(animals, "System Volume Information/1.jpg", "lost+found/1.jpg", "__MACOSX/cats/1.jpg")
+    images = list_labelled_images(animals)
+    assert sorted(images.paths) == sorted(PATHS)
+    assert images.label_names == ("cats", "dogs", "panda")
+    assert str(images.left_aside) == (
+        "3 @eaDir/, 1 #recycle/, 1 $Recycle.Bin/, 1 System Volume Information/, 1 __MACOSX/, "
+        "1 hidden, 1 lost+found/"
+    )
+
+
+def test_a_folder_that_is_named_like_an_image_is_left_out_and_counted(animals):
+    put(animals, "cats_00001.jpg/1.jpg", "cats/cats_00002.PNG/thumb.jpg", "v1.0/1.jpg")
+    images = list_labelled_images(animals)
+    assert sorted(images.paths) == sorted([*PATHS, "v1.0/1.jpg"])
+    assert str(images.left_aside) == "2 named like an image but a folder"
+
+
+def test_a_dataset_is_listed_whatever_its_own_name(tmp_path):
+    for name in ("@eaDir", "animals.png"):
+        assert len(list_labelled_images(put(tmp_path / name, *PATHS))) == len(PATHS)
 
 
 def link(path, target):

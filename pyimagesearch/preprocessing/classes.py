@@ -77,7 +77,7 @@ def class_warnings(images: LabelledImages) -> list[str]:
 
 
 def _splits(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | None:
-    splits = [name for name in images.label_names if name.lower() in SPLITS]
+    splits = [name for name in images.label_names if lookalike_key(name) in SPLITS]
     if not splits:
         return None
     folders = [folder for name in splits for folder in parents[name]]
@@ -133,7 +133,7 @@ def _nested(images: LabelledImages) -> str | None:
         f"{counted(len(inside), 'class folder lies', 'class folders lie')} inside that of another "
         f"class, such as {str(folder)!r}: its {counted(n_images[folder], 'image')} "
         f"{_are(range(n_images[folder]), 'is', 'are')} of class {folder.name!r}, not "
-        f"{outer.name!r}; move the images up, if that is not meant"
+        f"{outer.name!r}; move them into {str(outer)!r} if that is not meant"
     )
 
 

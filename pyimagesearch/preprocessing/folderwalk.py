@@ -6,10 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pyimagesearch.preprocessing.imagekinds import HEIF_SUFFIXES, is_picture
+from pyimagesearch.preprocessing.imagekinds import HEIF_SUFFIXES, is_picture, picture_suffixes
 from pyimagesearch.utils import InputError
 
 MOST_KINDS = 10  # that are named in a line
+# Folders that systems make of their own accord, case folded: thumbnails, bins and snapshots of
+# Synology, QNAP, NetApp, Buffalo, Windows and macOS, what ZIP files from macOS hold beside the
+# pictures, and what checks of a disk have found.
+SYSTEM_FOLDERS = frozenset(
+    [
+        *("@eadir", "#recycle", "#snapshot", "@tmp", "@recycle", "@recently-snapshot", "@__thumb"),
+        *("~snapshot", "trashbox", "$recycle.bin", "system volume information", "found.000"),
+        *("__macosx", "network trash folder", "temporary items", "lost+found"),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +59,9 @@ def find_pictures(dataset: Path) -> tuple[list[str], LeftAside]:
     """List the pictures in and below a folder, links to folders followed.
 
     Each real folder is listed once, under its own path where that lies below
-    `dataset`. What is named with a dot in front (``._0001.jpg``,
-    ``.ipynb_checkpoints/``) is passed over.
+    `dataset`. Passed over and counted is what is named with a dot in front
+    (``._0001.jpg``, ``.ipynb_checkpoints/``), and folders that a system makes
+    (`SYSTEM_FOLDERS`) or that are named like an image, as of its thumbnails.
 
     Parameters
     ----------
@@ -104,11 +115,22 @@ def _folders(dataset: Path, kinds: Counter) -> Iterator[tuple[Path, list[str]]]:
                 folders.clear()  # a part of what a link leads to
                 continue
             walked.add(real)
-            kinds["hidden"] += sum(name.startswith(".") for name in folders)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            passed_over = {name: kind for name in folders if (kind := _kind_passed_over(name))}
+            kinds.update(passed_over.values())
+            folders[:] = sorted(set(folders) - passed_over.keys())
             waiting.extend(here / name for name in folders if os.path.islink(here / name))
             yield here, names
-    kinds += Counter()  # drops the kinds of which there are none
+
+
+def _kind_passed_over(folder: str) -> str | None:
+    """Return how a folder is counted that is not walked, by its name; None if it is walked."""
+    if folder.startswith("."):
+        return "hidden"
+    if folder.casefold() in SYSTEM_FOLDERS:
+        return f"{folder}/"
+    if PurePosixPath(folder).suffix.lower() in picture_suffixes():
+        return "named like an image but a folder"
+    return None
 
 
 def _is_walked(link: Path, walked: set[str]) -> bool:
@@ -131,8 +153,8 @@ def _without(pictures: list[str], folders: list[str]) -> tuple[str, ...]:
 
 def _refuse(error: OSError) -> None:
     raise InputError(
-        f"folder {error.filename!r} cannot be listed: {error.strerror}; "
-        "its pictures would be missing"
+        f"folder {error.filename!r} cannot be listed: {error.strerror}; its images would be "
+        "missing: make it readable, or move it elsewhere"
     ) from error
 
 

@@ -1,6 +1,7 @@
 """Names of classes that are equal, or that look as if they were."""
 
 import unicodedata
+from collections.abc import Callable, Sequence
 
 # Invisible, but letters, marks or symbols to Unicode: fillers, joiners, variation selectors.
 BLANKS = frozenset(
@@ -20,6 +21,20 @@ def nfc(name: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", name)
+
+
+def label_finder(names: Sequence[str]) -> Callable[[str], int | None]:
+    r"""Return what finds the index of a name, in whatever normal form; None of an unknown one.
+
+    Examples
+    --------
+    >>> find = label_finder(["caf\u00e9", "dogs"])
+    >>> find("cafe\u0301"), find("dogs"), find("cats")
+    (0, 1, None)
+    """
+    exact = {name: label for label, name in enumerate(names)}
+    equal = {nfc(name): label for label, name in enumerate(names)}
+    return lambda name: exact.get(name, equal.get(nfc(name)))
 
 
 def lookalike_key(name: str) -> str:
