@@ -15,7 +15,7 @@ from pathlib import Path
 if sys.flags.safe_path:  # python -I and -P leave the script's own folder out
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from pyimagesearch.utils.stopping import run, stop_at_once
+from pyimagesearch.utils.stopping import stop_at_once
 
 if __name__ == "__main__":
     stop_at_once()  # on Ctrl-C, while the imports below take their second
@@ -24,6 +24,7 @@ import argparse
 import contextlib
 import csv
 import heapq
+import logging
 import os
 import time
 from collections import Counter
@@ -41,14 +42,18 @@ from pyimagesearch.plotting import SheetPicture, check_drawing, draw_contact_she
 from pyimagesearch.preprocessing import image_digest, list_images, load_image, read_or_blank
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
-from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
+from pyimagesearch.utils.console import keep_stdout_for_the_table
+from pyimagesearch.utils.files import check_outputs, refuse_overwriting, replacing
 from pyimagesearch.utils.names import label_finder
 from pyimagesearch.utils.progress import progress_bar
+from pyimagesearch.utils.script import script
 from pyimagesearch.utils.texttable import display_width, padded, printable
 
 OUTPUTS = ("csv", "sheet")
 N_DRAWN_AT_MOST = 48  # pictures on the contact sheet
 N_CLASSES_TOLD = 20  # in the summary
+
+logger = logging.getLogger(__name__)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,14 +63,15 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
+    files = parser.add_argument_group("files")
+    files.add_argument(
         "pictures",
         nargs="*",
         type=user_path,
         metavar="PATH",
         help="pictures, and folders of them at any depth; - reads paths from stdin, one per line",
     )
-    parser.add_argument(
+    files.add_argument(
         "-m",
         "--model",
         required=True,
@@ -73,47 +79,48 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="classifier made by train_model.py",
     )
-    parser.add_argument(
+    files.add_argument(
         "-i", "--images", type=user_path, metavar="DIR", help="another folder of pictures"
     )
-    parser.add_argument(
+    files.add_argument(
+        "-w",
+        "--weights",
+        type=user_path,
+        metavar="FILE",
+        help="where the file of weights is now, if it has moved since the extraction",
+    )
+    answers = parser.add_argument_group("answers")
+    answers.add_argument(
         "--top",
         type=positive_int,
         default=1,
         metavar="K",
         help="print the K most probable classes per picture (default: %(default)s)",
     )
-    parser.add_argument(
+    answers.add_argument(
         "--tsv",
         action="store_true",
         help="separate the columns of the table by tabs; all else goes to stderr",
     )
-    parser.add_argument(
+    answers.add_argument(
         "--csv",
         type=user_path,
         metavar="FILE",
         help="write path, class and probability of each picture",
     )
-    parser.add_argument(
+    answers.add_argument(
         "--all", action="store_true", help="add a column of probabilities per class to --csv"
     )
-    parser.add_argument(
+    answers.add_argument(
         "--sheet",
         type=user_path,
         metavar="FILE",
         help="draw the pictures that the classifier is least sure of: .png, .svg or .pdf",
     )
-    parser.add_argument(
+    answers.add_argument(
         "--labelled",
         action="store_true",
         help="the folder of each picture names its class: print a classification report",
-    )
-    parser.add_argument(
-        "-w",
-        "--weights",
-        type=user_path,
-        metavar="FILE",
-        help="where the file of weights is now, if it has moved since the extraction",
     )
     add_computing_options(parser, ENGINES)
     return parser
@@ -225,30 +232,13 @@ def recorded_network(
     return load(description, file and Path(file), **options)
 
 
-def paths_given(arguments: dict[str, object]) -> list[str]:
+def paths_given(arguments: argparse.Namespace) -> list[str]:
     """Return all paths of the command line, those on stdin included."""
-    given = [*arguments["pictures"], *filter(None, [arguments["images"]])]
+    given = [*arguments.pictures, *filter(None, [arguments.images])]
     # Bytes, as the names of files are: not all of them are UTF-8.
     typed = (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if "-" in given else ()
     stdin = [os.fsdecode(line) for line in typed if line]
     return list(chain.from_iterable(stdin if path == "-" else [path] for path in given))
-
-
-def check_outputs(arguments: dict[str, object]) -> None:
-    """Refuse what cannot be written or drawn, before any picture is judged."""
-    check_apart({option: arguments[option] for option in ("model", "weights", *OUTPUTS)})
-    if arguments["sheet"]:
-        check_drawing(Path(arguments["sheet"]))
-    for option in OUTPUTS:
-        if arguments[option]:
-            check_writable(Path(arguments[option]))
-
-
-def check_inputs_spared(arguments: dict[str, object], pictures: list[Path], model) -> None:
-    """Refuse to overwrite a picture, or the weights that the classifier names."""
-    weights = model.extraction_.get("weights_file")
-    outputs = {option: arguments[option] for option in OUTPUTS}
-    check_spared(outputs, [*filter(None, [weights]), *pictures])
 
 
 def print_table(
@@ -267,7 +257,7 @@ def print_table(
                 columns = (f"{padded(name, name_width)}  {number}" for name, number in told)
                 print("  ".join([padded(path, width), *columns]), flush=True)
         else:
-            print(f"[ERROR] {answer.problem}", file=sys.stderr)
+            logger.error(answer.problem)
         yield answer
 
 
@@ -376,65 +366,63 @@ def draw_sheet(path: str, least_sure: list[Answer], names: list[str], n_judged: 
     )
 
 
-def main(argv: list[str] | None = None, load: Callable[..., Network] = load_described) -> int:
-    """Run the command line; return its exit code."""
+@script
+def main(argv: list[str] | None = None, load: Callable[..., Network] = load_described) -> None:
+    """Run the command line."""
     parser = build_parser()
-    arguments = vars(parser.parse_args(argv))
-    if not arguments["pictures"] and arguments["images"] is None:
+    arguments = parser.parse_args(argv)
+    if not arguments.pictures and arguments.images is None:
         parser.error("expected pictures, folders of them, or -")
-    if arguments["all"] and not arguments["csv"]:
+    if arguments.all and not arguments.csv:
         parser.error("--all adds columns to --csv: give --csv FILE")
+    if arguments.tsv:
+        keep_stdout_for_the_table()
+    outputs = {option: getattr(arguments, option) for option in OUTPUTS}
+    if arguments.sheet:
+        check_drawing(Path(arguments.sheet))
+    check_outputs(outputs, model=arguments.model, weights=arguments.weights)
+    if arguments.cluster is not None:
+        scheduler_address(arguments.cluster)  # before the network is loaded
+    model = load_classifier(arguments.model)
+    names = [model.label_names_[label] for label in model.classes_]
+    pictures, left_aside = list_images(paths_given(arguments))
+    refuse_overwriting(outputs, [model.extraction_.get("weights_file"), *pictures])
+    if left_aside.kinds:
+        logger.warning(f"passed over: {left_aside}")
+    options = {key: getattr(arguments, key) for key in ("engine", "batch_size", "jobs")}
+    network = recorded_network(model, arguments.model, arguments.weights, load, **options)
 
-    def tell(text: str, kind: str = "INFO") -> None:
-        to_stderr = kind != "INFO" or arguments["tsv"]
-        print(f"[{kind}] {text}", file=sys.stderr if to_stderr else sys.stdout, flush=True)
-
-    def script() -> None:
-        check_outputs(arguments)
-        if arguments["cluster"] is not None:
-            scheduler_address(arguments["cluster"])  # before the network is loaded
-        model = load_classifier(arguments["model"], lambda text: tell(text, "WARNING"))
-        names = [model.label_names_[label] for label in model.classes_]
-        pictures, left_aside = list_images(paths_given(arguments))
-        check_inputs_spared(arguments, pictures, model)
-        if left_aside.kinds:
-            tell(f"passed over: {left_aside}", "WARNING")
-        options = {key: arguments[key] for key in ("engine", "batch_size", "jobs")}
-        network = recorded_network(model, arguments["model"], arguments["weights"], load, **options)
-
-        tally = Tally(names, arguments["labelled"], training := TrainingImages(model))
-        started = time.perf_counter()
-        with (
-            joined(arguments["cluster"], network, tell) as workers,
-            csv_rows(arguments["csv"], names, arguments["all"]) as write_row,
-        ):
-            answers = classify(model, network, pictures, jobs=arguments["jobs"], workers=workers)
-            width = max(display_width(printable(str(path))) for path in pictures)
-            answers = print_table(answers, names, width, arguments["top"], arguments["tsv"])
-            for answer in shown(answers, len(pictures)):
-                if answer.problem is None:
-                    write_row(answer)
-                    tally.add(answer)
-        n_judged = tally.counts.total()
-        for line in tally.summary(len(pictures), time.perf_counter() - started):
-            tell(line)
-        if arguments["labelled"]:
-            for text in tally.report():
-                tell(text)
-            if warning := training.warning():
-                tell(warning, "WARNING")
-        if arguments["csv"]:
-            tell(f"csv: {arguments['csv']}")
-        if arguments["sheet"] and n_judged:
-            draw_sheet(arguments["sheet"], tally.least_sure, names, n_judged)
-            tell(f"sheet: {arguments['sheet']}")
-        if n_bad := len(pictures) - n_judged:
-            raise InputError(
-                f"{n_bad:,} of {len(pictures):,} pictures cannot be read: replace them; "
-                "the others have been judged"
-            )
-
-    return run(script)
+    tally = Tally(names, arguments.labelled, training := TrainingImages(model))
+    started = time.perf_counter()
+    with (
+        joined(arguments.cluster, network) as workers,
+        csv_rows(arguments.csv, names, arguments.all) as write_row,
+    ):
+        answers = classify(model, network, pictures, jobs=arguments.jobs, workers=workers)
+        width = max(display_width(printable(str(path))) for path in pictures)
+        answers = print_table(answers, names, width, arguments.top, arguments.tsv)
+        for answer in shown(answers, len(pictures)):
+            if answer.problem is None:
+                write_row(answer)
+                tally.add(answer)
+    n_judged = tally.counts.total()
+    for line in tally.summary(len(pictures), time.perf_counter() - started):
+        logger.info(line)
+    if arguments.labelled:
+        for text in tally.report():
+            logger.info(text)
+        if warning := training.warning():
+            logger.warning(warning)
+    if arguments.csv:
+        logger.info(f"csv: {arguments.csv}")
+    if arguments.sheet and n_judged:
+        draw_sheet(arguments.sheet, tally.least_sure, names, n_judged)
+        logger.info(f"sheet: {arguments.sheet}")
+    if n_bad := len(pictures) - n_judged:
+        raise InputError(
+            f"{n_bad:,} of {len(pictures):,} pictures cannot be read: replace them; "
+            "the others have been judged"
+        )
 
 
 def shown(answers: Iterator[Answer], n_pictures: int) -> Iterator[Answer]:

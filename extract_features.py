@@ -19,13 +19,14 @@ from pathlib import Path
 if sys.flags.safe_path:  # python -I and -P leave the script's own folder out
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from pyimagesearch.utils.stopping import run, stop_at_once, stop_requests
+from pyimagesearch.utils.stopping import stop_at_once, stop_requests
 
 if __name__ == "__main__":
     stop_at_once()  # on Ctrl-C, while the imports below take their second
 
 import argparse
 import importlib.metadata
+import logging
 import math
 import os
 import platform
@@ -68,19 +69,17 @@ from pyimagesearch.preprocessing import (
     small_classes,
 )
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import (
-    add_computing_options,
-    positive_int,
-    seed,
-    user_path,
-)
+from pyimagesearch.utils.arguments import add_computing_options, positive_int, seed, user_path
 from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.processor import processor_model
 from pyimagesearch.utils.progress import progress_bar
+from pyimagesearch.utils.script import script
 
 FLOAT_BYTES = 4  # per number of a row
 NETWORK_OPTIONS = ("network", "layer", "pooling", "preprocessing", "weights")
 PACKAGES = ("h5py", "keras", "ncnn", "numpy", "pillow", "tensorflow")
+
+logger = logging.getLogger(__name__)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -90,78 +89,18 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
+    files = parser.add_argument_group("files")
+    files.add_argument(
         "-d",
         "--dataset",
         type=user_path,
         metavar="DIR",
         help="folder of pictures, one folder per class: DIR/cats/1.jpg, DIR/dogs/2.jpg",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=user_path,
-        metavar="FILE",
-        help="HDF5 file to make; must not exist",
+    files.add_argument(
+        "-o", "--output", type=user_path, metavar="FILE", help="HDF5 file to make; must not exist"
     )
-    parser.add_argument(
-        "-n",
-        "--network",
-        type=user_path,
-        default="VGG16",
-        metavar="{NAME,FILE.keras}",
-        help="a network of keras.applications, or a whole one that Keras has saved "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--layer",
-        metavar="NAME",
-        help="cut the network after this layer (default: the last one before its head)",
-    )
-    parser.add_argument(
-        "--list-layers",
-        action="store_true",
-        help="print the layers of the network, the shape that each gives and how many numbers "
-        "that is per picture, and stop; needs no other option",
-    )
-    parser.add_argument(
-        "--pooling",
-        choices=POOLINGS,
-        default="none",
-        help="take the average or the maximum over the rows and columns that the layer gives "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--size",
-        type=positive_int,
-        metavar="N",
-        help="height and width of a picture, in pixels (default: the network's own)",
-    )
-    parser.add_argument(
-        "--preprocessing",
-        choices=list(PREPROCESSINGS),
-        help="what the network expects of the pixels; needed with FILE.keras (default: the "
-        "network's own)",
-    )
-    parser.add_argument(
-        "-s",
-        "--buffer_size",
-        "--buffer-size",
-        type=positive_int,
-        default=1000,
-        metavar="ROWS",
-        help="rows kept in memory before they are written (default: %(default)s)",
-    )
-    parser.add_argument(
-        "-w",
-        "--weights",
-        type=user_path,
-        metavar="{imagenet,random,FILE}",
-        help="weights of the network: imagenet is downloaded once, random is for trying things "
-        "out, FILE is a .h5, .weights.h5 or .keras file (default: imagenet)",
-    )
-    add_computing_options(parser, ENGINES)
-    parser.add_argument(
+    files.add_argument(
         "--seed",
         type=seed,
         default=42,
@@ -169,10 +108,68 @@ def build_parser() -> argparse.ArgumentParser:
         help="seed of the shuffle: the same folder and seed give the same order of rows "
         "(default: %(default)s)",
     )
-    parser.add_argument(
+    files.add_argument(
         "--skip-bad",
         action="store_true",
         help="leave out pictures that cannot be read, instead of stopping before the work starts",
+    )
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "-n",
+        "--network",
+        default="VGG16",
+        type=user_path,
+        metavar="{NAME,FILE.keras}",
+        help="a network of keras.applications, or a whole one that Keras has saved "
+        "(default: %(default)s)",
+    )
+    network.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="cut the network after this layer (default: the last one before its head)",
+    )
+    network.add_argument(
+        "--list-layers",
+        action="store_true",
+        help="print the layers of the network, the shape that each gives and how many numbers "
+        "that is per picture, and stop; needs no other option",
+    )
+    network.add_argument(
+        "--pooling",
+        choices=POOLINGS,
+        default="none",
+        help="take the average or the maximum over the rows and columns that the layer gives "
+        "(default: %(default)s)",
+    )
+    network.add_argument(
+        "--size",
+        type=positive_int,
+        metavar="N",
+        help="height and width of a picture, in pixels (default: the network's own)",
+    )
+    network.add_argument(
+        "--preprocessing",
+        choices=list(PREPROCESSINGS),
+        help="what the network expects of the pixels; needed with FILE.keras (default: the "
+        "network's own)",
+    )
+    network.add_argument(
+        "-w",
+        "--weights",
+        type=user_path,
+        metavar="{imagenet,random,FILE}",
+        help="weights of the network: imagenet is downloaded once, random is for trying things "
+        "out, FILE is a .h5, .weights.h5 or .keras file (default: imagenet)",
+    )
+    computing = add_computing_options(parser, ENGINES)
+    computing.add_argument(
+        "-s",
+        "--buffer_size",
+        "--buffer-size",
+        type=positive_int,
+        default=1000,
+        metavar="ROWS",
+        help="rows kept in memory before they are written (default: %(default)s)",
     )
     return parser
 
@@ -209,7 +206,6 @@ def extract(
     skip_bad: bool = False,
     cluster: str | None = None,
     load_network: Callable[..., Network] = load_network,
-    log: Callable[[str], None] = lambda line: None,
 ) -> Extraction:
     """Extract the features of a folder of pictures into an HDF5 file.
 
@@ -225,8 +221,6 @@ def extract(
         As on the command line.
     load_network : callable
         Loads the network, see `pyimagesearch.nn.load_network`.
-    log : callable
-        Called with each line of progress.
 
     Returns
     -------
@@ -244,17 +238,17 @@ def extract(
     output = Path(output)
     choice = choice or NetworkChoice()
     images = list_labelled_images(dataset, seed)
-    tell_classes(images, log)
+    report_classes(images)
     make_parents(output)
     check_new_output(output)
     unfinished = read_unfinished(output, "features")
 
-    log("loading network...")
+    logger.info("loading network...")
     network = load_network(choice, engine, batch_size, jobs)
     n_features = network.description.n_features
-    log(describe(network.description))
+    logger.info(describe(network.description))
     threads = "1 thread" if jobs == 1 else f"{jobs} threads"
-    log(f"engine: {network.engine}, {threads} ({network.why})")
+    logger.info(f"engine: {network.engine}, {threads} ({network.why})")
 
     settings = provenance(images.root, network, choice, seed)
     earlier = EarlierRun()
@@ -265,9 +259,9 @@ def extract(
     else:
         check_room(output, len(images) * n_features * FLOAT_BYTES)
 
-    with joined(cluster, network, log) as workers, ThreadPoolExecutor(jobs) as pool:
-        checked = check(images, earlier, pool, jobs, skip_bad, log)
-        tell_contents(images, checked, log)
+    with joined(cluster, network) as workers, ThreadPoolExecutor(jobs) as pool:
+        checked = check(images, earlier, pool, jobs, skip_bad)
+        report_duplicates(images, checked)
         images = checked.images
 
         writer = HDF5DatasetWriter(
@@ -282,19 +276,19 @@ def extract(
             writer.storeClassLabels(images.label_names)
             n_before = writer.idx
             if n_before:
-                log(f"resuming at {n_before:,} of {len(images):,}")
+                logger.info(f"resuming at {n_before:,} of {len(images):,}")
             started = time.perf_counter()
             write_features(writer, checked, network, pool, jobs, workers)
         elapsed_s = time.perf_counter() - started
     return Extraction((len(images), n_features), len(images) - n_before, elapsed_s)
 
 
-def tell_classes(images: LabelledImages, log: Callable[[str], None]) -> None:
-    """Show what was found in the folder, and warn where something else may be meant."""
+def report_classes(images: LabelledImages) -> None:
+    """Log what was found in the folder, and warn where something else may be meant."""
     require_two_classes(images)
-    log(f"{len(images.label_names):,} classes:\n{class_table(images)}")
+    logger.info(f"{len(images.label_names):,} classes:\n{class_table(images)}")
     if images.left_aside.kinds:
-        log(f"passed over: {images.left_aside}")
+        logger.info(f"passed over: {images.left_aside}")
     warn([*left_aside_warnings(images), *class_warnings(images), *small_classes(images)])
 
 
@@ -304,18 +298,19 @@ def check(
     pool: Executor,
     jobs: int,
     skip_bad: bool,
-    log: Callable[[str], None],
 ) -> CheckedImages:
     """Decode the pictures whose rows are missing before hours are spent, and name all that fail."""
     done = earlier.untouched(images.root)
     n_missing = len(images) - len(done)
     of_all = f" of {len(images):,}" if done else ""
-    log(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
+    logger.info(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
         checked = check_images(images, pool, 4 * jobs, bar.increment, done, earlier.paths)
     for path, reason in sorted(checked.bad.items()):
-        kind = "WARNING] left out" if skip_bad else "ERROR] cannot read"
-        print(f"[{kind} {path!r}: {reason}", file=sys.stderr)
+        if skip_bad:
+            logger.warning(f"left out {path!r}: {reason}")
+        else:
+            logger.error(f"cannot read {path!r}: {reason}")
     n_found = len(images) + len(images.left_aside.broken_links)
     if checked.bad and not skip_bad:
         raise InputError(
@@ -328,25 +323,23 @@ def check(
     return checked
 
 
-def tell_contents(
-    images: LabelledImages, checked: CheckedImages, log: Callable[[str], None]
-) -> None:
-    """Tell what only the contents of the pictures have shown."""
+def report_duplicates(images: LabelledImages, checked: CheckedImages) -> None:
+    """Log what only the contents of the pictures have shown."""
     require_two_classes(checked.images)
     if copies := n_copies(checked.images, checked.digests):
-        log(
+        logger.info(
             f"copies: {copies:,} of {len(checked.images):,} images repeat another of their class; "
             "all copies of one train, or all of them judge"
         )
     warn(contradictions(checked.images, checked.digests))
-    told = small_classes(images)
-    warn([line for line in small_classes(checked.images) if line not in told])
+    known = small_classes(images)
+    warn([line for line in small_classes(checked.images) if line not in known])
 
 
 def warn(lines: Iterable[str]) -> None:
-    """Print lines for which the work does not stop."""
+    """Log lines for which the work does not stop."""
     for line in lines:
-        print(f"[WARNING] {line}", file=sys.stderr)
+        logger.warning(line)
 
 
 def describe(description: Description) -> str:
@@ -472,28 +465,21 @@ def chosen_network(parser: argparse.ArgumentParser, arguments: dict[str, object]
         parser.error(str(error))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return its exit code."""
+@script
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
     parser = build_parser()
     arguments = vars(parser.parse_args(argv))
     choice = chosen_network(parser, arguments)
-
-    def script() -> None:
-        if arguments.pop("list_layers"):
-            print_layers(choice, arguments["jobs"])
-            return
-        if choice.weights == "random":
-            print("[WARNING] random weights: the features are untrained", file=sys.stderr)
-        done = extract(
-            **arguments, choice=choice, log=lambda line: print(f"[INFO] {line}", flush=True)
-        )
-        rate = done.n_computed / done.elapsed_s
-        print(
-            f"[INFO] {done.n_computed:,} images in {done.elapsed_s:.1f} s ({rate:.1f} images/s)\n"
-            f"[INFO] {arguments['output']}: {done.shape[0]:,} x {done.shape[1]:,} features"
-        )
-
-    return run(script)
+    if arguments.pop("list_layers"):
+        print_layers(choice, arguments["jobs"])
+        return
+    if choice.weights == "random":
+        logger.warning("random weights: the features are untrained")
+    done = extract(**arguments, choice=choice)
+    rate = done.n_computed / done.elapsed_s
+    logger.info(f"{done.n_computed:,} images in {done.elapsed_s:.1f} s ({rate:.1f} images/s)")
+    logger.info(f"{arguments['output']}: {done.shape[0]:,} x {done.shape[1]:,} features")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 if sys.flags.safe_path:  # python -I and -P leave the script's own folder out
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from pyimagesearch.utils.stopping import run, stop_at_once
+from pyimagesearch.utils.stopping import stop_at_once
 
 if __name__ == "__main__":
     stop_at_once()  # on Ctrl-C, while the imports below take their second
@@ -21,10 +21,11 @@ if __name__ == "__main__":
 import argparse
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -54,14 +55,17 @@ from pyimagesearch.preprocessing import load_image
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming
-from pyimagesearch.utils.files import check_apart, check_spared, check_writable, replacing
+from pyimagesearch.utils.files import check_outputs, refuse_overwriting, replacing
 from pyimagesearch.utils.memory import available_bytes
 from pyimagesearch.utils.progress import progress_bar
+from pyimagesearch.utils.script import script
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows
 
 PER_PICTURE = ("paths", "digests", "skipped")  # of the provenance: of no use to a classifier
 OUTPUTS = ("model", "report", "plot", "mistakes")
 PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
+
+logger = logging.getLogger(__name__)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -71,7 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
+    files = parser.add_argument_group("files")
+    files.add_argument(
         "-d",
         "--db",
         required=True,
@@ -79,24 +84,34 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="HDF5 file made by extract_features.py",
     )
-    parser.add_argument(
+    files.add_argument(
         "-m",
         "--model",
-        type=user_path,
         required=True,
+        type=user_path,
         metavar="FILE",
         help="classifier to write: FILE.skops is safe to load, all else is a pickle",
     )
-    parser.add_argument(
-        "-j",
-        "--jobs",
-        type=jobs,
-        default="-1",
-        metavar="JOBS",
-        help=f"cores to use, at most {MOST_JOBS}; -1 for all that this process may use "
-        "(default: %(default)s)",
+    files.add_argument(
+        "--report",
+        type=user_path,
+        metavar="FILE",
+        help="write the search and the judgement as JSON",
     )
-    parser.add_argument(
+    files.add_argument(
+        "--plot",
+        type=user_path,
+        metavar="FILE",
+        help="draw the confusion matrix: .png, .svg or .pdf",
+    )
+    files.add_argument(
+        "--mistakes",
+        type=user_path,
+        metavar="FILE",
+        help="draw the test pictures that were judged worst: .png, .svg or .pdf",
+    )
+    search = parser.add_argument_group("search")
+    search.add_argument(
         "--C",
         nargs="+",
         type=positive_number,
@@ -105,23 +120,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="inverse strengths of the regularisation to choose from (default: the chapter's, "
         f"{' '.join(f'{C:g}' for C in C_GRID)})",
     )
-    parser.add_argument(
-        "--report",
-        type=user_path,
-        metavar="FILE",
-        help="write the search and the judgement as JSON",
-    )
-    parser.add_argument(
-        "--plot",
-        type=user_path,
-        metavar="FILE",
-        help="draw the confusion matrix: .png, .svg or .pdf",
-    )
-    parser.add_argument(
-        "--mistakes",
-        type=user_path,
-        metavar="FILE",
-        help="draw the test pictures that were judged worst: .png, .svg or .pdf",
+    search.add_argument(
+        "-j",
+        "--jobs",
+        type=jobs,
+        default="-1",
+        metavar="JOBS",
+        help=f"cores to use, at most {MOST_JOBS}; -1 for all that this process may use "
+        "(default: %(default)s)",
     )
     return parser
 
@@ -145,12 +151,7 @@ class Training:
     seconds: dict[str, float]
 
 
-def train(
-    features: FeaturesFile,
-    grid: Sequence[float] = C_GRID,
-    jobs: int = 1,
-    log: Callable[[str], None] = lambda text: None,
-) -> Training:
+def train(features: FeaturesFile, grid: Sequence[float] = C_GRID, jobs: int = 1) -> Training:
     """Search C on the first 75 % of the rows, and judge the best on the rest.
 
     Parameters
@@ -161,8 +162,6 @@ def train(
         The C's to choose from.
     jobs : int
         How many cores to use.
-    log : callable
-        Called with each piece of progress.
 
     Returns
     -------
@@ -177,13 +176,13 @@ def train(
     n_train = n_train_rows(n_rows)
     check_rows(features, n_train)
     for note in memory_notes(features, n_train, jobs):
-        log(f"note: {note}")
+        logger.info(f"note: {note}")
 
     started = time.perf_counter()
     X, y = features.mapped(0, n_train), features.labels[:n_train]
     read = time.perf_counter()
 
-    log("tuning hyperparameters...")
+    logger.info("tuning hyperparameters...")
     # The same as GridSearchCV(LogisticRegression(), {"C": grid}, cv=3), with proven minima.
     folds = StratifiedKFold(N_FOLDS).split(y, y)
     with (
@@ -193,9 +192,9 @@ def train(
         search = grid_search(X, y, grid, folds, n_jobs=jobs, advance=bar.increment)
     del X  # what is judged is read in blocks, in its place
     searched = time.perf_counter()
-    describe(search, log)
+    describe(search)
 
-    log("evaluating...")
+    logger.info("evaluating...")
     blocks, labels = features.blocks(n_train, n_rows), features.labels[n_train:]
     with errors_naming(features.path):
         evaluation = evaluate(search.model, blocks, labels, features.label_names)
@@ -204,12 +203,25 @@ def train(
     return Training(search, evaluation, seconds)
 
 
-def describe(search: GridSearch, log: Callable[[str], None]) -> None:
-    """Tell which C is the best, and show the table that it was chosen from."""
+def describe(search: GridSearch) -> None:
+    """Log which C is the best, and show the table that it was chosen from."""
     best = search.best_C
-    log(f"best hyperparameters: {{'C': {best}}}\n{format_table(search_table(search), best)}")
+    logger.info(
+        f"best hyperparameters: {{'C': {best}}}\n{format_table(search_table(search), best)}"
+    )
     for note in notes(search):
-        log(f"note: {note}")
+        logger.info(f"note: {note}")
+
+
+def report_evaluation(evaluation: Evaluation) -> None:
+    """Log how well the classifier does on the rows that did not train it."""
+    logger.info(f"classification report:\n{evaluation.report()}")
+    if len(evaluation.label_names) > 5:
+        logger.info(f"rank-5 accuracy {evaluation.rank_accuracy(5):.4f}")
+    logger.info(
+        f"accuracy {evaluation.accuracy:.4f}; "
+        f"always choosing the largest class gives {evaluation.baseline:.4f}"
+    )
 
 
 def check_rows(features: FeaturesFile, n_train: int) -> None:
@@ -241,23 +253,10 @@ def memory_notes(features: FeaturesFile, n_train: int, jobs: int) -> list[str]:
     ]
 
 
-def check_outputs(arguments: dict[str, str | None]) -> None:
-    """Refuse what cannot be written or drawn, before the search takes its time."""
-    check_apart({option: arguments[option] for option in ("db", *OUTPUTS)})
-    for option in OUTPUTS:
-        if arguments[option] is None:
-            continue
-        path = Path(arguments[option])
-        if option in ("plot", "mistakes"):
-            check_drawing(path)
-        check_writable(path)
-
-
-def check_inputs_spared(arguments: dict[str, str | None], features: FeaturesFile) -> None:
+def check_inputs_spared(outputs: Mapping[str, str | None], features: FeaturesFile) -> None:
     """Refuse to overwrite a picture, or the weights, that the features came from."""
     weights_file = (features.provenance or {}).get("weights_file")
-    outputs = {option: arguments[option] for option in OUTPUTS}
-    check_spared(outputs, chain(filter(None, [weights_file]), features.image_paths))
+    refuse_overwriting(outputs, chain([weights_file], features.image_paths))
 
 
 def write_model(path: str, training: Training, features: FeaturesFile) -> None:
@@ -334,52 +333,32 @@ def check_pictures(features: FeaturesFile) -> None:
         )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return its exit code."""
-    arguments = vars(build_parser().parse_args(argv))
-
-    unsaid: list[OSError] = []
-
-    def say(text: str) -> None:
-        try:
-            print(text, flush=True)
-        except OSError as error:  # as of ``| head``: no reason to lose a long search
-            unsaid.append(error)
-
-    def log(text: str) -> None:
-        say(f"[INFO] {text}")
-
-    def script() -> None:
-        check_outputs(arguments)
-        with open_features(arguments["db"]) as features:
-            check_inputs_spared(arguments, features)
-            if arguments["mistakes"]:
-                check_pictures(features)
-            training = train(features, arguments["C"], arguments["jobs"], log)
-            evaluation = training.evaluation
-            say(evaluation.report())
-            if len(features.label_names) > 5:
-                log(f"rank-5 accuracy {evaluation.rank_accuracy(5):.4f}")
-            log(
-                f"accuracy {evaluation.accuracy:.4f}; "
-                f"always choosing the largest class gives {evaluation.baseline:.4f}"
-            )
-            log("saving model...")
-            write_model(arguments["model"], training, features)
-            if arguments["report"]:
-                write_report(arguments["report"], training, features)
-            if arguments["plot"]:
-                matrix = evaluation.confusion_matrix()
-                draw_confusion_matrix(matrix, features.label_names, Path(arguments["plot"]))
-            if arguments["mistakes"]:
-                draw_worst(arguments["mistakes"], evaluation, features)
-        for option in OUTPUTS:
-            if arguments[option]:
-                log(f"{option}: {arguments[option]}")
-        if unsaid:
-            raise unsaid[0]
-
-    return run(script)
+@script
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    arguments = build_parser().parse_args(argv)
+    outputs = {option: getattr(arguments, option) for option in OUTPUTS}
+    for drawing in filter(None, [arguments.plot, arguments.mistakes]):
+        check_drawing(Path(drawing))
+    check_outputs(outputs, db=arguments.db)
+    with open_features(arguments.db) as features:
+        check_inputs_spared(outputs, features)
+        if arguments.mistakes:
+            check_pictures(features)
+        training = train(features, arguments.C, arguments.jobs)
+        report_evaluation(training.evaluation)
+        logger.info("saving model...")
+        write_model(arguments.model, training, features)
+        if arguments.report:
+            write_report(arguments.report, training, features)
+        if arguments.plot:
+            matrix = training.evaluation.confusion_matrix()
+            draw_confusion_matrix(matrix, features.label_names, Path(arguments.plot))
+        if arguments.mistakes:
+            draw_worst(arguments.mistakes, training.evaluation, features)
+    for option, path in outputs.items():
+        if path:
+            logger.info(f"{option}: {path}")
 
 
 if __name__ == "__main__":

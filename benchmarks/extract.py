@@ -14,6 +14,7 @@ installed, on a batch of pictures in memory.
 import argparse
 import importlib.util
 import json
+import logging
 import os
 import statistics
 import sys
@@ -82,11 +83,14 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
     extract_features.stream_features, partialfile.sync = timed_stream, timed_sync
     story = []
 
-    def log(line: str) -> None:
-        story.append((time.perf_counter() - started, line))
+    def note(record: logging.LogRecord) -> bool:
+        story.append((time.perf_counter() - started, record.getMessage()))
+        return True
 
+    extract_features.logger.setLevel(logging.INFO)
+    extract_features.logger.addFilter(note)
     choice = NetworkChoice(weights="random")
-    extract_features.extract(dataset, output, choice=choice, engine=engine, jobs=jobs, log=log)
+    extract_features.extract(dataset, output, choice=choice, engine=engine, jobs=jobs)
     ended = time.perf_counter() - started
     n_images = sum(n for _, n in done)
     at = {line.split()[0].rstrip(":"): when for when, line in story}

@@ -20,7 +20,7 @@ from conftest import fake_network
 import extract_features
 from pyimagesearch.io import HDF5DatasetWriter, hdf5datasetwriter, partialfile
 from pyimagesearch.utils import files
-from pyimagesearch.utils.stopping import run
+from pyimagesearch.utils.script import script
 
 ROOT = Path(__file__).parents[1]
 WATCHED = tuple(module.__file__ for module in (files, hdf5datasetwriter, partialfile))
@@ -138,7 +138,7 @@ def become(task: str, log: str, arguments: dict[str, object]) -> None:
         with Path(log).open("ab") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        code = run(functools.partial(TASKS[task], **arguments))
+        code = script(TASKS[task])(**arguments)
     except SystemExit as end:
         code = end.code
     except BaseException:

@@ -183,7 +183,7 @@ def test_ctrl_c_keeps_the_rows_that_were_done(trained, image_folder, capsys):
     arguments = ["-m", "m.cpickle", str(image_folder), "--csv", "a.csv"]
     assert classify_images.main(arguments, load=lambda *_, **__: network) == 130
     said = capsys.readouterr()
-    line = "[INFO] stopped by SIGINT; 'a.csv.partial' holds what was written until then\n"
+    line = "[WARNING] stopped by SIGINT; 'a.csv.partial' holds what was written until then\n"
     assert said.err == line
     with Path("a.csv.partial").open(newline="") as file:
         _, *rows = csv.reader(file)

@@ -205,7 +205,7 @@ def test_a_request_to_stop_keeps_the_rows_and_says_how_to_resume(
     assert 0 < n_kept < N
     assert code == 128 + number
     assert said == (
-        f"[INFO] stopped by {number.name}; '{partial(output)}' "
+        f"[WARNING] stopped by {number.name}; '{partial(output)}' "
         f"holds {n_kept} of {N} rows: run the same again to resume\n"
     )
     log = tmp_path / "log"
@@ -228,7 +228,7 @@ def test_a_second_request_to_stop_does_not_wait(pictures, output):
     assert time.monotonic() - started < 10
     assert code == 130
     assert said == (
-        f"[INFO] stopped by SIGINT; '{partial(output)}' holds 0 of {N} rows: "
+        f"[WARNING] stopped by SIGINT; '{partial(output)}' holds 0 of {N} rows: "
         "run the same again to resume\n"
     )
 
@@ -244,7 +244,7 @@ def test_a_request_to_stop_while_pictures_are_checked_is_one_line(pictures, tmp_
         run.process.send_signal(signal.SIGINT)
         code, said, complaints = run.end()
     assert "loading" not in said
-    assert (code, complaints) == (130, "[INFO] stopped by SIGINT\n")
+    assert (code, complaints) == (130, "[WARNING] stopped by SIGINT\n")
     assert not partial(output).exists()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,8 @@ from draw import draw_images
 from extract_features import extract
 from pyimagesearch import io
 from pyimagesearch.preprocessing import checkedimages, earlierrun, row_order
-from pyimagesearch.utils import InputError, SystemLimitWarning
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.console import console_logging
 from pyimagesearch.utils.split import n_train_rows
 
 ROOT = Path(__file__).parents[1]
@@ -34,10 +36,10 @@ def output(tmp_path: Path) -> Path:
 
 
 def run(folder, output, **options) -> str:
-    """Extract with the network of three lines; return what was said."""
-    said = []
-    extract(folder, output, log=said.append, **({"load_network": load_fake} | options))
-    return "\n".join(said)
+    """Extract with the network of three lines; return what was printed on stdout."""
+    with contextlib.redirect_stdout(StringIO()) as said, console_logging("extract_features"):
+        extract(folder, output, **({"load_network": load_fake} | options))
+    return said.getvalue()
 
 
 def provenance(path) -> dict:
@@ -220,7 +222,7 @@ def test_what_is_passed_over_is_told(image_folder, output, capsys):
     (image_folder / "birds").mkdir()
     (image_folder / "birds" / "1.psd").touch()
     said = run(image_folder, output)
-    assert "\npassed over: 1 .psd, 1 .txt\n" in said
+    assert "\n[INFO] passed over: 1 .psd, 1 .txt\n" in said
     assert capsys.readouterr().err == (
         "[WARNING] no pictures were found in 'birds': it is not among the classes\n"
     )
@@ -278,7 +280,7 @@ def test_features_are_extracted_in_a_thread(image_folder, output):
     assert output.exists()
 
 
-def test_a_folder_that_cannot_be_synced_is_no_obstacle(image_folder, output, monkeypatch):
+def test_a_folder_that_cannot_be_synced_is_no_obstacle(image_folder, output, monkeypatch, capsys):
     real = os.fsync
 
     def fsync(descriptor):
@@ -287,8 +289,8 @@ def test_a_folder_that_cannot_be_synced_is_no_obstacle(image_folder, output, mon
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.warns(SystemLimitWarning, match="cannot sync"):
-        run(image_folder, output)
+    run(image_folder, output)
+    assert "cannot sync" in capsys.readouterr().err
     assert output.exists()
 
 

@@ -199,7 +199,7 @@ def test_a_request_to_stop_at_any_line_is_one_line_that_counts_the_rows(nursery,
         assert code == 128 + number
         said = log.read_text()
         assert said.count("\n") == 1
-        assert said.startswith(f"[INFO] stopped by {number.name}")
+        assert said.startswith(f"[WARNING] stopped by {number.name}")
         if partial(output).exists():
             n_rows = n_right_rows(partial(output), ROWS[:6], LABELS[:6])
             found.add(n_rows)

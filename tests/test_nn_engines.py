@@ -248,8 +248,8 @@ def test_a_backend_that_cannot_be_imported_is_named(backend):
         "import sys\n"
         "sys.modules['torch'] = None\n"
         "from pyimagesearch.nn.backend import import_keras\n"
-        "from pyimagesearch.utils.stopping import run\n"
-        "raise SystemExit(run(lambda: import_keras(1)))\n"
+        "from pyimagesearch.utils.script import script\n"
+        "raise SystemExit(script(import_keras)(1))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -124,7 +124,7 @@ def test_the_story_is_that_of_the_chapter(capsys):
     assert lines[1].startswith("[INFO] best hyperparameters: {'C': ")
     assert lines[2].split()[:3] == ["C", "accuracy", "std"]
     report = next(i for i, line in enumerate(lines) if "precision" in line)
-    assert lines[report - 1] == "[INFO] evaluating..."
+    assert lines[report - 2 : report] == ["[INFO] evaluating...", "[INFO] classification report:"]
     assert "[INFO] saving model..." in lines[report:]
     assert lines[-1] == "[INFO] model: out/m.cpickle"
     (accuracy,) = [line for line in lines if "largest class" in line]
@@ -380,7 +380,7 @@ def test_a_signal_stops_the_search_without_a_trace(monkeypatch, capsys, number):
     monkeypatch.setattr("train_model.progress_bar", lambda title, total: shown)
     assert train() == 128 + number
     said = capsys.readouterr()
-    assert said.err == f"[INFO] stopped by {number.name}\n"
+    assert said.err == f"[WARNING] stopped by {number.name}\n"
     assert said.out == "[INFO] tuning hyperparameters...\n"
     assert not list(Path("out").iterdir())
 

@@ -31,7 +31,7 @@ from pyimagesearch.extraction import worker
 from pyimagesearch.extraction.address import scheduler_address
 from pyimagesearch.extraction.worker import PREFIX, NetworkPlugin
 from pyimagesearch.nn import Network
-from pyimagesearch.utils import InputError, SystemLimitWarning, processor
+from pyimagesearch.utils import InputError, processor
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.orderedmap import ordered_map
 from pyimagesearch.utils.processor import processor_model
@@ -49,6 +49,8 @@ PACKAGE = Path(__file__).parents[1]
 ROOMS_ON_WORKERS = ("nn", "preprocessing", "utils")
 ALWAYS = ("distributed", "numpy", "pillow")
 NAMED = 4  # pictures of a batch that are named in a message
+
+logger = logging.getLogger(__name__)
 
 cloudpickle.register_pickle_by_value(worker)
 cloudpickle.register_pickle_by_value(processor)
@@ -325,10 +327,8 @@ class Cluster:
         for _, address, why in refused:
             if address not in self._unfit:
                 self._unfit.add(address)
-                warnings.warn(
-                    f"worker {address} takes no part: {why}; put it right and start it again",
-                    SystemLimitWarning,
-                    stacklevel=2,
+                logger.warning(
+                    f"worker {address} takes no part: {why}; put it right and start it again"
                 )
         self._look()
         while not self._fit:

@@ -1,16 +1,18 @@
 """Join a cluster where one is asked for, and import Dask only then."""
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 
 from pyimagesearch.nn import Network
 from pyimagesearch.utils import InputError
 
+logger = logging.getLogger(__name__)
+
 
 @contextlib.contextmanager
-def joined(address: str | None, network: Network, log: Callable[[str], None]) -> Iterator:
-    """Give a network to the workers of a cluster, and tell which have taken part.
+def joined(address: str | None, network: Network) -> Iterator:
+    """Give a network to the workers of a cluster, and log which have taken part.
 
     Parameters
     ----------
@@ -18,8 +20,6 @@ def joined(address: str | None, network: Network, log: Callable[[str], None]) ->
         The scheduler's, see `pyimagesearch.extraction.cluster.Cluster`.
     network : Network
         What computes the features; it must not have computed here.
-    log : callable
-        Called with each line of progress.
 
     Yields
     ------
@@ -42,15 +42,16 @@ def joined(address: str | None, network: Network, log: Callable[[str], None]) ->
         ) from error
     with Cluster(address, network) as cluster:
         workers = cluster.processors.total()
-        log(f"cluster: {workers} {_workers(workers)}, {told(cluster.processors.elements())}")
+        logger.info(
+            f"cluster: {workers} {_workers(workers)}, {told(cluster.processors.elements())}"
+        )
         yield cluster
         took_part = cluster.took_part.values()
-        log(f"{len(took_part)} {_workers(len(took_part))} took part: {told(took_part)}")
+        logger.info(f"{len(took_part)} {_workers(len(took_part))} took part: {told(took_part)}")
         if others := set(took_part) - set(cluster.processors):
-            print(  # noqa: T201
-                f"[WARNING] processors that were not there at the start, and are not recorded: "
-                f"{', '.join(sorted(others))}",
-                file=sys.stderr,
+            logger.warning(
+                "processors that were not there at the start, and are not recorded: "
+                f"{', '.join(sorted(others))}"
             )
 
 

@@ -4,12 +4,13 @@ Two formats, chosen by the suffix: ``.skops`` is safe to load, since it is read
 without running code; any other suffix is a pickle, which can run any code.
 """
 
+import logging
 import math
 import os
 import pickle
 import stat
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.files import replacing
 
 SKOPS = ".skops"
+
+logger = logging.getLogger(__name__)
 
 
 def save_classifier(
@@ -68,18 +71,16 @@ def save_classifier(
             pickle.dump(model, file)
 
 
-def load_classifier(
-    path: str | Path, warn: Callable[[str], None] = lambda text: None
-) -> LogisticRegression:
+def load_classifier(path: str | Path) -> LogisticRegression:
     """Read a classifier that can judge new pictures.
+
+    A warning is logged if the file is a pickle that others could have written,
+    or was written by another version of scikit-learn.
 
     Parameters
     ----------
     path : str or Path
         A file that `save_classifier` has written.
-    warn : callable
-        Called with a line if the file is a pickle that others could have
-        written, or was written by another version of scikit-learn.
 
     Returns
     -------
@@ -95,10 +96,10 @@ def load_classifier(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no classifier '{path}': expected a file made by train_model.py")
-    model = _read_skops(path) if path.suffix.lower() == SKOPS else _read_pickle(path, warn)
+    model = _read_skops(path) if path.suffix.lower() == SKOPS else _read_pickle(path)
     _check(model, path)
     if model.sklearn_version_ != sklearn.__version__:
-        warn(
+        logger.warning(
             f"'{path}' was made with scikit-learn {model.sklearn_version_}, and this is "
             f"{sklearn.__version__}: its answers may differ; train it again to be sure"
         )
@@ -120,9 +121,9 @@ def _is_open_to_others(status: os.stat_result) -> bool:
     return bool(status.st_mode & (stat.S_IWOTH | group))
 
 
-def _read_pickle(path: Path, warn: Callable[[str], None]) -> object:
+def _read_pickle(path: Path) -> object:
     if hasattr(os, "getuid") and others_can_write(path):
-        warn(
+        logger.warning(
             f"'{path}' is a pickle in a place that others can write to, and loading it can run "
             "any code: a .skops file cannot"
         )

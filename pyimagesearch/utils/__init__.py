@@ -1,5 +1,5 @@
 """Small helpers that use the standard library and numpy only."""
 
-from pyimagesearch.utils.errors import InputError, SystemLimitWarning
+from pyimagesearch.utils.errors import InputError
 
-__all__ = ["InputError", "SystemLimitWarning"]
+__all__ = ["InputError"]

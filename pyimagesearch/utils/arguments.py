@@ -8,9 +8,12 @@ from collections.abc import Sequence
 MOST_JOBS = 1024  # the system refuses some thousands of threads, in words of its own
 
 
-def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str]) -> None:
-    """Add the options of every script that computes features."""
-    parser.add_argument(
+def add_computing_options(
+    parser: argparse.ArgumentParser, engines: Sequence[str]
+) -> argparse._ArgumentGroup:
+    """Add the options of every script that computes features; return their group."""
+    group = parser.add_argument_group("computing")
+    group.add_argument(
         "-b",
         "--batch_size",
         "--batch-size",
@@ -19,14 +22,14 @@ def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str
         metavar="N",
         help="pictures at a time on an accelerator; a processor takes fewer (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--engine",
         choices=engines,
         default="auto",
         help="what computes the network: auto is keras, but ncnn for plain chains such as VGG16 "
         "on a processor (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "-j",
         "--jobs",
         type=jobs,
@@ -35,7 +38,7 @@ def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str
         help=f"threads that load pictures, and that compute on a processor, at most {MOST_JOBS}; "
         "-1 for all cores this process may use (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--cluster",
         type=user_path,
         metavar="ADDRESS",
@@ -44,6 +47,7 @@ def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str
         "protected can run code on its workers: use tls:// or a closed network (default: compute "
         "here)",
     )
+    return group
 
 
 def user_path(text: str) -> str:

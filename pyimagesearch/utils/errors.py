@@ -17,13 +17,6 @@ class NotResumableError(InputError):
     """Say what the same command, given again, would meet again: it cannot be resumed."""
 
 
-class SystemLimitWarning(UserWarning):
-    """Say in one line what the system cannot do; the work goes on without.
-
-    The scripts print it behind ``[WARNING]``, each text once.
-    """
-
-
 @contextlib.contextmanager
 def errors_naming(path: object) -> Iterator[None]:
     """Put the name of a file before what is wrong with its contents.

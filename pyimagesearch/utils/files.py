@@ -2,15 +2,18 @@
 
 import contextlib
 import errno
+import logging
 import os
 import secrets
 import stat
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
-from pyimagesearch.utils.errors import InputError, SystemLimitWarning
+from pyimagesearch.utils.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What network, FUSE and container file systems answer that cannot sync.
@@ -112,7 +115,7 @@ def move_into_place(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in CANNOT_SYNC_FOLDER:
             raise
-        _warn_of_no_sync(target.parent, error)
+        _warn_of_no_sync(target.parent, error.strerror)
 
 
 def sync(descriptor: int, path: Path) -> None:
@@ -130,15 +133,14 @@ def sync(descriptor: int, path: Path) -> None:
     except OSError as error:
         if error.errno not in CANNOT_SYNC:
             raise
-        _warn_of_no_sync(path.parent, error)
+        _warn_of_no_sync(path.parent, error.strerror)
 
 
-def _warn_of_no_sync(folder: Path, error: OSError) -> None:
-    warnings.warn(
-        f"the file system of '{folder}' cannot sync ({error.strerror}): the work goes on, "
-        "but the last files may be lost when the power fails",
-        SystemLimitWarning,
-        stacklevel=2,
+@cache  # once is enough
+def _warn_of_no_sync(folder: Path, reason: str) -> None:
+    logger.warning(
+        f"the file system of '{folder}' cannot sync ({reason}): the work goes on, "
+        "but the last files may be lost when the power fails"
     )
 
 
@@ -226,7 +228,29 @@ def check_writable(path: Path) -> None:
     _create_beside(Path(os.path.realpath(path)), path).unlink()
 
 
-def check_apart(options: Mapping[str, str | None]) -> None:
+def check_outputs(outputs: Mapping[str, str | None], **inputs: str | None) -> None:
+    """Refuse outputs that could not be written, or only over another file of the command line.
+
+    To be called before the work whose result is to be written. The missing
+    folders above the outputs are created.
+
+    Parameters
+    ----------
+    outputs, inputs : mapping of str to str or None
+        The file of each option, by its long name; None where it is not given.
+
+    Raises
+    ------
+    InputError
+        If two options name the same file, or as `check_writable` does.
+    """
+    require_distinct(inputs | outputs)
+    for path in outputs.values():
+        if path is not None:
+            check_writable(Path(path))
+
+
+def require_distinct(options: Mapping[str, str | None]) -> None:
     """Refuse options that name the same file, of which one would overwrite another.
 
     Parameters
@@ -248,15 +272,17 @@ def check_apart(options: Mapping[str, str | None]) -> None:
             raise InputError(f"--{option} and --{other} are both '{path}': give another file")
 
 
-def check_spared(outputs: Mapping[str, str | None], inputs: Iterable[str | Path]) -> None:
+def refuse_overwriting(
+    outputs: Mapping[str, str | None], inputs: Iterable[str | Path | None]
+) -> None:
     """Refuse outputs that would overwrite what is read.
 
     Parameters
     ----------
     outputs : mapping of str to str or None
         The file of each option, by its long name; None where it is not given.
-    inputs : iterable of str or Path
-        What is read, pictures for example; those that are gone do not matter.
+    inputs : iterable of str, Path or None
+        What is read, images for example; those that are gone do not matter.
 
     Raises
     ------
@@ -267,9 +293,9 @@ def check_spared(outputs: Mapping[str, str | None], inputs: Iterable[str | Path]
     written = {_identity(path): option for option, path in given.items()}
     written.pop(None, None)
     if not written:
-        return  # without a look at each of a million pictures
+        return  # without a look at each of a million images
     for path in inputs:
-        if option := written.get(_identity(path)):
+        if path and (option := written.get(_identity(path))):
             raise InputError(
                 f"--{option} would overwrite '{path}', which is an input: give another file"
             )

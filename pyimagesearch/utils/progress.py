@@ -3,8 +3,9 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import ClassVar
 
 import progressbar
 
@@ -52,6 +53,41 @@ class ProgressLines(progressbar.NullBar):
         return line
 
 
+class DrawnBar(progressbar.ProgressBar):
+    """A progress bar on a terminal, which gives way to lines on stdout, too."""
+
+    shown: "ClassVar[DrawnBar | None]" = None
+
+    def start(self, *arguments, **options) -> "DrawnBar":
+        """Draw it for the first time."""
+        DrawnBar.shown = self
+        return super().start(*arguments, **options)
+
+    def finish(self, *arguments, **options) -> None:
+        """Leave it as it is."""
+        DrawnBar.shown = None
+        super().finish(*arguments, **options)
+
+    def clear(self) -> None:
+        """Leave its line empty."""
+        self.fd.write(f"\r{' ' * (self.term_width - 1)}\r")
+        self.fd.flush()
+
+
+@contextlib.contextmanager
+def above_the_bar() -> Iterator[None]:
+    """Let lines be printed above the progress bar that is drawn, if there is one."""
+    bar = DrawnBar.shown
+    if bar is None:
+        yield
+        return
+    with contextlib.suppress(OSError):
+        bar.clear()
+    yield
+    with contextlib.suppress(OSError):
+        bar.update(force=True)
+
+
 def progress_bar(
     title: str, total: int | None, done: int = 0, note: Note | None = None
 ) -> progressbar.ProgressBar:
@@ -87,7 +123,7 @@ def progress_bar(
     if note:
         rate = progressbar.AdaptiveTransferSpeed(unit="images", prefixes=("",))
         widgets += [" ", rate, lambda *_: f" ({note()})"]
-    return progressbar.ProgressBar(
+    return DrawnBar(
         min_value=done,  # else the estimate would count as fast what was done before
         max_value=progressbar.UnknownLength if total is None else total,
         initial_value=done,
