@@ -118,6 +118,16 @@ def test_all_classes_with_fewer_than_4_pictures_are_named_in_one_line():
     assert line.endswith("; add images, or remove the class")
 
 
+@pytest.mark.parametrize("sizes", [(2, 2, 2, 2), (3, 3, 3)])
+def test_before_the_work_it_is_said_that_nothing_can_be_trained(sizes):
+    (line,) = small_classes(of_sizes(*sizes))
+    named = ", ".join(f"'c{k:03}' ({n})" for k, n in enumerate(sizes))
+    assert line == (
+        "no class has 3 images to train on, one per fold: train_model.py will refuse their "
+        f"features; add images to {named}"
+    )
+
+
 def test_of_very_many_small_classes_twenty_are_named():
     (line,) = small_classes(of_sizes(*[3] * 1000))
     assert line.startswith("1,000 classes have fewer than 4 images, 'c000' (3), ")
@@ -177,6 +187,11 @@ def test_a_class_folder_inside_another_is_warned_of():
     (line,) = class_warnings(labelled("cats/1", "cats/a/b/2", "cats/c/3"))
     assert line.startswith("2 class folders lie inside that of another class, such as 'cats/a/b': ")
     assert "its 1 image is of class 'b', not 'cats'" in line
+
+
+def test_a_folder_of_the_same_name_inside_a_class_is_no_other_class():
+    (line,) = class_warnings(labelled("cats/1", "cats/cats/2", "dogs/3"))
+    assert "are collected from several folders" in line
 
 
 def test_class_folders_below_a_folder_without_pictures_are_not_inside_another_class():

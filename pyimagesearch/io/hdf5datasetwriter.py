@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from pyimagesearch.io import partialfile, rowchecks, unfinished
 from pyimagesearch.utils import InputError, files
 from pyimagesearch.utils.errors import NotResumableError
+from pyimagesearch.utils.wording import listed
 
 UNWRITTEN = -1  # the label of a row that is not there yet
 FLUSH_SECONDS = 10.0  # a kill may cost this much work, and one batch, but no more
@@ -226,7 +227,7 @@ class HDF5DatasetWriter:
         if stored != names:
             raise InputError(
                 f"'{self.partialPath}' has other class labels: "
-                f"{_shortened(stored)} recorded, {_shortened(names)} given"
+                f"{listed(stored)} recorded, {listed(names)} given"
             )
 
     def close(self) -> None:
@@ -404,8 +405,3 @@ class HDF5DatasetWriter:
             raise InputError(
                 f"writing to '{self.partialPath}' failed before: close it, and resume it"
             )
-
-
-def _shortened(names: list[str], most: int = 5) -> str:
-    text = ", ".join(map(repr, names[:most]))
-    return text if len(names) <= most else f"{text}, ... ({len(names):,} in all)"

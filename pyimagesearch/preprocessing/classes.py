@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
+from pyimagesearch.preprocessing.roworder import row_order
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.names import lookalike_key, nfc
-from pyimagesearch.utils.split import ENOUGH_IMAGES, N_FOLDS
+from pyimagesearch.utils.split import ENOUGH_IMAGES, N_FOLDS, n_train_rows
 from pyimagesearch.utils.texttable import display_width, padded, printable
 from pyimagesearch.utils.wording import counted, first_lines, listed, shortened
 
@@ -121,14 +122,14 @@ def _lookalikes(parents: Mapping[str, list[str]]) -> list[str]:
 def _nested(images: LabelledImages) -> str | None:
     """Name the class folders that lie inside the folder of another class."""
     n_images = Counter(PurePosixPath(path).parent for path in images.paths)
-    inside = {
-        folder: outer
+    above = {
+        folder: [one for one in folder.parents if one in n_images and one.name != folder.name]
         for folder in sorted(n_images)
-        if (outer := next((above for above in folder.parents if above in n_images), None))
     }
+    inside = [folder for folder in above if above[folder]]
     if not inside:
         return None
-    folder, outer = next(iter(inside.items()))
+    folder, outer = inside[0], above[inside[0]][0]
     return (
         f"{counted(len(inside), 'class folder lies', 'class folders lie')} inside that of another "
         f"class, such as {str(folder)!r}: its {counted(n_images[folder], 'image')} "
@@ -141,6 +142,14 @@ def small_classes(images: LabelledImages) -> list[str]:
     """Name all classes with too few pictures for the folds and a test, in one line if any."""
     counts = np.bincount(images.labels, minlength=len(images.label_names)).tolist()
     counts = dict(zip(images.label_names, counts, strict=True))
+    n_train = n_train_rows(len(images))
+    train = row_order(images.labels, range(len(images)), n_train)[:n_train]
+    if np.bincount(images.labels[train], minlength=1).max() < N_FOLDS:
+        sizes = shortened([f"{name!r} ({n:,})" for name, n in counts.items()], MOST_ROWS)
+        return [
+            f"no class has {N_FOLDS} images to train on, one per fold: train_model.py will refuse "
+            f"their features; add images to {sizes}"
+        ]
     small = [f"{name!r} ({n:,})" for name, n in counts.items() if n < ENOUGH_IMAGES]
     if not small:
         return []
