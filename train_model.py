@@ -29,21 +29,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from sklearn.model_selection import StratifiedKFold
-
 from pyimagesearch.io import FeaturesFile, open_features
 from pyimagesearch.linear import (
     C_GRID,
     Evaluation,
     GridSearch,
-    check_trainable,
     evaluate,
+    feature_notes,
     format_table,
     grid_search,
+    label_notes,
     notes,
     required_bytes,
     save_classifier,
     search_table,
+    stratified_folds,
 )
 from pyimagesearch.plotting import (
     SheetPicture,
@@ -142,12 +142,15 @@ class Training:
         What the search found; ``search.model`` is the classifier.
     evaluation : Evaluation
         Its judgement of the rows set aside.
+    notes : list of str
+        What is to be known of the rows, a line each.
     seconds : dict of str to float
         Wall time of reading, of the search with the last fit, and of judging.
     """
 
     search: GridSearch
     evaluation: Evaluation
+    notes: list[str]
     seconds: dict[str, float]
 
 
@@ -172,19 +175,24 @@ def train(features: FeaturesFile, grid: Sequence[float] = C_GRID, jobs: int = 1)
     InputError
         If the rows or their classes are too few, or a feature is not finite.
     """
-    n_rows = features.shape[0]
+    n_rows, labels, names = features.shape[0], features.labels, features.label_names
     n_train = n_train_rows(n_rows)
     check_rows(features, n_train)
     for note in memory_notes(features, n_train, jobs):
         logger.info(f"note: {note}")
 
     started = time.perf_counter()
-    X, y = features.mapped(0, n_train), features.labels[:n_train]
+    X, y = features.mapped(0, n_train), labels[:n_train]
+    with errors_naming(features.path):
+        folds = stratified_folds(y, N_FOLDS, names)
+        blocks = chain([(slice(n_train), X)], features.blocks(n_train, n_rows))
+        row_notes = [*label_notes(labels, n_train, names, N_FOLDS), *feature_notes(blocks, n_rows)]
+    for note in row_notes:
+        logger.info(f"note: {note}")
     read = time.perf_counter()
 
     logger.info("tuning hyperparameters...")
     # The same as GridSearchCV(LogisticRegression(), {"C": grid}, cv=3), with proven minima.
-    folds = StratifiedKFold(N_FOLDS).split(y, y)
     with (
         errors_naming(features.path),
         progress_bar("Training", len(set(grid)) * N_FOLDS + 1).start() as bar,
@@ -195,12 +203,12 @@ def train(features: FeaturesFile, grid: Sequence[float] = C_GRID, jobs: int = 1)
     describe(search)
 
     logger.info("evaluating...")
-    blocks, labels = features.blocks(n_train, n_rows), features.labels[n_train:]
+    blocks = features.blocks(n_train, n_rows)
     with errors_naming(features.path):
-        evaluation = evaluate(search.model, blocks, labels, features.label_names)
+        evaluation = evaluate(search.model, blocks, labels[n_train:], names)
     judged = time.perf_counter()
     seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
-    return Training(search, evaluation, seconds)
+    return Training(search, evaluation, row_notes, seconds)
 
 
 def describe(search: GridSearch) -> None:
@@ -236,8 +244,6 @@ def check_rows(features: FeaturesFile, n_train: int) -> None:
             f"'{features.path}' has {n_rows} rows, of which {n_train} would train: "
             f"expected at least {2 * N_FOLDS} for {N_FOLDS} folds; add pictures"
         )
-    with errors_naming(features.path):
-        check_trainable(features.labels[:n_train], N_FOLDS, names)
 
 
 def memory_notes(features: FeaturesFile, n_train: int, jobs: int) -> list[str]:
@@ -281,7 +287,7 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
         "search": [row._asdict() for row in search_table(search)],
         "best_params": {"C": search.best_C},
         "all_converged": all(fit.converged for fit in search.fits),
-        "notes": notes(search),
+        "notes": [*training.notes, *notes(search)],
         "accuracy": evaluation.accuracy,
         "baseline": evaluation.baseline,
         **({"rank5_accuracy": evaluation.rank_accuracy(5)} if n_classes > 5 else {}),

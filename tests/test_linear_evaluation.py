@@ -53,6 +53,22 @@ def test_a_class_without_a_row_is_in_matrix_and_report(rows, model):
     assert judged.report_dict()["classes"]["panda"]["support"] == 0
 
 
+def test_a_class_that_did_not_train_has_the_probability_0(rows):
+    labels = np.arange(60) % 3
+    model = LogisticRegression().fit(rows[labels != 1], labels[labels != 1])
+    judged = evaluate(model, blocks(rows), labels, NAMES)
+    np.testing.assert_array_equal(judged.predicted, model.predict(rows))
+    assert (judged.true_probability[labels == 1] == 0).all()
+    assert (judged.rank[labels == 1] == 2).all()
+    assert judged.accuracy == model.score(rows, labels)
+    assert judged.report_dict()["classes"]["dogs"] == {
+        "precision": 0,
+        "recall": 0,
+        "f1-score": 0,
+        "support": 20,
+    }
+
+
 def test_rows_that_are_not_finite_are_counted(rows, model):
     spoilt = rows.copy()
     spoilt[[20, 50], 1] = np.inf, np.nan

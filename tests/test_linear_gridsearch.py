@@ -310,6 +310,26 @@ def test_labels_that_cannot_be_folded_are_refused(labels, message):
         search(np.eye(9), np.array(labels))
 
 
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.parametrize("counts", [(30, 30, 1), (5, 5, 5, 1, 1, 1)])
+@pytest.mark.parametrize("n_features", [8, 200])
+def test_a_fold_that_lacks_a_class_is_fitted_and_scored_as_by_scikit_learn(counts, n_features):
+    random = np.random.default_rng(0)
+    y = random.permutation(np.repeat(np.arange(len(counts)), counts))
+    means = 0.5 * random.standard_normal((len(counts), n_features))
+    X = means[y] + random.standard_normal((len(y), n_features))
+    folds = list(StratifiedKFold(3).split(y, y))
+    assert any(len(np.unique(y[train])) < len(counts) for train, _ in folds)
+    grid = [0.1, 10.0]
+    found = search(X, y, grid, tolerance=1e-2)
+    direct = GridSearchCV(LogisticRegression(tol=1e-8, max_iter=5000), {"C": grid}, cv=folds)
+    scores = direct.fit(X, y).cv_results_
+    expected = [[scores[f"split{i}_test_score"][row] for i in range(3)] for row in range(len(grid))]
+    np.testing.assert_array_equal(accuracies(found), expected)
+    assert all(fit.converged for fit in found.fits)
+    np.testing.assert_array_equal(found.model.classes_, np.arange(len(counts)))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_rows_with_features_that_are_not_finite_are_counted(bad):
     X, y = make_rows(30, 80, 3)

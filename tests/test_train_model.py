@@ -18,10 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report
 from sklearn.model_selection import StratifiedKFold
 
-from pyimagesearch.io import HDF5DatasetWriter
+from pyimagesearch.io import HDF5DatasetWriter, open_features
 from pyimagesearch.linear import C_GRID, grid_search, load_classifier
 from pyimagesearch.utils.split import N_FOLDS
-from train_model import build_parser, main
+from train_model import build_parser, main, memory_notes
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["cats", "dogs", "панда"]
@@ -256,12 +256,49 @@ def one_class_in_training() -> None:
 
 
 def rare_class() -> None:
-    rewrite("labels", data=np.where(np.arange(N_ROWS) < 2, 2, np.arange(N_ROWS) % 2))
+    rewrite("labels", data=np.arange(N_ROWS) == 7, dtype=np.int64)
 
 
 def not_finite(row: int = 3) -> None:
     with h5py.File("f.hdf5", "r+") as db:
         db["features"][row, 7] = np.nan
+
+
+def sorted_by_class() -> str:
+    rows, labels = draw_rows()
+    order = np.argsort(labels, kind="stable")
+    rewrite("features", data=rows[order])
+    rewrite("labels", data=labels[order])
+    return (
+        "all 20 test rows are of class 'панда', for the rows are sorted by class: the accuracy "
+        "says nothing about the other classes; shuffle the rows"
+    )
+
+
+def never_written() -> str:
+    with h5py.File("f.hdf5", "r+") as db:
+        db["features"][70:] = 0
+        db["labels"][70:] = 0
+    return (
+        "the last 10 of 80 rows are all zero, the first of them row 70, as if never written: "
+        "extract them again, or leave them out"
+    )
+
+
+def few_of_a_class() -> str:
+    rewrite("labels", data=np.where(np.arange(N_ROWS) < 2, 2, np.arange(N_ROWS) % 2))
+    return (
+        "1 class has fewer rows to train on than the 3 folds, 'панда' (2): the search is less "
+        "certain; add images"
+    )
+
+
+def none_of_a_class() -> str:
+    rewrite("labels", data=np.where(np.arange(N_ROWS) >= 78, 2, np.arange(N_ROWS) % 2))
+    return (
+        "1 class has no row to train on, and can never be predicted: 'панда'; shuffle the rows, "
+        "or add images"
+    )
 
 
 def no_pictures() -> None:
@@ -281,9 +318,15 @@ WRONG_INPUTS = [
         id="wrong shape",
     ),
     pytest.param(one_class, [], "holds one class ('cats')", id="one class"),
-    pytest.param(one_class_in_training, [], "one class only ('cats')", id="one class to train on"),
-    pytest.param(rare_class, [], "class 'панда' has 2 of the 60 rows", id="rare class"),
-    pytest.param(not_finite, [], "1 of 60 rows hold features that are not", id="not finite"),
+    pytest.param(
+        one_class_in_training,
+        [],
+        "60 rows to train on hold one class only ('cats'), and none of 'dogs', 'панда'",
+        id="one class to train on",
+    ),
+    pytest.param(rare_class, [], "of two classes, 'dogs' (1) has too few", id="one row"),
+    pytest.param(not_finite, [], "1 of 80 rows hold features that are not", id="not finite"),
+    pytest.param(lambda: not_finite(79), [], "the first of them row 79", id="last not finite"),
     pytest.param(None, ["-m", "f.hdf5/m"], "cannot create folder", id="model below a file"),
     pytest.param(None, ["-m", "f.hdf5"], "--model and --db are both", id="model onto features"),
     pytest.param(None, ["-m", "."], "not a plain file", id="model is a folder"),
@@ -346,25 +389,38 @@ def test_rank_5_accuracy_is_told_of_more_than_five_classes(n_classes, capsys):
     assert ("rank5_accuracy" in report) == (n_classes == 6)
 
 
-def test_a_row_to_judge_that_is_not_finite_is_refused(capsys):
-    not_finite(row=70)
-    assert train() == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    complaint = "1 of 20 rows hold features that are not finite: extract them again"
-    assert line == f"[ERROR] 'f.hdf5': {complaint}"
-    assert not list(Path("out").iterdir())
+def noted(*arguments: str) -> list[str]:
+    """Train, and return the notes, which the screen and the JSON report have both."""
+    assert main([*arguments, "-m", "m.cpickle", "--report", "r.json"]) == 0
+    return json.loads(Path("r.json").read_text())["notes"]
 
 
-@pytest.mark.parametrize("option", ["--plot", "--mistakes"])
-def test_what_cannot_be_drawn_is_refused_before_the_search(monkeypatch, capsys, option):
-    def fail(self, file, **options):
-        raise RuntimeError("out of ink")
-
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
-    assert train(option, "m.png") == 1
+@pytest.mark.parametrize("make", [sorted_by_class, never_written, few_of_a_class, none_of_a_class])
+def test_what_makes_an_accuracy_worth_less_is_said_on_the_screen_and_in_the_report(capsys, make):
+    note = make()
+    assert note in noted("-d", "f.hdf5", "--C", "1")
     said = capsys.readouterr()
-    assert (said.out, len(said.err.splitlines())) == ("", 1)
-    assert said.err.startswith("[ERROR] cannot draw 'm.png': matplotlib fails (out of ink)")
+    assert f"[INFO] note: {note}\n" in said.out
+    assert said.out.index(note) < said.out.index("tuning hyperparameters")
+    assert said.err == ""
+
+
+def test_ordinary_rows_are_noted_nothing_of():
+    assert noted("-d", "f.hdf5", "--C", "1") == []
+
+
+def memory_needed() -> float:
+    """Return how many GB a search of 60 million such rows is warned to need."""
+    with open_features("f.hdf5") as file:
+        (note,) = memory_notes(file, 60_000_000, 1)
+    return float(re.search(r"some ([\d.]+) GB", note)[1])
+
+
+def test_rows_that_cannot_be_mapped_count_as_memory(features, monkeypatch):
+    monkeypatch.setattr("train_model.available_bytes", lambda: 0)
+    mapped = memory_needed()
+    rewrite("features", data=features[0], chunks=(8, N_FEATURES))
+    assert memory_needed() - mapped == pytest.approx(60e6 * N_FEATURES * 4 / 1e9, abs=0.2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -435,8 +491,8 @@ def test_the_bar_counts_a_repeated_c_once():
     assert re.findall(r"(\d+) of (\d+)", drawn)[-1] == ("7", "7")
 
 
-def test_the_bar_is_there_before_the_first_fit_and_an_error_has_a_line_of_its_own():
-    not_finite()
+def test_the_bar_is_there_before_the_first_fit_and_an_error_has_a_line_of_its_own(features):
+    rewrite("features", data=features[0] * np.float32(1e-40))
     _, drawn = train_on_a_terminal(code=1)
     assert re.findall(r"(\d+) of 19", drawn)[-1] == "0"
-    assert drawn.splitlines()[-1].startswith("[ERROR] 'f.hdf5': 1 of 60 rows")
+    assert drawn.splitlines()[-1].startswith("[ERROR] 'f.hdf5': features are of size 1e-40")

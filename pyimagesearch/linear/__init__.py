@@ -6,12 +6,12 @@ from pyimagesearch.linear.gridsearch import (
     C_GRID,
     Fit,
     GridSearch,
-    check_trainable,
     grid_search,
 )
 from pyimagesearch.linear.memory import required_bytes
 from pyimagesearch.linear.table import format_table, notes, search_table
 from pyimagesearch.linear.trainingimages import TrainingImages
+from pyimagesearch.linear.trainingrows import feature_notes, label_notes, stratified_folds
 
 __all__ = [
     "C_GRID",
@@ -19,13 +19,15 @@ __all__ = [
     "Fit",
     "GridSearch",
     "TrainingImages",
-    "check_trainable",
     "evaluate",
+    "feature_notes",
     "format_table",
     "grid_search",
+    "label_notes",
     "load_classifier",
     "notes",
     "required_bytes",
     "save_classifier",
     "search_table",
+    "stratified_folds",
 ]

@@ -97,7 +97,8 @@ def evaluate(
     Parameters
     ----------
     model : LogisticRegression
-        Fitted to the indices of all classes.
+        Fitted to indices into `label_names`. A class that it was not fitted to has the
+        probability 0.
     blocks : iterable of (slice, ndarray of float32, shape (rows, d))
         Which rows they are, and their features.
     labels : ndarray of int, shape (n,)
@@ -114,13 +115,14 @@ def evaluate(
     InputError
         If a feature is not finite.
     """
-    n_wrong, probabilities = 0, []
+    n_wrong, found = 0, []
     for _, block in blocks:
         n_wrong += count_not_finite(block)
         if not n_wrong:
-            probabilities.append(model.predict_proba(block))
+            found.append(model.predict_proba(block))
     refuse_not_finite(n_wrong, len(labels))
-    probabilities = np.concatenate(probabilities)
+    probabilities = np.zeros((len(labels), len(label_names)))
+    probabilities[:, model.classes_] = np.concatenate(found)
     rows, predicted = np.arange(len(labels)), probabilities.argmax(axis=1)
     true_probability = probabilities[rows, labels]
     return Evaluation(

@@ -122,7 +122,7 @@ def grid_search(
     InputError
         If there is one class only, or a feature is not finite.
     """
-    check_trainable(y, 1)
+    require_two_classes(y)
     classes, labels = np.unique(y, return_inverse=True)
     grid, folds = tuple(dict.fromkeys(grid)), list(folds)
     last_tolerance = min(tolerance, LAST_TOLERANCE)
@@ -200,33 +200,9 @@ def plain_model(C: float, classes: np.ndarray, last: Solution, rows: Rows) -> Lo
     return model
 
 
-def check_trainable(y: np.ndarray, n_folds: int, names: Sequence[str] | None = None) -> None:
-    """Refuse classes that a classifier cannot be trained and judged on.
-
-    Parameters
-    ----------
-    y : ndarray, shape (n,)
-        Classes; indices into `names` where those are given.
-    n_folds : int
-        The rows that every class must have at least.
-    names : sequence of str, optional
-        Names of all classes that should be there.
-
-    Raises
-    ------
-    InputError
-        If there is one class only, or a class has too few rows.
-    """
-    if names is None:
-        names, counts = np.unique(y, return_counts=True)
-    else:
-        counts = np.bincount(y, minlength=len(names))
-    if np.count_nonzero(counts) < 2:
-        only = names[int(np.argmax(counts))]
-        raise InputError(f"there is one class only ('{only}'): a classifier needs at least two")
-    if counts.min() < n_folds:
-        few = int(np.argmin(counts))
+def require_two_classes(y: np.ndarray) -> None:
+    """Refuse rows that are all of one class."""
+    if len(classes := np.unique(y)) < 2:
         raise InputError(
-            f"class '{names[few]}' has {counts[few]} of the {len(y):,} rows to train on: "
-            f"expected at least {n_folds}, one per fold; add pictures, or remove the class"
+            f"there is one class only ('{classes[0]}'): a classifier needs at least two"
         )
