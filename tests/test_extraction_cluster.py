@@ -8,8 +8,10 @@ import pickle
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +30,7 @@ from PIL import Image
 import classify_images
 from extract_features import extract, main
 from pyimagesearch.extraction import cluster as cluster_module
-from pyimagesearch.extraction import scheduler_address, worker
+from pyimagesearch.extraction import scheduler, scheduler_address, worker
 from pyimagesearch.extraction.cluster import Cluster
 from pyimagesearch.io.provenance import differences
 from pyimagesearch.nn import Description, Weights
@@ -500,12 +502,73 @@ def test_a_scheduler_that_dies_is_told_in_one_line(mortal, pictures, expected):
     ],
 )
 def test_a_scheduler_that_is_not_there_is_told(pictures, monkeypatch, capsys, address, message):
-    monkeypatch.setattr(cluster_module, "CONNECT_S", 0.3)
+    monkeypatch.setattr(scheduler, "CONNECT_S", 0.3)
     Path("f.py").write_text("{}")
     with pytest.raises(InputError, match=message):
         extract(pictures, "f.hdf5", cluster=address, load_network=load_slow)
     assert capsys.readouterr().err == ""
     assert not list(Path().glob("f.hdf5*"))
+
+
+HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        pytest.param(b"", "it says nothing", id="nothing"),
+        pytest.param(None, "it ends the connection", id="end"),
+        pytest.param(HTTP, "it speaks another protocol", id="http"),
+        pytest.param(b"SSH-2.0-OpenSSH\r\n", "it speaks another protocol", id="ssh"),
+        pytest.param(bytes(64), "it speaks another protocol", id="zeros"),
+        pytest.param(b"@" + bytes(7) + b"half", "it says nothing", id="half a message"),
+    ],
+)
+def test_another_service_is_no_scheduler_and_does_not_hang(monkeypatch, capfd, says, why):
+    monkeypatch.setattr(scheduler, "CONNECT_S", 0.5)
+    monkeypatch.setattr(scheduler, "ANSWER_S", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as connections:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):  # when the server is closed
+                while True:
+                    connection, _ = server.accept()
+                    if says is None:
+                        connection.close()
+                    else:
+                        connections.enter_context(connection).sendall(says)
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        message = re.escape(f"what answers at '{address}' is no Dask scheduler ({why}): expected")
+        with pytest.raises(InputError, match=f"{message}.* 8786 by default, and not that of its"):
+            Cluster(address, fake_network()).__enter__()
+        server.shutdown(socket.SHUT_RDWR)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses, or has room")
+def test_a_service_that_drops_packets_is_told_in_one_line(monkeypatch, capfd):
+    monkeypatch.setattr(scheduler, "CONNECT_S", 1.0)
+    with socket.socket() as server, contextlib.ExitStack() as connections:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):  # Linux drops what finds the queue full
+            client = connections.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"no Dask scheduler answers at '{address}': Timed"):
+            Cluster(address, fake_network()).__enter__()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_address_of_a_worker_is_no_scheduler(steady):
+    with Client(steady.address, set_as_default=False) as client:
+        wait_until(lambda: client.nthreads())
+        address = next(iter(client.nthreads()))
+    with pytest.raises(InputError, match=r"is no Dask scheduler \(it is a Worker\)"):
+        Cluster(address, fake_network()).__enter__()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from distributed.versions import get_versions
 
 from pyimagesearch.extraction import worker
 from pyimagesearch.extraction.address import scheduler_address
+from pyimagesearch.extraction.scheduler import require_scheduler
 from pyimagesearch.extraction.worker import PREFIX, NetworkPlugin
 from pyimagesearch.nn import Network
 from pyimagesearch.utils import InputError, processor
@@ -36,7 +37,7 @@ from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.orderedmap import ordered_map
 from pyimagesearch.utils.processor import processor_model
 
-CONNECT_S = 10.0  # until a scheduler must have answered
+CONNECT_S = 10.0  # until a scheduler must have taken this client in
 WORKERS_S = 30.0  # until there must be a worker, at the start and later
 LOOK_EVERY_S = 1.0
 BATCHES_PER_THREAD = 3  # one is computed, one is on its way to it, one on its way back
@@ -216,13 +217,14 @@ class Cluster:
             # Without a certificate Dask would try, and fail in many lines.
             _require_certificate()
         dask.config.set(SETTINGS)
+        require_scheduler(address, self._address)
         try:
             with warnings.catch_warnings(action="ignore"):  # other versions: in our own words
                 return Client(address, name=self._name, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise InputError(
-                f"no Dask scheduler answers at '{self._address}': {first_line(error)}; "
-                "start one with: dask scheduler"
+                f"the scheduler at '{self._address}' does not take this client in: "
+                f"{first_line(error)}; look whether it runs, and give the same command again"
             ) from error
 
     def _wait_for_workers(self) -> None:
