@@ -217,6 +217,15 @@ BAD_ADDS = [
     pytest.param(ROWS[:1], [0.5], "as integers", id="fractional label"),
     pytest.param(ROWS[:1], ["cats"], "as integers", id="label name as a label"),
     pytest.param(ROWS[:1], [[0]], "one dimension", id="labels of two dimensions"),
+    pytest.param(ROWS[:2], [[0], [1, 2]], "labels differ in length", id="ragged labels"),
+    pytest.param(ROWS[:1], [np.nan], "as integers", id="label that is not a number"),
+    pytest.param(ROWS[:1], [np.inf], "as integers", id="infinite label"),
+    pytest.param(ROWS[:1], [2**63], "as integers", id="label beyond int64"),
+    pytest.param(ROWS[:1], [None], "as integers", id="no label"),
+    pytest.param(ROWS[:1], 0, "one dimension", id="label of no dimension"),
+    pytest.param(1.5, [0], "rows have shape (): expected (n, 4)", id="row of no dimension"),
+    pytest.param(None, [0], "rows have shape (): expected (n, 4)", id="nothing as a row"),
+    pytest.param([[10**30] * 4], [0], "expected numbers", id="beyond every number type"),
 ]
 
 
@@ -228,6 +237,14 @@ def test_what_does_not_fit_is_refused_before_it_is_buffered(output, rows, labels
         assert message in str(caught.value)
         assert writer.buffer == {"data": [], "labels": []}
         writer.add(ROWS, LABELS)
+
+
+@pytest.mark.parametrize("row", [1.5, np.float32(1.5), None, "a"])
+def test_a_row_of_no_dimension_is_refused_where_rows_have_none(output, row):
+    with HDF5DatasetWriter((2,), output) as writer:
+        with pytest.raises(InputError, match=r"rows have shape \(\): expected \(n\)"):
+            writer.add(row, [0])
+        writer.add([1.5, 2.5], [0, 1])
 
 
 def test_fractions_are_not_cut_off_to_fit_an_integer_dtype(output):
@@ -247,7 +264,29 @@ def test_fractions_are_not_cut_off_to_fit_an_integer_dtype(output):
         pytest.param({"bufSize": 0}, "bufSize is 0", id="no buffer"),
         pytest.param({"dataKey": "labels"}, "dataKey is 'labels'", id="taken name"),
         pytest.param({"dataKey": "a/b"}, "dataKey is 'a/b'", id="nested name"),
-        pytest.param({"dtype": "U5"}, "expected a number type", id="text dtype"),
+        pytest.param({"dtype": "U5"}, "dtype is 'U5': expected a number type", id="text dtype"),
+        *[
+            pytest.param({"dtype": dtype}, "expected a number type", id=str(dtype))
+            for dtype in ("flaot32", "f4,", ",", "3f4", "M8[s]", object(), {"names": 1}, [("a", 1)])
+        ],
+        *[
+            pytest.param({"dims": dims}, f"dims is {dims!r}: ", id=str(dims))
+            for dims in (7, None, "10", (10, "4"), (10, None), (10, -4), {}, (1,) * 33, (10**30, 4))
+        ],
+        *[
+            pytest.param({"bufSize": size}, f"bufSize is {size!r}: ", id=f"buffer of {size!r}")
+            for size in ("7", None, 2.5, -1, [1], np.float32(3))
+        ],
+        *[
+            pytest.param({"dataKey": key}, f"dataKey is {key!r}: ", id=f"key {key!r}")
+            for key in ("", ".", "a\0b", None, 5, b"a", "\udce9", ["a"])
+        ],
+        pytest.param({"outputPath": None}, "outputPath is None", id="no output"),
+        pytest.param({"outputPath": 5}, "outputPath is 5", id="number as output"),
+        pytest.param({"outputPath": "a\0b"}, "outputPath is 'a\\x00b'", id="NUL in output"),
+        pytest.param({"outputPath": "\ud800"}, "outputPath is '\\ud800'", id="no file's name"),
+        pytest.param({"provenance": {"a": {1}}}, "cannot be written as JSON", id="set"),
+        pytest.param({"provenance": ["a"]}, "expected a mapping", id="list as provenance"),
     ],
 )
 def test_wrong_arguments_are_refused_before_a_file_is_made(output, arguments, message):
@@ -530,6 +569,24 @@ def test_a_single_name_is_not_taken_for_its_letters(tmp_path, names):
     with HDF5DatasetWriter((1, 1), tmp_path / "f.hdf5") as writer:
         with pytest.raises(InputError, match="expected several names"):
             writer.storeClassLabels(names)
+        writer.add([[0]], [0])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (7, "classLabels is 7: expected several names"),
+        (None, "classLabels is None: expected several names"),
+        ([b"caf\xe9"], "class label b'caf\\xe9' is not valid UTF-8"),
+        (["cats", "dogs", "cats"], "class label 'cats' is there more than once"),
+        (["cats", b"cats"], "class label 'cats' is there more than once"),
+    ],
+)
+def test_names_that_cannot_be_those_of_classes_are_refused(output, names, message):
+    with HDF5DatasetWriter((1, 1), output) as writer:
+        with pytest.raises(InputError) as caught:
+            writer.storeClassLabels(names)
+        assert message in str(caught.value)
         writer.add([[0]], [0])
 
 

@@ -6,7 +6,6 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -103,17 +102,15 @@ class HDF5DatasetWriter:
         resume: bool = False,
     ):
         self.db = None
-        self.outputPath = Path(outputPath)
+        self.outputPath = rowchecks.checked_path(outputPath)
         self.partialPath = partialfile.partial_path(self.outputPath)
         # Where they are, whatever becomes the current folder meanwhile.
         self._output, self._partial = self.outputPath.absolute(), self.partialPath.absolute()
         self.dims = rowchecks.checked_dims(dims)
         self.dataKey = rowchecks.checked_key(dataKey)
         self.dtype = rowchecks.checked_dtype(dtype)
-        if bufSize < 1:
-            raise InputError(f"bufSize is {bufSize}: expected a number of rows, at least 1")
-        self.bufSize = bufSize
-        self.provenance = provenance
+        self.bufSize = rowchecks.checked_size(bufSize)
+        self.provenance = rowchecks.checked_provenance(provenance)
         self.buffer = {"data": [], "labels": []}
         self.idx = 0
         self._failed = False
@@ -210,16 +207,10 @@ class HDF5DatasetWriter:
         ------
         InputError
             If it is a single name, other names are stored already, or a name is
-            not UTF-8.
+            not UTF-8 or there twice.
         """
         self._check_open()
-        if isinstance(classLabels, str | bytes):
-            raise InputError(
-                f"classLabels is {classLabels!r}: expected several names, such as ['cats', 'dogs']"
-            )
-        names = [rowchecks.checked_name(name) for name in classLabels]
-        if not names:
-            raise InputError("no class labels: expected at least one name")
+        names = rowchecks.checked_names(classLabels)
         if "label_names" not in self.db:
             self._create(classLabels=names)
             return
