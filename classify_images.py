@@ -39,7 +39,13 @@ from pyimagesearch.extraction import finite_features, joined, scheduler_address,
 from pyimagesearch.linear import Evaluation, TrainingImages, load_classifier
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.plotting import SheetPicture, check_drawing, draw_contact_sheet
-from pyimagesearch.preprocessing import image_digest, list_images, load_image, read_or_blank
+from pyimagesearch.preprocessing import (
+    Decoding,
+    image_digest,
+    list_images,
+    load_image,
+    read_or_blank,
+)
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.console import keep_stdout_for_the_table
@@ -184,23 +190,24 @@ def classify(
     """
     problems: dict[int, str] = {}
     size, rows = network.description.size, range(len(pictures))
+    decoding = Decoding.recorded(model.extraction_)
 
     def load(row: int) -> np.ndarray:
         try:
-            return load_image(pictures[row], size)
+            return load_image(pictures[row], size, decoding=decoding)
         except InputError as error:
             problems[row] = str(error)
             return np.zeros((*size, 3), np.uint8)  # a batch has one row per picture
 
     def read(row: int) -> tuple[str, bytes]:
-        contents, problem = read_or_blank(pictures[row])
+        contents, problem = read_or_blank(pictures[row], decoding)
         if problem:
             problems[row] = f"{str(pictures[row])!r} cannot be read: {problem}"
         return str(pictures[row]), contents
 
     with ThreadPoolExecutor(jobs) as pool:
         if workers:
-            blocks = workers.stream_features(read, rows, pool, jobs)
+            blocks = workers.stream_features(read, rows, pool, jobs, decoding)
         else:
             blocks = stream_features(network, load, rows, pool, jobs)
         with contextlib.closing(blocks):
@@ -351,7 +358,9 @@ class Tally:
         return [*lines, f"accuracy {evaluation.accuracy:.4f}\n{evaluation.report()}"]
 
 
-def draw_sheet(path: str, least_sure: list[Answer], names: list[str], n_judged: int) -> None:
+def draw_sheet(
+    path: str, least_sure: list[Answer], names: list[str], n_judged: int, decoding: Decoding
+) -> None:
     """Draw the pictures that the classifier is least sure of, the least sure first."""
     drawn = [
         SheetPicture(answer.path, answer.path.name, names[answer.predicted], answer.probability)
@@ -362,7 +371,7 @@ def draw_sheet(path: str, least_sure: list[Answer], names: list[str], n_judged: 
         Path(path),
         title=f"{len(drawn):,} of {n_judged:,} pictures, the least sure first",
         legend="file → class, and how probable it seems",
-        load=lambda picture: load_image(picture, size=None),
+        load=lambda picture: load_image(picture, size=None, decoding=decoding.to_show()),
     )
 
 
@@ -416,7 +425,8 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     if arguments.csv:
         logger.info(f"csv: {arguments.csv}")
     if arguments.sheet and n_judged:
-        draw_sheet(arguments.sheet, tally.least_sure, names, n_judged)
+        decoding = Decoding.recorded(model.extraction_)
+        draw_sheet(arguments.sheet, tally.least_sure, names, n_judged, decoding)
         logger.info(f"sheet: {arguments.sheet}")
     if n_bad := len(pictures) - n_judged:
         raise InputError(

@@ -305,7 +305,9 @@ def check(
     of_all = f" of {len(images):,}" if done else ""
     logger.info(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
-        checked = check_images(images, pool, 4 * jobs, bar.increment, done, earlier.paths)
+        checked = check_images(
+            images, pool, 4 * jobs, bar.increment, done, earlier.paths, earlier.decoding
+        )
     for path, reason in sorted(checked.bad.items()):
         if skip_bad:
             logger.warning(f"left out {path!r}: {reason}")
@@ -326,6 +328,8 @@ def check(
 def report_duplicates(images: LabelledImages, checked: CheckedImages) -> None:
     """Log what only the contents of the pictures have shown."""
     require_two_classes(checked.images)
+    for line in checked.notes:
+        logger.info(line)
     if copies := n_copies(checked.images, checked.digests):
         logger.info(
             f"copies: {copies:,} of {len(checked.images):,} images repeat another of their class; "
@@ -381,6 +385,7 @@ def contents(checked: CheckedImages) -> dict[str, object]:
         "image_bytes": sum(stamp.n_bytes for stamp in checked.stamps.values()),
         "contents_sha256": checked.contents_sha256,
         "skipped": checked.bad,
+        **checked.decoding.record(),
         "paths": checked.images.paths,
         "digests": checked.row_digests,
     }
@@ -423,7 +428,7 @@ def write_features(
     row = writer.idx - n_known
     rows = range(row, len(images))
     if workers:
-        batches = workers.stream_features(checked.read, rows, pool, jobs)
+        batches = workers.stream_features(checked.read, rows, pool, jobs, checked.decoding)
     else:
         load = partial(checked.load, size=network.description.size)
         batches = stream_features(network, load, rows, pool, jobs)

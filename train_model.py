@@ -51,7 +51,7 @@ from pyimagesearch.plotting import (
     draw_confusion_matrix,
     draw_mistakes,
 )
-from pyimagesearch.preprocessing import load_image
+from pyimagesearch.preprocessing import Decoding, load_image
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming
@@ -308,6 +308,7 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
 def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
     """Draw the pictures that were judged worst, from where they were extracted."""
     names, n_train = features.label_names, features.shape[0] - len(evaluation.labels)
+    decoding = Decoding.recorded(features.provenance).to_show()
     mistakes = [
         SheetPicture(
             image=features.image_paths[n_train + i],
@@ -320,7 +321,7 @@ def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> Non
     draw_mistakes(
         mistakes,
         Path(path),
-        load=lambda picture: load_image(picture, size=None),
+        load=lambda picture: load_image(picture, size=None, decoding=decoding),
         n_test_pictures=len(evaluation.labels),
     )
 

@@ -490,7 +490,7 @@ def test_all_bad_pictures_are_named_before_anything_is_written(
 ):
     assert fake_main(command(two_bad_pictures, output)) == 1
     first, second, last = capsys.readouterr().err.splitlines()
-    assert first.startswith("[ERROR] cannot read 'cats/cats_003.jpg': not a kind of picture")
+    assert first.startswith("[ERROR] cannot read 'cats/cats_003.jpg': not a kind of image")
     assert second.startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': image file is truncated")
     assert last.startswith("[ERROR] 2 of 15 pictures cannot be read:")
     assert "--skip-bad" in last
@@ -502,7 +502,7 @@ def test_bad_pictures_are_left_out_where_that_is_asked_for(
 ):
     assert fake_main([*command(two_bad_pictures, output), "--skip-bad"]) == 0
     first, second, *_ = capsys.readouterr().err.splitlines()
-    assert first.startswith("[WARNING] left out 'cats/cats_003.jpg': not a kind of picture")
+    assert first.startswith("[WARNING] left out 'cats/cats_003.jpg': not a kind of image")
     assert second.startswith("[WARNING] left out 'dogs/dogs_001.jpg': image file is truncated")
     recorded = provenance(output)
     good = {str(path.relative_to(two_bad_pictures)) for path in two_bad_pictures.glob("*/*")}

@@ -81,13 +81,13 @@ def unfinished(image_folder, output, monkeypatch):
 @pytest.fixture
 def checked_paths(monkeypatch):
     """Take note of the pictures that are decoded by the check."""
-    paths, check = [], checkedimages.check_image
+    paths, inspect = [], checkedimages.inspect_image
 
-    def note(path):
+    def note(path, decoding):
         paths.append(path)
-        return check(path)
+        return inspect(path, decoding)
 
-    monkeypatch.setattr(checkedimages, "check_image", note)
+    monkeypatch.setattr(checkedimages, "inspect_image", note)
     return paths
 
 

@@ -37,6 +37,7 @@ from pyimagesearch.nn import Description, Weights
 from pyimagesearch.nn.chain import Convolution, MaxPooling
 from pyimagesearch.nn.kerasnetwork import KerasNetwork
 from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
+from pyimagesearch.preprocessing import Decoding
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.processor import processor_model
 
@@ -245,6 +246,23 @@ def test_features_from_a_cluster_that_are_not_finite_name_their_image(steady, pi
         extract(pictures, "f.hdf5", cluster=steady.address, load_network=load)
 
 
+def test_workers_read_images_as_this_machine_does(steady, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exif = Image.Exif()
+    exif[274] = 6  # turned
+    rng = np.random.default_rng(0)
+    for i, brightest in enumerate([300, 60, 30, 10]):
+        folder = tmp_path / "images" / "ab"[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        values = np.linspace(0, brightest, 1200, dtype=np.float32).reshape(30, 40)
+        Image.fromarray(values).save(folder / f"{i}.tif")
+        pixels = rng.integers(0, 256, (30, 40, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png", exif=exif)
+    extract("images", "local.hdf5", load_network=load_tiny)
+    extract("images", "f.hdf5", cluster=steady.address, load_network=load_tiny)
+    assert Path("f.hdf5").read_bytes() == Path("local.hdf5").read_bytes()
+
+
 def test_a_network_that_nobody_uses_any_more_leaves_the_cluster(steady):
     for sha256 in ("1", "2"):
         network = fake_network()
@@ -278,7 +296,7 @@ def test_no_more_is_under_way_than_the_workers_ask_for(steady):
     most = 2 * 2 * cluster_module.BATCHES_PER_THREAD + 1 + 2 * 2 + 2
     with Cluster(steady.address, fake_network()) as joined, ThreadPoolExecutor(1) as pool:
         n = 0
-        for features in joined.stream_features(read, range(100), pool, 1):
+        for features in joined.stream_features(read, range(100), pool, 1, Decoding()):
             n += len(features)
             assert len(taken) - n <= most
         assert not joined._client.scheduler_comm.recent_message_log  # Dask keeps nothing sent

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from pyimagesearch.preprocessing import check_image, imageloader, load_image
+from pyimagesearch.preprocessing.decoding import AS_STORED, TO_SHOW, Decoding
 from pyimagesearch.utils import InputError
 
 SIZE = (40, 56)  # height and width asked for; the pictures drawn here have 48 and 64
@@ -175,10 +176,12 @@ SOUND = {
 @pytest.mark.parametrize("kind", SOUND)
 def test_a_sound_picture_has_the_pixels_of_load_img(tmp_path, kind):
     path = write(tmp_path, SOUND[kind])
-    pixels = load_image(path, SIZE)
-    assert (pixels.dtype, pixels.shape) == (np.uint8, (*SIZE, 3))
-    np.testing.assert_array_equal(pixels, load_img(path, SIZE))
-    assert check_image(path) is None
+    # A flag in a JPEG or PNG is ignored by load_img: only 1.0.0 did so, too.
+    for decoding in (AS_STORED,) if "by-exif" in kind else (AS_STORED, TO_SHOW, Decoding()):
+        pixels = load_image(path, SIZE, decoding=decoding)
+        assert (pixels.dtype, pixels.shape) == (np.uint8, (*SIZE, 3))
+        np.testing.assert_array_equal(pixels, load_img(path, SIZE))
+        assert check_image(path, decoding) is None
 
 
 @pytest.mark.filterwarnings("ignore")  # keras's backend and load_img itself may warn
@@ -188,7 +191,8 @@ def test_the_pixels_of_load_img_are_those_of_keras(tmp_path):
     for kind, data in SOUND.items():
         path = write(tmp_path, data)
         expected = np.asarray(keras.utils.load_img(path, target_size=SIZE))
-        np.testing.assert_array_equal(load_image(path, SIZE), expected, err_msg=kind)
+        pixels = load_image(path, SIZE, decoding=AS_STORED)
+        np.testing.assert_array_equal(pixels, expected, err_msg=kind)
 
 
 # Each file with the array that it holds and the numbers that become black and white.
@@ -300,9 +304,9 @@ REFUSED = {
     "empty": (b"", "it is empty"),
     "html": (b"<!DOCTYPE html><p>404", "it begins with b'<!DOCTYPE html><'"),
     "git-lfs-pointer": (b"version https://git-lfs", "it begins with b'version https://'"),
-    "zeros": (bytes(5000), "not a kind of picture that is read here, or damaged: it begins"),
-    "kind-without-a-signature": (encode("TGA"), "not a kind of picture that is read here"),
-    "postscript": (encode("EPS"), "not a kind of picture that is read here"),
+    "zeros": (bytes(5000), "not a kind of image that is read here, or damaged: it begins"),
+    "kind-without-a-signature": (encode("TGA"), "not a kind of image that is read here"),
+    "postscript": (encode("EPS"), "not a kind of image that is read here"),
     "jpeg-header-only": (encode("JPEG")[:12], "Truncated File Read"),
     "jpeg-cut-in-half": (encode("JPEG")[:900], "truncated"),
     "jpeg-cut-by-two-bytes": (encode("JPEG")[:-2], "truncated"),
@@ -418,9 +422,9 @@ def test_checking_makes_only_an_eighth_of_a_jpegs_pixels(tmp_path, monkeypatch):
     sizes = []
     as_rgb = imageloader._as_rgb
 
-    def remember(image, size):
-        sizes.append(image.size)
-        return as_rgb(image, size)
+    def remember(decoded, size, decoding):
+        sizes.append(decoded.image.size)
+        return as_rgb(decoded, size, decoding)
 
     monkeypatch.setattr(imageloader, "_as_rgb", remember)
     path = write(tmp_path, SOUND["jpeg"])
@@ -463,7 +467,7 @@ def test_pillow_writes_nothing_to_stderr(tmp_path, mode):
         text=True,
     )
     assert done.stderr == ""
-    assert done.stdout.startswith("None\nnot a kind of picture that is read here")
+    assert done.stdout.startswith("None\nnot a kind of image that is read here")
     assert done.returncode == 0
 
 

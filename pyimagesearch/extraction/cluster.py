@@ -32,6 +32,7 @@ from pyimagesearch.extraction.address import scheduler_address
 from pyimagesearch.extraction.scheduler import require_scheduler
 from pyimagesearch.extraction.worker import PREFIX, NetworkPlugin
 from pyimagesearch.nn import Network
+from pyimagesearch.preprocessing import Decoding
 from pyimagesearch.utils import InputError, processor
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.orderedmap import ordered_map
@@ -134,6 +135,7 @@ class Cluster:
         self._unfit: set[str] = set()
         self._n_threads = 0
         self._looked = self._seen = 0.0
+        self._decoding: dict[str, object] = {}
 
     def __enter__(self) -> "Cluster":
         """Connect, check the workers, and give them the network."""
@@ -155,7 +157,12 @@ class Cluster:
         self._client.close()
 
     def stream_features(
-        self, read: Callable[[int], tuple[str, bytes]], rows: range, executor: Executor, jobs: int
+        self,
+        read: Callable[[int], tuple[str, bytes]],
+        rows: range,
+        executor: Executor,
+        jobs: int,
+        decoding: Decoding,
     ) -> Iterator[np.ndarray]:
         """Yield the features of pictures, batch by batch.
 
@@ -170,6 +177,8 @@ class Cluster:
             Where files are read: here, not on the cluster.
         jobs : int
             How many workers that executor has.
+        decoding : Decoding
+            How the workers read the pictures.
 
         Yields
         ------
@@ -182,6 +191,7 @@ class Cluster:
             If the scheduler or all workers are lost, or if a batch ends every
             worker that computes it.
         """
+        self._decoding = decoding.record()
         size = self._network.batch_size
         pictures = ordered_map(read, rows, executor, jobs + 2 * size)
         under_way: deque[_Batch] = deque()
@@ -276,7 +286,7 @@ class Cluster:
     def _submit(self, batch: _Batch) -> None:
         batch.workers = self._fit if self._unfit else frozenset()
         executor = self._client.get_executor(pure=False, workers=list(batch.workers) or None)
-        batch.future = executor.submit(self._compute, self._name, batch.pictures)
+        batch.future = executor.submit(self._compute, self._name, batch.pictures, self._decoding)
 
     def _enough(self, under_way: deque[_Batch]) -> bool:
         """Tell whether as much is under way as the workers, or the memory here, can take."""

@@ -65,14 +65,16 @@ class NetworkPlugin(WorkerPlugin):
             sys.path.remove(str(self._archive))
         self._archive.unlink(missing_ok=True)
 
-    def compute(self, pictures: list[tuple[str, bytes]]):
+    def compute(self, pictures: list[tuple[str, bytes]], recorded: Mapping[str, object]):
         """Return who computes, on which processor, and the features of some pictures.
+
+        How these are decoded is given as a provenance records it.
 
         Where the network could not be taken in: who, why, and None.
         """
         if self.failure:
             return self._address, self.failure, None
-        rows = [self._prepare(name, contents) for name, contents in pictures]
+        rows = [self._prepare(*picture, self._decoding(recorded)) for picture in pictures]
         batch = self._stack(rows)
         if self._computes.concurrent:
             return self._address, self._processor, self._computes(batch)
@@ -99,20 +101,24 @@ class NetworkPlugin(WorkerPlugin):
 
         import numpy as np
 
+        from pyimagesearch.preprocessing.decoding import Decoding
         from pyimagesearch.preprocessing.imageloader import load_image
 
         self._stack, self._load_image = np.stack, load_image
+        self._decoding = Decoding.recorded
         self._computes = pickle.loads(self.network)
         self.network = b""
 
-    def _prepare(self, name: str, contents: bytes):
+    def _prepare(self, name: str, contents: bytes, decoding):
         size = self._computes.description.size
-        return self._computes.preprocess(self._load_image(name, size, contents))
+        return self._computes.preprocess(self._load_image(name, size, contents, decoding))
 
 
-def compute_features(network: str, pictures: list[tuple[str, bytes]]):
+def compute_features(
+    network: str, pictures: list[tuple[str, bytes]], recorded: Mapping[str, object]
+):
     """Compute a batch with a network that is on this worker already."""
-    return get_worker().plugins[network].compute(pictures)
+    return get_worker().plugins[network].compute(pictures, recorded)
 
 
 def failure(network: str, dask_worker) -> str | None:

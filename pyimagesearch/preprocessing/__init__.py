@@ -9,6 +9,7 @@ from pyimagesearch.preprocessing.classes import (
     small_classes,
 )
 from pyimagesearch.preprocessing.copies import contradictions, n_copies
+from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.earlierrun import EarlierRun
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
@@ -18,6 +19,7 @@ from pyimagesearch.preprocessing.unlabelledimages import list_images, read_or_bl
 
 __all__ = [
     "CheckedImages",
+    "Decoding",
     "EarlierRun",
     "LabelledImages",
     "LeftAside",

@@ -1,7 +1,7 @@
 """Pictures that were found readable, and must not change until their turn."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,9 +10,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pyimagesearch.preprocessing.imageloader import check_image, load_image
+from pyimagesearch.preprocessing.decoding import Decoding
+from pyimagesearch.preprocessing.imageloader import Inspection, inspect_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.preprocessing.roworder import row_order
+from pyimagesearch.preprocessing.samplerange import decide, mismatch
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.orderedmap import ordered_map
 from pyimagesearch.utils.split import n_train_rows
@@ -48,12 +50,18 @@ class CheckedImages:
         The state in which each readable picture was checked.
     digests : dict of str to str
         The BLAKE2b digest of each one's contents: 16 hexadecimal digits.
+    decoding : Decoding
+        How they are read: the same for all of them.
+    notes : list of str
+        What to report of that, a line each.
     """
 
     images: LabelledImages
     bad: dict[str, str]
     stamps: dict[str, Stamp]
     digests: dict[str, str] = field(default_factory=dict)
+    decoding: Decoding = field(default_factory=Decoding)
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def row_digests(self) -> list[str]:
@@ -74,7 +82,7 @@ class CheckedImages:
             If it cannot be read any more, or is another than was checked.
         """
         path = self.images.absolute_path(row)
-        pixels = load_image(path, size)
+        pixels = load_image(path, size, decoding=self.decoding)
         self._require_unchanged(row)
         return pixels
 
@@ -107,8 +115,11 @@ def check_images(
     advance: Callable[[], object],
     known: Mapping[str, str] = MappingProxyType({}),
     recorded_paths: Sequence[str] = (),
+    decoding: Decoding | None = None,
 ) -> CheckedImages:
     """Decode every picture once, so that a bad one is known at the start.
+
+    What is found in all of them together decides how they are read.
 
     Parameters
     ----------
@@ -126,39 +137,64 @@ def check_images(
     recorded_paths : sequence of str
         The rows of an earlier run to go on with, whose order is kept: an
         earlier release may have ordered them in another way.
+    decoding : Decoding or None
+        How an earlier run, which is to go on, has read them.
 
     Returns
     -------
     CheckedImages
         The pictures that can be read, and the others.
+
+    Raises
+    ------
+    InputError
+        If no one range of values shows all float images.
     """
 
-    def check(path: str) -> tuple[Stamp | None, str, str | None]:
+    def check(path: str) -> tuple[Stamp | None, str, Inspection]:
         file = images.root / path
         stamp = _stamp(file)  # before it is read: a change during that counts
         if stamp and path in known:
-            return stamp, known[path], None
-        if wrong := check_image(file):
-            return stamp, "", wrong
+            return stamp, known[path], Inspection()
+        found = inspect_image(file, decoding)
+        if found.problem:
+            return stamp, "", found
         try:
-            return stamp, image_digest(file), None
+            return stamp, image_digest(file), found
         except OSError as error:
-            return stamp, "", error.strerror.lower()
+            return stamp, "", Inspection(error.strerror.lower())
 
-    bad = {path: check_image(images.root / path) for path in images.left_aside.broken_links}
-    stamps, digests = {}, {}
-    for path, (stamp, digest, wrong) in zip(
+    bad = {
+        path: inspect_image(images.root / path).problem for path in images.left_aside.broken_links
+    }
+    stamps, digests, samples, n_flagged = {}, {}, {}, 0
+    for path, (stamp, digest, found) in zip(
         images.paths, ordered_map(check, images.paths, executor, ahead), strict=True
     ):
-        if wrong:
-            bad[path] = wrong
+        if found.problem:
+            bad[path] = found.problem
         else:
             stamps[path], digests[path] = stamp, digest
+            n_flagged += found.is_flagged
+            if found.samples:
+                samples[path] = found.samples
         if path not in known:
             advance()
+    notes = []
+    if decoding is None:
+        decoding, notes = decide(samples)
+        odd = {path: wrong for path in samples if (wrong := mismatch(samples[path], decoding))}
+        bad |= odd
+        stamps, digests = _without(stamps, odd), _without(digests, odd)
+    if n_flagged and decoding.upright:
+        notes.append(f"turned upright, as a flag in their files asks: {n_flagged:,} images")
     readable = images.without(path for path in bad if path not in images.left_aside.broken_links)
     in_order = _in_row_order(readable, digests, recorded_paths)
-    return CheckedImages(in_order, bad, stamps, digests)
+    return CheckedImages(in_order, bad, stamps, digests, decoding, notes)
+
+
+def _without(mapping: dict, keys: Collection) -> dict:
+    return {key: value for key, value in mapping.items() if key not in keys}
 
 
 def _in_row_order(

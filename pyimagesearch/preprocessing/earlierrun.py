@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.utils import InputError
 
 
@@ -26,19 +27,24 @@ class EarlierRun:
         How many of the rows, from the first on, are done.
     began : float
         When the run recorded that, in seconds since 1970.
+    decoding : Decoding or None
+        How it has read its images; None if there was no such run.
     """
 
     digests: Mapping[str, str] = field(default_factory=dict)
     n_rows: int = 0
     began: float = 0.0
+    decoding: Decoding | None = None
 
     @classmethod
     def recorded(cls, provenance: Mapping[str, object], n_rows: int) -> "EarlierRun":
         """Take the pictures from what a file of features records of its rows."""
+        decoding = Decoding.recorded(provenance)
         if not {"paths", "digests", "created"} <= provenance.keys():
-            return cls()
+            return cls(decoding=decoding)
         digests = dict(zip(provenance["paths"], provenance["digests"], strict=True))
-        return cls(digests, n_rows, datetime.fromisoformat(provenance["created"]).timestamp())
+        began = datetime.fromisoformat(provenance["created"]).timestamp()
+        return cls(digests, n_rows, began, decoding)
 
     @property
     def paths(self) -> list[str]:

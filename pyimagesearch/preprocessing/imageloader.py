@@ -1,35 +1,69 @@
-"""Read a picture as the network wants it, or say why it cannot be read.
+"""Read an image as the network wants it, or say why it cannot be read.
 
-The first picture puts an "ignore" for Pillow's warnings in front of the
+The first image puts an "ignore" for Pillow's warnings in front of the
 process's warning filters, since ``warnings.catch_warnings`` is not safe in
 threads. Pillow warns of metadata (EXIF, private TIFF tags, transparency that
-RGB has no room for) and of large pictures. It also only warns where a TIFF
+RGB has no room for) and of large images. It also only warns where a TIFF
 directory ends early, which may garble the pixels: that is refused here.
 libtiff, one level below, writes its complaints about a damaged file to
 stderr by itself.
 """
 
+import contextlib
 import io
 import logging
 import re
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
+from PIL.ExifTags import Base
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    COMPRESSION,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    SAMPLEFORMAT,
+)
 
+from pyimagesearch.preprocessing.decoding import TO_SHOW, Decoding
 from pyimagesearch.preprocessing.imagekinds import FORMATS
+from pyimagesearch.preprocessing.samplerange import (
+    COLOUR_16,
+    COMMON_RANGES,
+    FLOAT,
+    GREY_16,
+    Samples,
+    far_off,
+    mismatch,
+    to_bytes,
+)
 from pyimagesearch.utils import InputError
-
-# Ranges in which float and 32-bit grey pictures are commonly written.
-COMMON_RANGES = ((0, 1), (0, 255), (0, 65535))
 
 WHITE_IS_ZERO = 0  # of TIFF's PhotometricInterpretation
 UNSIGNED = 1  # of TIFF's SampleFormat
+SEPARATE = 2  # of TIFF's PlanarConfiguration
+UNCOMPRESSED = 1  # of TIFF's Compression
+NO_DATA = 42113  # the tag in which GDAL writes, as text, the value that stands for none
+WHITE_16 = 65535
+SANE = 1e30  # values beyond stand for none: of float32, -3.4e38 is the usual one
+
+TURNED_BY_PILLOW = ("TIFF", "HEIF")  # as their orientation flag asks, when they are decoded
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 IGNORE_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 FILTER_LOCK = threading.Lock()
@@ -38,29 +72,36 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it logs to st
 
 
 def load_image(
-    path: str | Path, size: tuple[int, int] | None = (224, 224), contents: bytes | None = None
+    path: str | Path,
+    size: tuple[int, int] | None = (224, 224),
+    contents: bytes | None = None,
+    decoding: Decoding = TO_SHOW,
 ) -> np.ndarray:
-    """Read a picture as 8-bit RGB of a given size.
+    """Read an image as 8-bit RGB of a given size.
 
     The pixels are those of ``keras.utils.load_img(path, target_size=size)``:
     alpha and transparency are dropped, palettes looked up, CMYK, YCbCr and
     LAB converted, grey repeated three times; of an animation or a document
-    the first frame counts; EXIF orientation is ignored in a JPEG or PNG but
-    obeyed in a TIFF; resizing takes the nearest pixel and does not keep the
-    aspect ratio.
+    the first frame counts; resizing takes the nearest pixel and does not keep
+    the aspect ratio.
 
-    They differ where ``load_img`` clips a grey picture to white or black:
+    They differ in two things. An image is turned upright first, as its
+    orientation flag asks; ``load_img`` does so with a TIFF only. And where
+    ``load_img`` clips a grey image to white or black:
 
     - 16-bit integers are scaled from the range of their type: 65535 becomes
-      255 (4095 in a 12-bit TIFF), values between are rounded.
-    - floats, and 32-bit integers, have no such range: the smallest of [0, 1],
-      [0, 255] and [0, 65535] that holds all values becomes [0, 255], else
-      the picture's own minimum to maximum does. One value throughout, outside
-      those ranges, becomes black.
+      255 (4095 in a 12-bit TIFF), values between are rounded; or from the
+      range that was decided for the data set.
+    - floats, and 32-bit integers, have no such range: that which was decided
+      for the data set becomes [0, 255]. Values beyond are clipped, and those
+      that stand for none, by TIFF's tag 42113 or as far off as -3.4e38,
+      become black. Where each image is to be scaled by itself, the smallest
+      of [0, 1], [0, 255] and [0, 65535] that holds all values is taken, else
+      the image's own minimum to maximum.
 
-    The contents decide on the format, not the name: JPEG, PNG, BMP, TIFF, GIF,
-    WebP, AVIF or JPEG 2000, and HEIF where pillow-heif is installed, up to
-    Pillow's limit of 179 million pixels.
+    The contents decide on the format, not the name: one of
+    `pyimagesearch.preprocessing.imagekinds.FORMATS`, up to Pillow's limit of
+    179 million pixels.
 
     Parameters
     ----------
@@ -68,10 +109,13 @@ def load_image(
         File to read.
     size : tuple of int or None
         Height and width of the result, in pixels; None keeps those of the
-        picture.
+        image.
     contents : bytes or None
         What is in the file, if that has been read already: `path` then only
         names it.
+    decoding : Decoding
+        Whether to turn it, and the ranges decided for the data set; by
+        default upright, and scaled by itself.
 
     Returns
     -------
@@ -81,70 +125,105 @@ def load_image(
     Raises
     ------
     InputError
-        If the file is not a picture, is cut short or is damaged as far as
-        its format tells, or holds a number that is not finite.
+        If the file is not an image, is cut short or is damaged as far as
+        its format tells, holds a number that is not finite, or has a scale
+        that is not that of the data set.
     """
     try:
-        return np.array(_read_rgb(path, size, contents=contents))
+        with _decoded(Path(path), contents) as decoded:
+            return np.array(_as_rgb(decoded, size, decoding))
     except Exception as error:  # Pillow's plugins raise any type of exception
         raise InputError(f"{str(path)!r} cannot be read: {_reason(error)}") from error
 
 
-def check_image(path: str | Path) -> str | None:
-    """Tell why `load_image` would refuse a picture.
+@dataclass(frozen=True)
+class Inspection:
+    """What decoding an image has shown.
 
-    The whole picture is decoded. A JPEG's pixels are made at an eighth of its
+    Attributes
+    ----------
+    problem : str or None
+        Why `load_image` would refuse it, in one line without the path.
+    is_flagged : bool
+        Whether a flag says that it is stored turned or mirrored.
+    samples : Samples or None
+        The values of one with more than 8 bits per value.
+    """
+
+    problem: str | None = None
+    is_flagged: bool = False
+    samples: Samples | None = None
+
+
+def inspect_image(path: str | Path, decoding: Decoding | None = None) -> Inspection:
+    """Decode an image as `load_image` would, and take note of what decides on a decoding.
+
+    The whole image is decoded. A JPEG's pixels are made at an eighth of its
     size, from all of its stream, which takes less time.
 
     Parameters
     ----------
     path : str or Path
         File to check.
-
-    Returns
-    -------
-    str or None
-        The reason, in one line without the path; None if it can be loaded.
+    decoding : Decoding or None
+        How it will be loaded, if that is known already.
     """
     try:
-        _read_rgb(path, size=(1, 1), draft=True)
+        with _decoded(Path(path), draft=True) as decoded:
+            samples = None if decoding else _samples(decoded)
+            own_range = samples and (samples.low, samples.high)
+            _as_rgb(decoded, (1, 1), decoding or Decoding(float_range=own_range))
+            return Inspection(None, decoded.orientation in TURNS, samples)
     except Exception as error:
-        return _reason(error)
-    return None
+        return Inspection(_reason(error))
 
 
-def _read_rgb(
-    path: str | Path,
-    size: tuple[int, int] | None,
-    draft: bool = False,
-    contents: bytes | None = None,
-) -> Image.Image:
-    """Decode a file to mode RGB; a draft of a JPEG has other pixels."""
+def check_image(path: str | Path, decoding: Decoding = TO_SHOW) -> str | None:
+    """Say why `load_image` would refuse an image; None if it can be loaded."""
+    return inspect_image(path, decoding).problem
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """An image in memory, with what its file said of it."""
+
+    image: Image.Image
+    orientation: int
+    is_colour_16: bool  # in the file; Pillow has kept the upper 8 bits
+
+
+@contextlib.contextmanager
+def _decoded(path: Path, contents: bytes | None = None, draft: bool = False) -> Iterator[_Decoded]:
+    """Decode an image; a draft of a JPEG has other pixels."""
     _ignore_pillow_warnings()
-    with _open(Path(path)) if contents is None else io.BytesIO(contents) as file:
+    with _open(path) if contents is None else io.BytesIO(contents) as file:
         with _recognise(file) as image:
-            if draft:
+            if draft and image.format in ("JPEG", "MPO"):
                 # Agreed with the full decode on 305,387 mutated JPEGs (Pillow 13.0, 2026).
                 image.draft(None, (1, 1))
+            is_tiff = image.format == "TIFF"
+            if is_tiff:
+                _require_no_garbled_planes(image)
+            flag = image.tag_v2.get(Base.Orientation, 1) if is_tiff else None
+            is_colour_16 = _is_colour_16(image)
             image.load()
-            if image.format == "TIFF":
+            if is_tiff:
                 _require_whole_directory(image)
-            rgb = _as_rgb(image, size)
+            yield _Decoded(image, flag or _orientation(image), is_colour_16)
         if image.format == "PNG":
             # Decoding stops at the last pixel and compares no checksum of the data.
             with Image.open(file, formats=["PNG"]) as image:
                 image.verify()
-    return rgb
 
 
 def _recognise(file: BinaryIO) -> Image.Image:
-    """Open a picture of any of the formats, its pixels not decoded yet."""
+    """Open an image of any of the formats, its pixels not decoded yet."""
     try:
         return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError as error:
         file.seek(0)
         raise ValueError(
-            f"not a kind of picture that is read here, or damaged: it begins with {file.read(16)!r}"
+            f"not a kind of image that is read here, or damaged: it begins with {file.read(16)!r}"
         ) from error
 
 
@@ -176,45 +255,155 @@ def _require_whole_directory(image: Image.Image) -> None:
         raise ValueError("its directory of tags is cut short or damaged")
 
 
-def _as_rgb(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
-    """Resize a decoded picture and convert it to mode RGB."""
-    sample_range = _sample_range(image)
-    if image.mode.startswith("I;16"):
-        image = image.convert("I")  # which breaks ties between pixels as 8-bit modes do
-    if size is not None:
-        # Nearest pixels are the same before and after conversion, and fewer here.
-        image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
-    if sample_range:
-        image = Image.fromarray(_scale_to_byte(np.asarray(image), *sample_range))
-    return image.convert("RGB")
+def _require_no_garbled_planes(image: Image.Image) -> None:
+    """Refuse a TIFF of which Pillow 13 squeezes 16-bit planes as if they had 8 bits."""
+    tags = image.tag_v2
+    if (
+        tags.get(PLANAR_CONFIGURATION) == SEPARATE
+        and tags.get(COMPRESSION, UNCOMPRESSED) == UNCOMPRESSED
+        and len(image.getbands()) > 1
+        and max(tags.get(BITSPERSAMPLE, (1,))) > 8
+    ):
+        raise ValueError(
+            "it keeps 16-bit colours in separate planes, which Pillow garbles: save it with "
+            "interleaved colours, or with 8 bits"
+        )
 
 
-def _sample_range(image: Image.Image) -> tuple[float, float] | None:
-    """Choose the numbers that become black and white; None in an 8-bit mode."""
+def _is_colour_16(image: Image.Image) -> bool:
+    """Tell whether Pillow will drop the lower 8 bits of the values, as of all but grey images."""
+    return image.mode[0] not in "IF" and any(";16" in str(tile.args) for tile in image.tile)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the flag of a decoded image: 1 is upright."""
+    try:
+        # pillow-heif has set the flag of what it turned to 1.
+        return image.info.get("original_orientation") or image.getexif().get(Base.Orientation, 1)
+    except Exception:  # of damaged EXIF data, any type; the pixels are sound
+        return 1
+
+
+@dataclass(frozen=True)
+class _Wide:
+    """How to read the values of a grey image with more than 8 bits."""
+
+    kind: str
+    type_white: int | None
+    is_inverted: bool
+    no_data: float | None
+
+    def missing(self, values: np.ndarray) -> np.ndarray:
+        """Tell which values stand for none.
+
+        Raises
+        ------
+        ValueError
+            If others are not finite.
+        """
+        if self.no_data is None:
+            missing = np.zeros(values.shape, bool)
+        elif np.isnan(self.no_data):
+            missing = np.isnan(values)
+        else:
+            with np.errstate(over="ignore"):  # of the lowest float64, in a float32
+                missing = values == values.dtype.type(self.no_data)
+        if self.kind == FLOAT:
+            if not np.isfinite(values[~missing]).all():
+                raise ValueError("it holds numbers that are not finite")
+            missing |= abs(values.astype(np.float64)) > SANE
+        return missing
+
+
+def _wide(image: Image.Image) -> _Wide | None:
+    """Return how to read a decoded image's values; None in an 8-bit mode."""
+    tags = image.tag_v2 if image.format == "TIFF" else {}
     if image.mode.startswith("I;16"):
-        black, white = 0, _largest_sample(image)
+        # 12 bits come as mode I;16 too.
+        kind, white = GREY_16, 2 ** tags.get(BITSPERSAMPLE, (16,))[0] - 1
+    elif image.mode == "I" and image.format == "PPM":
+        kind, white = GREY_16, WHITE_16  # Pillow scales it from the largest value that it names
     elif image.mode in ("I", "F"):
-        black, white = _range_of_values(np.asarray(image))
-        if black < 0 and _is_unsigned(image):
-            raise ValueError("it holds integers above 2147483647, which Pillow wraps around")
+        kind, white = FLOAT, None
     else:
         return None
     # Pillow heeds white-is-zero in 8 bits and fewer only.
-    if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO:
-        black, white = white, black
-    return black, white
+    is_inverted = tags.get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO
+    return _Wide(kind, white, is_inverted, _no_data(tags.get(NO_DATA), image.mode))
 
 
-def _largest_sample(image: Image.Image) -> int:
-    """Return the largest number that a sample of a 16-bit mode can be."""
-    if image.format != "TIFF":
-        return 65535
-    return 2 ** image.tag_v2[BITSPERSAMPLE][0] - 1  # 12 bits come as mode I;16 too
+def _no_data(text: object, mode: str) -> float | None:
+    """Return the value that a TIFF says stands for none, if its pixels can have it."""
+    try:
+        value = float(str(text).strip("\0 "))
+    except ValueError:
+        return None
+    if mode == "F":
+        return value
+    lowest, highest = (0, 65535) if mode.startswith("I;16") else (-(2**31), 2**31 - 1)
+    return value if value.is_integer() and lowest <= value <= highest else None
 
 
-def _is_unsigned(image: Image.Image) -> bool:
-    """Tell whether negative numbers are large ones that Pillow misread."""
-    return image.format == "TIFF" and image.tag_v2.get(SAMPLEFORMAT, (1,))[0] == UNSIGNED
+def _samples(decoded: _Decoded) -> Samples | None:
+    """Take note of the values of an image with more than 8 bits per value."""
+    image, wide = decoded.image, _wide(decoded.image)
+    if decoded.is_colour_16:
+        return Samples.of(np.asarray(image.convert("RGB")), COLOUR_16)
+    if wide is None or (wide.kind == GREY_16 and wide.type_white != WHITE_16):
+        return None
+    values = np.asarray(image)
+    _require_signed(image, values)
+    values = values[~wide.missing(values)]
+    if values.size:
+        return Samples.of(values, wide.kind)
+    if wide.kind == FLOAT:
+        raise ValueError("all of its values stand for missing data")
+    return None
+
+
+def _as_rgb(decoded: _Decoded, size: tuple[int, int] | None, decoding: Decoding) -> Image.Image:
+    """Turn a decoded image upright, resize it, and convert it to mode RGB."""
+    image, wide = decoded.image, _wide(decoded.image)
+    black_white = wide and _black_white(decoded, wide, decoding)
+    if image.mode.startswith("I;16"):
+        image = image.convert("I")  # which breaks ties between pixels as 8-bit modes do
+    turn = TURNS.get(decoded.orientation)
+    if turn is not None and decoding.upright and decoded.image.format not in TURNED_BY_PILLOW:
+        image = image.transpose(turn)
+    if size is not None:
+        # Nearest pixels are the same before and after conversion, and fewer here.
+        image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
+    if wide:
+        values = np.asarray(image)
+        if decoding.per_image:
+            missing = np.zeros(values.shape, bool)
+        else:
+            missing = wide.missing(values) | far_off(values, *black_white)
+        image = Image.fromarray(to_bytes(values, *black_white, missing))
+    return image.convert("RGB")
+
+
+def _black_white(decoded: _Decoded, wide: _Wide, decoding: Decoding) -> tuple[float, float]:
+    """Choose the numbers that become black and white."""
+    if wide.kind == GREY_16:
+        decided = decoding.white_16_bit if wide.type_white == WHITE_16 else None
+        black, white = 0, decided or wide.type_white
+    elif decoding.per_image:
+        values = np.asarray(decoded.image)
+        _require_signed(decoded.image, values)
+        black, white = _range_of_values(values)
+    else:
+        if wrong := mismatch(_samples(decoded), decoding):
+            raise ValueError(wrong)
+        black, white = decoding.float_range
+    return (white, black) if wide.is_inverted else (black, white)
+
+
+def _require_signed(image: Image.Image, values: np.ndarray) -> None:
+    """Refuse negative numbers that are large ones which Pillow misread."""
+    is_unsigned = image.format == "TIFF" and image.tag_v2.get(SAMPLEFORMAT, (1,))[0] == UNSIGNED
+    if is_unsigned and values.min() < 0:
+        raise ValueError("it holds integers above 2147483647, which Pillow wraps around")
 
 
 def _range_of_values(values: np.ndarray) -> tuple[float, float]:
@@ -226,12 +415,6 @@ def _range_of_values(values: np.ndarray) -> tuple[float, float]:
         ((black, white) for black, white in COMMON_RANGES if black <= low and high <= white),
         (low, high),
     )
-
-
-def _scale_to_byte(values: np.ndarray, black: float, white: float) -> np.ndarray:
-    """Map numbers from [black, white] to uint8, rounding to the nearest."""
-    span = white - black or 1  # a constant picture has no span, and is black
-    return np.rint((values.astype(np.float64) - black) * (255 / span)).astype(np.uint8)
 
 
 def _reason(error: Exception) -> str:

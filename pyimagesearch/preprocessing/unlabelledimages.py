@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from pyimagesearch.preprocessing.decoding import TO_SHOW, Decoding
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image
 from pyimagesearch.utils import InputError
@@ -56,8 +57,8 @@ def list_images(paths: Iterable[str]) -> tuple[list[Path], LeftAside]:
     return pictures, left_aside
 
 
-def read_or_blank(path: Path) -> tuple[bytes, str | None]:
-    """Return a picture's file, to be decoded elsewhere.
+def read_or_blank(path: Path, decoding: Decoding = TO_SHOW) -> tuple[bytes, str | None]:
+    """Return a picture's file, to be decoded elsewhere as the decoding says.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def read_or_blank(path: Path) -> tuple[bytes, str | None]:
     str or None
         Why it cannot be read.
     """
-    problem = check_image(path)
+    problem = check_image(path, decoding)
     return (_blank() if problem else path.read_bytes()), problem
 
 
