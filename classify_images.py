@@ -29,22 +29,21 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from pyimagesearch.extraction import finite_features, joined, scheduler_address, stream_features
+from pyimagesearch.extraction import Extractor, open_extractor, scheduler_address
 from pyimagesearch.linear import Evaluation, TrainingImages, load_classifier
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.plotting import SheetPicture, check_drawing, draw_contact_sheet
 from pyimagesearch.preprocessing import (
     Decoding,
+    UnlabelledImages,
     image_digest,
     list_images,
     load_image,
-    read_or_blank,
 )
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
@@ -165,57 +164,28 @@ class Answer:
         return np.argsort(-self.probabilities, kind="stable")[:k]
 
 
-def classify(
-    model, network: Network, pictures: list[Path], *, jobs: int = 1, workers=None
-) -> Iterator[Answer]:
-    """Yield what a classifier says of each picture, in order, in little memory.
+def classify(model, images: UnlabelledImages, extractor: Extractor) -> Iterator[Answer]:
+    """Yield what a classifier says of each image, in order, in little memory.
 
     Parameters
     ----------
     model : LogisticRegression
         The classifier.
-    network : Network
+    images : UnlabelledImages
+        The images.
+    extractor : Extractor
         What gives the features that it was trained on.
-    pictures : list of Path
-        The pictures.
-    jobs : int
-        How many threads load pictures, and compute on a processor.
-    workers : Cluster or None
-        The workers that compute instead, see `pyimagesearch.extraction.joined`.
 
     Yields
     ------
     Answer
-        One per picture.
+        One per image.
     """
-    problems: dict[int, str] = {}
-    size, rows = network.description.size, range(len(pictures))
-    decoding = Decoding.recorded(model.extraction_)
-
-    def load(row: int) -> np.ndarray:
-        try:
-            return load_image(pictures[row], size, decoding=decoding)
-        except InputError as error:
-            problems[row] = str(error)
-            return np.zeros((*size, 3), np.uint8)  # a batch has one row per picture
-
-    def read(row: int) -> tuple[str, bytes]:
-        contents, problem = read_or_blank(pictures[row], decoding)
-        if problem:
-            problems[row] = f"{str(pictures[row])!r} cannot be read: {problem}"
-        return str(pictures[row]), contents
-
-    with ThreadPoolExecutor(jobs) as pool:
-        if workers:
-            blocks = workers.stream_features(read, rows, pool, jobs, decoding)
-        else:
-            blocks = stream_features(network, load, rows, pool, jobs)
-        with contextlib.closing(blocks):
-            finite = finite_features(blocks, pictures, network, blank=problems)
-            judged = chain.from_iterable(map(model.predict_proba, finite))
-            for row, probabilities in enumerate(judged):
-                problem = problems.pop(row, None)
-                yield Answer(pictures[row], None if problem else probabilities, problem)
+    with contextlib.closing(extractor.features(images, range(len(images)))) as batches:
+        answers = chain.from_iterable(map(model.predict_proba, batches))
+        for row, probabilities in enumerate(answers):
+            problem = images.unreadable.pop(row, None)
+            yield Answer(images.paths[row], None if problem else probabilities, problem)
 
 
 def recorded_network(
@@ -394,8 +364,9 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         scheduler_address(arguments.cluster)  # before the network is loaded
     model = load_classifier(arguments.model)
     names = [model.label_names_[label] for label in model.classes_]
-    pictures, left_aside = list_images(paths_given(arguments))
-    refuse_overwriting(outputs, [model.extraction_.get("weights_file"), *pictures])
+    decoding = Decoding.recorded(model.extraction_)
+    images, left_aside = list_images(paths_given(arguments), decoding)
+    refuse_overwriting(outputs, [model.extraction_.get("weights_file"), *images.paths])
     if left_aside.kinds:
         logger.warning(f"passed over: {left_aside}")
     options = {key: getattr(arguments, key) for key in ("engine", "batch_size", "jobs")}
@@ -404,18 +375,18 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     tally = Tally(names, arguments.labelled, training := TrainingImages(model))
     started = time.perf_counter()
     with (
-        joined(arguments.cluster, network) as workers,
+        open_extractor(network, arguments.cluster, arguments.jobs) as extractor,
         csv_rows(arguments.csv, names, arguments.all) as write_row,
     ):
-        answers = classify(model, network, pictures, jobs=arguments.jobs, workers=workers)
-        width = max(display_width(printable(str(path))) for path in pictures)
+        answers = classify(model, images, extractor)
+        width = max(display_width(printable(str(path))) for path in images.paths)
         answers = print_table(answers, names, width, arguments.top, arguments.tsv)
-        for answer in shown(answers, len(pictures)):
+        for answer in shown(answers, len(images)):
             if answer.problem is None:
                 write_row(answer)
                 tally.add(answer)
     n_judged = tally.counts.total()
-    for line in tally.summary(len(pictures), time.perf_counter() - started):
+    for line in tally.summary(len(images), time.perf_counter() - started):
         logger.info(line)
     if arguments.labelled:
         for text in tally.report():
@@ -425,12 +396,11 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     if arguments.csv:
         logger.info(f"csv: {arguments.csv}")
     if arguments.sheet and n_judged:
-        decoding = Decoding.recorded(model.extraction_)
         draw_sheet(arguments.sheet, tally.least_sure, names, n_judged, decoding)
         logger.info(f"sheet: {arguments.sheet}")
-    if n_bad := len(pictures) - n_judged:
+    if n_bad := len(images) - n_judged:
         raise InputError(
-            f"{n_bad:,} of {len(pictures):,} pictures cannot be read: replace them; "
+            f"{n_bad:,} of {len(images):,} pictures cannot be read: replace them; "
             "the others have been judged"
         )
 

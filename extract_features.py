@@ -32,12 +32,10 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 
-from pyimagesearch.extraction import finite_features, joined, scheduler_address, stream_features
+from pyimagesearch.extraction import Extractor, open_extractor, scheduler_address
 from pyimagesearch.io import (
     HDF5DatasetWriter,
     check_new_output,
@@ -71,7 +69,6 @@ from pyimagesearch.preprocessing import (
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, seed, user_path
 from pyimagesearch.utils.files import make_parents
-from pyimagesearch.utils.processor import processor_model
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 
@@ -259,8 +256,8 @@ def extract(
     else:
         check_room(output, len(images) * n_features * FLOAT_BYTES)
 
-    with joined(cluster, network) as workers, ThreadPoolExecutor(jobs) as pool:
-        checked = check(images, earlier, pool, jobs, skip_bad)
+    with open_extractor(network, cluster, jobs) as extractor:
+        checked = check(images, earlier, jobs, skip_bad)
         report_duplicates(images, checked)
         images = checked.images
 
@@ -269,7 +266,7 @@ def extract(
             output,
             dataKey="features",
             bufSize=buffer_size,
-            provenance=settings | processors(workers) | contents(checked),
+            provenance=settings | processors(extractor) | contents(checked),
             resume=True,
         )
         with writer:
@@ -278,7 +275,7 @@ def extract(
             if n_before:
                 logger.info(f"resuming at {n_before:,} of {len(images):,}")
             started = time.perf_counter()
-            write_features(writer, checked, network, pool, jobs, workers)
+            write_features(writer, checked, extractor)
         elapsed_s = time.perf_counter() - started
     return Extraction((len(images), n_features), len(images) - n_before, elapsed_s)
 
@@ -295,7 +292,6 @@ def report_classes(images: LabelledImages) -> None:
 def check(
     images: LabelledImages,
     earlier: EarlierRun,
-    pool: Executor,
     jobs: int,
     skip_bad: bool,
 ) -> CheckedImages:
@@ -305,9 +301,7 @@ def check(
     of_all = f" of {len(images):,}" if done else ""
     logger.info(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
-        checked = check_images(
-            images, pool, 4 * jobs, bar.increment, done, earlier.paths, earlier.decoding
-        )
+        checked = check_images(images, jobs, bar.increment, done, earlier.paths, earlier.decoding)
     for path, reason in sorted(checked.bad.items()):
         if skip_bad:
             logger.warning(f"left out {path!r}: {reason}")
@@ -374,9 +368,9 @@ def provenance(
     }
 
 
-def processors(workers) -> dict[str, object]:
+def processors(extractor: Extractor) -> dict[str, object]:
     """Say on which processors the rows are computed: another may give other last digits."""
-    return {"processors": workers.recorded_processors() if workers else processor_model()}
+    return {"processors": extractor.processors}
 
 
 def contents(checked: CheckedImages) -> dict[str, object]:
@@ -413,32 +407,17 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def write_features(
-    writer: HDF5DatasetWriter,
-    checked: CheckedImages,
-    network: Network,
-    pool: Executor,
-    jobs: int,
-    workers=None,
-) -> None:
+def write_features(writer: HDF5DatasetWriter, checked: CheckedImages, extractor: Extractor) -> None:
     """Stream the pictures that are not in the file yet through the network."""
     images = checked.images
     # Batches are those of a run without a break, or the last digit might differ.
-    n_known = writer.idx % network.batch_size  # rows of the first batch that are in the file
+    n_known = writer.idx % extractor.network.batch_size  # rows of the first batch in the file
     row = writer.idx - n_known
-    rows = range(row, len(images))
-    if workers:
-        batches = workers.stream_features(checked.read, rows, pool, jobs, checked.decoding)
-    else:
-        load = partial(checked.load, size=network.description.size)
-        batches = stream_features(network, load, rows, pool, jobs)
-    batches = finite_features(batches, images.paths, network, row)
-    note = workers.note if workers else None
     with (
         stop_requests() as stop_if_asked,
-        progress_bar("Extracting Features", len(images), writer.idx, note) as bar,
+        progress_bar("Extracting Features", len(images), writer.idx, extractor.note) as bar,
     ):
-        for features in batches:
+        for features in extractor.features(checked, range(row, len(images))):
             labels = images.labels[row : row + len(features)]
             writer.add(features[n_known:], labels[n_known:])
             row, n_known = row + len(features), 0

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from memorywatch import run_watched
@@ -63,15 +64,16 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
     """Extract with this project's script, and time its parts."""
     started = time.perf_counter()
     import extract_features
+    from pyimagesearch.extraction.localextractor import LocalExtractor
     from pyimagesearch.io import partialfile
     from pyimagesearch.nn import NetworkChoice
     from pyimagesearch.utils.arguments import available_cores
 
     jobs, done, synced = available_cores(), [], [0.0]
-    real_stream, real_sync = extract_features.stream_features, partialfile.sync
+    real_features, real_sync = LocalExtractor.features, partialfile.sync
 
-    def timed_stream(*arguments):
-        for rows in real_stream(*arguments):
+    def timed_features(*arguments):
+        for rows in real_features(*arguments):
             done.append((time.perf_counter() - started, len(rows)))
             yield rows
 
@@ -80,7 +82,7 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
         real_sync(db)
         synced[0] += time.perf_counter() - before
 
-    extract_features.stream_features, partialfile.sync = timed_stream, timed_sync
+    LocalExtractor.features, partialfile.sync = timed_features, timed_sync
     story = []
 
     def note(record: logging.LogRecord) -> bool:
@@ -102,9 +104,7 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
 
 def run_alone(dataset: str, engine: str) -> dict[str, float]:
     """Time an engine on pictures in memory, and their loading alone."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from pyimagesearch.extraction.streaming import stream_features
+    from pyimagesearch.extraction import open_extractor
     from pyimagesearch.nn import NetworkChoice, load_network
     from pyimagesearch.preprocessing import list_labelled_images, load_image
     from pyimagesearch.utils.arguments import available_cores
@@ -116,11 +116,11 @@ def run_alone(dataset: str, engine: str) -> dict[str, float]:
     started = time.perf_counter()
     pixels = [load_image(path) for path in paths]
     loading_s = (time.perf_counter() - started) / len(paths)
-    with ThreadPoolExecutor(jobs) as pool:
+    in_memory = SimpleNamespace(pixels=lambda row, size: pixels[row], unreadable={})
+    with open_extractor(network, jobs=jobs) as extractor:
 
         def all_of_them() -> None:
-            rows = range(len(pixels))
-            for _ in stream_features(network, pixels.__getitem__, rows, pool, jobs):
+            for _ in extractor.features(in_memory, range(len(pixels))):
                 pass
 
         return {

@@ -19,8 +19,8 @@ import statistics
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from memorywatch import run_watched
@@ -50,17 +50,18 @@ def photographs(n_images: int, size: int) -> np.ndarray:
 
 def measure(name: str, pixels: np.ndarray) -> dict[str, object]:
     """Time a network as the extraction uses it, without the files."""
-    from pyimagesearch.extraction import stream_features
+    from pyimagesearch.extraction import open_extractor
     from pyimagesearch.nn import NetworkChoice, load_network
     from pyimagesearch.utils.arguments import available_cores
 
     jobs = available_cores()
     network = load_network(NetworkChoice(name, weights="random"), jobs=jobs)
-    with ThreadPoolExecutor(jobs) as pool:
+    in_memory = SimpleNamespace(pixels=lambda row, size: pixels[row], unreadable={})
+    with open_extractor(network, jobs=jobs) as extractor:
 
         def extract(n_images: int) -> float:
             started = time.perf_counter()
-            for _ in stream_features(network, pixels.__getitem__, range(n_images), pool, jobs):
+            for _ in extractor.features(in_memory, range(n_images)):
                 pass
             return time.perf_counter() - started
 

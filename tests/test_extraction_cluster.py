@@ -13,25 +13,33 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
 import conftest
+import dask
 import h5py
 import numpy as np
 import pytest
 from conftest import CLASSES, fake_network
-from distributed import Client, KilledWorker
+from distributed import Client
 from draw import draw_images
 from PIL import Image
 
 import classify_images
 from extract_features import extract, main
 from pyimagesearch.extraction import cluster as cluster_module
-from pyimagesearch.extraction import scheduler, scheduler_address, worker
+from pyimagesearch.extraction import (
+    dispatch,
+    open_extractor,
+    scheduler,
+    scheduler_address,
+    worker,
+)
 from pyimagesearch.extraction.cluster import Cluster
+from pyimagesearch.extraction.clusterextractor import ClusterExtractor
+from pyimagesearch.extraction.shipment import shipment_name
 from pyimagesearch.io.provenance import differences
 from pyimagesearch.nn import Description, Weights
 from pyimagesearch.nn.chain import Convolution, MaxPooling
@@ -192,14 +200,15 @@ def load_tiny(*_) -> NcnnNetwork:
 
 def on_result(monkeypatch, number: int, do) -> None:
     """Do something when so many batches have come back."""
-    real, count = Cluster._result, iter(range(10**6))
+    real = ClusterExtractor.features
 
-    def result(self, under_way):
-        if next(count) == number:
-            do()
-        return real(self, under_way)
+    def features(self, images, rows):
+        for n_batches, batch in enumerate(real(self, images, rows), start=1):
+            if n_batches == number:
+                do()
+            yield batch
 
-    monkeypatch.setattr(Cluster, "_result", result)
+    monkeypatch.setattr(ClusterExtractor, "features", features)
 
 
 def kill(process: subprocess.Popen) -> None:
@@ -270,79 +279,45 @@ def test_a_network_that_nobody_uses_any_more_leaves_the_cluster(steady):
             "fake", "last", "none", (32, 32), "none", (24,), Weights("none", sha256)
         )
         with Cluster(steady.address, network) as joined:
-            name = joined._name
+            name = joined.network_name
     with Client(steady.address, set_as_default=False) as client:
         kept, unused = client.run_on_scheduler(worker.networks_on)
     assert kept == unused == [name]
 
 
-def test_after_an_upgrade_the_network_goes_to_the_workers_anew(monkeypatch):
-    names = set()
-    for version in ("1.0", "1.1"):
-        monkeypatch.setattr(cluster_module, "_versions", lambda _: {"ncnn": version})  # noqa: B023
-        names.add(Cluster("tcp://nowhere:1", fake_network())._name)
-    assert len(names) == 2
+def test_after_an_upgrade_the_network_goes_to_the_workers_anew():
+    network = fake_network()
+    names = {
+        shipment_name(network, code, {"ncnn": version})
+        for code, version in ((b"1", "1.0"), (b"1", "1.1"), (b"2", "1.1"))
+    }
+    assert len(names) == 3
 
 
 def test_no_more_is_under_way_than_the_workers_ask_for(steady):
-    taken = []
-
-    def read(row: int) -> tuple[str, bytes]:
-        taken.append(row)
-        return str(row), contents
-
     Image.new("RGB", (8, 8)).save("a.bmp")
-    contents = Path("a.bmp").read_bytes()
-    most = 2 * 2 * cluster_module.BATCHES_PER_THREAD + 1 + 2 * 2 + 2
-    with Cluster(steady.address, fake_network()) as joined, ThreadPoolExecutor(1) as pool:
+    contents, taken = Path("a.bmp").read_bytes(), []
+
+    class SameImage:
+        def __init__(self):
+            self.unreadable, self.decoding = {}, Decoding()
+
+        def name(self, row: int) -> str:
+            return str(row)
+
+        def contents(self, row: int) -> bytes:
+            taken.append(row)
+            return contents
+
+    most = 2 * 2 * dispatch.BATCHES_PER_THREAD + 1 + 2 * 2 + 2
+    with open_extractor(fake_network(), steady.address) as extractor:
         n = 0
-        for features in joined.stream_features(read, range(100), pool, 1, Decoding()):
+        for features in extractor.features(SameImage(), range(100)):
             n += len(features)
             assert len(taken) - n <= most
-        assert not joined._client.scheduler_comm.recent_message_log  # Dask keeps nothing sent
+        # Dask keeps nothing of what was sent.
+        assert dask.config.get("distributed.admin.low-level-log-length") == 0
     assert n == 100
-
-
-def settled(outcome: object) -> Future:
-    future = Future()
-    if isinstance(outcome, Exception):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
-    return future
-
-
-def test_a_batch_that_was_only_there_when_a_worker_ended_is_not_accused(monkeypatch):
-    joined = Cluster("tcp://nowhere:1", fake_network())
-    killed = KilledWorker("a task", None, 3)
-    waiting, submitted = Future(), []
-
-    def submit(batch):
-        submitted.append(batch.pictures)
-        batch.future = settled(("tcp://somewhere:1", "A", "features") if innocent else killed)
-
-    monkeypatch.setattr(joined, "_submit", submit)
-    monkeypatch.setattr(joined, "_look", lambda: setattr(joined, "n_workers", 1))
-    for innocent in (True, False):
-        first = cluster_module._Batch([("first", b"")], settled(killed))
-        other = cluster_module._Batch([("other", b"")], waiting)
-        submitted.clear()
-        if innocent:
-            assert joined._result(deque([first, other])) == "features"
-            assert submitted == [first.pictures, other.pictures]
-            assert waiting.cancelled()
-        else:
-            with pytest.raises(InputError, match="4 workers ended while they computed 'first': "):
-                joined._result(deque([first, other]))
-            assert submitted == [first.pictures]
-
-
-def test_large_pictures_are_bounded_by_their_bytes(monkeypatch):
-    joined = Cluster("tcp://nowhere:1", fake_network())
-    joined._looked, joined._n_threads = time.monotonic(), 1000
-    batch = cluster_module._Batch([("a", bytes(1000))], None)
-    monkeypatch.setattr(cluster_module, "MOST_BYTES", 3 * (1000 + 24 * 4))
-    assert [joined._enough([batch] * n) for n in (1, 2, 3)] == [False, False, True]
 
 
 def test_killed_workers_batches_are_computed_again_and_a_later_worker_helps(
@@ -400,22 +375,6 @@ def test_a_run_with_unfit_workers_alone_waits_for_others(mortal, pictures, monke
     with pytest.raises(InputError, match=r"had no worker for 1 s, while '.*' were to be computed"):
         extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_tiny_by_twos)
     assert "takes no part" in caplog.text
-
-
-def test_a_batch_for_workers_that_are_gone_goes_to_the_one_that_has_come(monkeypatch):
-    monkeypatch.setattr(cluster_module, "LOOK_EVERY_S", 0.01)
-    joined = Cluster("tcp://nowhere:1", fake_network())
-
-    def submit(batch):
-        batch.future = settled(("tcp://new:1", "A", "features"))
-
-    def look() -> None:
-        joined._fit, joined.n_workers = frozenset(["tcp://new:1"]), 1
-
-    monkeypatch.setattr(joined, "_submit", submit)
-    monkeypatch.setattr(joined, "_look", look)
-    batch = cluster_module._Batch([("a", b"")], Future(), frozenset(["tcp://old:1"]))
-    assert joined._result(deque([batch])) == "features"
 
 
 def logs_with_plugin(processes: Processes) -> list[str]:
@@ -647,17 +606,21 @@ def test_a_worker_whose_disk_is_full_is_named(tmp_path, pictures):
             extract(pictures, "f.hdf5", cluster=processes.address, load_network=load_tiny)
 
 
-def test_what_fails_on_a_worker_is_no_loss_of_the_scheduler(steady):
-    def fail() -> None:
-        raise OSError("no room there")
+def test_what_fails_on_a_worker_is_no_loss_of_the_scheduler(steady, pictures):
+    def load(*_):
+        network = fake_network()
+
+        def fail(batch):
+            raise OSError("no room there")
+
+        network._compute = fail
+        weights = Weights("none", "failing")  # or the cluster would take one that it has
+        network.description = replace(network.description, weights=weights)
+        return network
 
     message = r"^a worker of the cluster at 'tcp://.*' failed \(no room there\): "
-    with (
-        Cluster(steady.address, fake_network()) as joined,
-        pytest.raises(InputError, match=message),
-        joined._lost(),
-    ):
-        joined._client.submit(fail).result()
+    with pytest.raises(InputError, match=message):
+        extract(pictures, "f.hdf5", cluster=steady.address, load_network=load)
 
 
 def test_a_worker_without_ncnn_says_what_it_has():
@@ -681,10 +644,11 @@ def test_without_dask_the_option_says_what_to_install(pictures, monkeypatch):
 
 def test_processors_of_several_models_are_counted():
     joined = Cluster("tcp://nowhere:1", fake_network())
+    extractor = ClusterExtractor(fake_network(), None, 1, joined)
     joined.processors.update({"B": 1, "A": 2})
-    assert joined.recorded_processors() == {"A": 2, "B": 1}
+    assert extractor.processors == {"A": 2, "B": 1}
     del joined.processors["B"]
-    assert joined.recorded_processors() == "A"
+    assert extractor.processors == "A"
 
 
 def test_a_run_may_be_resumed_on_another_processor():

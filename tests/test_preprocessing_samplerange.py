@@ -1,5 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,16 +31,15 @@ def write(folder, images, tags=None, suffix=".tif"):
 
 
 def check(folder, decoding=None):
-    with ThreadPoolExecutor(2) as pool:
-        images = list_labelled_images(folder)
-        return check_images(images, pool, 4, lambda: None, decoding=decoding)
+    images = list_labelled_images(folder)
+    return check_images(images, 2, lambda: None, decoding=decoding)
 
 
 def pixels(checked):
     """Return the red values of every image, in the order in which they were written."""
     by_name = {path: row for row, path in enumerate(checked.images.paths)}
     rows = [by_name[path] for path in sorted(by_name, key=lambda path: path[2:])]
-    return np.stack([checked.load(row, SIZE)[..., 0] for row in rows])
+    return np.stack([checked.pixels(row, SIZE)[..., 0] for row in rows])
 
 
 def as_bytes(images, black, white):

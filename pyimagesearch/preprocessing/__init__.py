@@ -15,7 +15,7 @@ from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
 from pyimagesearch.preprocessing.roworder import row_order
-from pyimagesearch.preprocessing.unlabelledimages import list_images, read_or_blank
+from pyimagesearch.preprocessing.unlabelledimages import UnlabelledImages, list_images
 
 __all__ = [
     "CheckedImages",
@@ -23,6 +23,7 @@ __all__ = [
     "EarlierRun",
     "LabelledImages",
     "LeftAside",
+    "UnlabelledImages",
     "check_image",
     "check_images",
     "class_table",
@@ -35,7 +36,6 @@ __all__ = [
     "list_labelled_images",
     "load_image",
     "n_copies",
-    "read_or_blank",
     "require_two_classes",
     "row_order",
     "small_classes",

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,7 @@ from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.preprocessing.roworder import row_order
 from pyimagesearch.preprocessing.samplerange import decide, mismatch
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.orderedmap import ordered_map
+from pyimagesearch.utils.orderedmap import threaded_map
 from pyimagesearch.utils.split import n_train_rows
 
 DIGEST_BYTES = 8  # of a million pictures, two agree by chance in one folder of 37 million
@@ -73,8 +72,17 @@ class CheckedImages:
         """One digest over all contents, in the order of the rows."""
         return hashlib.sha256("".join(self.row_digests).encode()).hexdigest()
 
-    def load(self, row: int, size: tuple[int, int]) -> np.ndarray:
-        """Return the pixels of a row's picture: uint8, shape (*size, 3).
+    @property
+    def unreadable(self) -> Mapping[int, str]:
+        """No rows: one that cannot be read any more is an error."""
+        return MappingProxyType({})
+
+    def name(self, row: int) -> str:
+        """Return the path of a row's image, relative to the folder."""
+        return self.images.paths[row]
+
+    def pixels(self, row: int, size: tuple[int, int]) -> np.ndarray:
+        """Return the pixels of a row's image: uint8, shape (*size, 3).
 
         Raises
         ------
@@ -86,13 +94,13 @@ class CheckedImages:
         self._require_unchanged(row)
         return pixels
 
-    def read(self, row: int) -> tuple[str, bytes]:
-        """Return the relative path of a row's picture, and the contents of the file.
+    def contents(self, row: int) -> bytes:
+        """Return the contents of a row's file.
 
         Raises
         ------
         InputError
-            As `load`.
+            As `pixels`.
         """
         path = self.images.absolute_path(row)
         try:
@@ -100,7 +108,7 @@ class CheckedImages:
         except OSError as error:
             raise InputError(f"'{path}' cannot be read: {error.strerror.lower()}") from error
         self._require_unchanged(row)
-        return self.images.paths[row], contents
+        return contents
 
     def _require_unchanged(self, row: int) -> None:
         path = self.images.absolute_path(row)
@@ -110,8 +118,7 @@ class CheckedImages:
 
 def check_images(
     images: LabelledImages,
-    executor: Executor,
-    ahead: int,
+    jobs: int,
     advance: Callable[[], object],
     known: Mapping[str, str] = MappingProxyType({}),
     recorded_paths: Sequence[str] = (),
@@ -125,10 +132,8 @@ def check_images(
     ----------
     images : LabelledImages
         The pictures to check.
-    executor : concurrent.futures.Executor
-        Where they are decoded.
-    ahead : int
-        How many pictures may be under way.
+    jobs : int
+        How many threads decode them.
     advance : callable
         Called without arguments after each picture that was read.
     known : mapping of str to str
@@ -169,7 +174,7 @@ def check_images(
     }
     stamps, digests, samples, n_flagged = {}, {}, {}, 0
     for path, (stamp, digest, found) in zip(
-        images.paths, ordered_map(check, images.paths, executor, ahead), strict=True
+        images.paths, threaded_map(check, images.paths, jobs, ahead=4 * jobs), strict=True
     ):
         if found.problem:
             bad[path] = found.problem

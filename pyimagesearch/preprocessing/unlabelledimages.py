@@ -7,15 +7,64 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from pyimagesearch.preprocessing.decoding import TO_SHOW, Decoding
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
-from pyimagesearch.preprocessing.imageloader import check_image
+from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.utils import InputError
 
 
-def list_images(paths: Iterable[str]) -> tuple[list[Path], LeftAside]:
+class UnlabelledImages:
+    """Images that were listed, but not looked at yet.
+
+    Parameters
+    ----------
+    paths : list of Path
+        The images.
+    decoding : Decoding
+        How they are read.
+
+    Attributes
+    ----------
+    unreadable : dict of int to str
+        Why a row's image cannot be read, of those that were read until now. A
+        blank image stands in for each: a batch has one row per image.
+    """
+
+    def __init__(self, paths: list[Path], decoding: Decoding = TO_SHOW):
+        self.paths = paths
+        self.decoding = decoding
+        self.unreadable: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, row: int) -> str:
+        """Return the path of a row's image."""
+        return str(self.paths[row])
+
+    def pixels(self, row: int, size: tuple[int, int]) -> np.ndarray:
+        """Return the pixels of a row's image: uint8, shape (*size, 3)."""
+        try:
+            return load_image(self.paths[row], size, decoding=self.decoding)
+        except InputError as error:
+            self.unreadable[row] = str(error)
+            return np.zeros((*size, 3), np.uint8)
+
+    def contents(self, row: int) -> bytes:
+        """Return the contents of a row's file, which can be decoded."""
+        path = self.paths[row]
+        if problem := check_image(path, self.decoding):
+            self.unreadable[row] = f"{str(path)!r} cannot be read: {problem}"
+            return _blank()
+        return path.read_bytes()
+
+
+def list_images(
+    paths: Iterable[str], decoding: Decoding = TO_SHOW
+) -> tuple[UnlabelledImages, LeftAside]:
     """List the pictures that are named, and those in and below folders.
 
     Parameters
@@ -23,10 +72,12 @@ def list_images(paths: Iterable[str]) -> tuple[list[Path], LeftAside]:
     paths : iterable of str
         Files, which are taken whatever their names, and folders. What does
         not exist is taken for a file.
+    decoding : Decoding
+        How they are to be read.
 
     Returns
     -------
-    list of Path
+    UnlabelledImages
         At least one, in the order given; those of a folder by code point.
     LeftAside
         What the folders hold beside them.
@@ -54,21 +105,7 @@ def list_images(paths: Iterable[str]) -> tuple[list[Path], LeftAside]:
         where = ", ".join(f"'{path}'" for path in paths) or "what was given"
         passed_over = f" (passed over: {left_aside})" if kinds else ""
         raise InputError(f"no pictures in {where}{passed_over}: give pictures, or folders of them")
-    return pictures, left_aside
-
-
-def read_or_blank(path: Path, decoding: Decoding = TO_SHOW) -> tuple[bytes, str | None]:
-    """Return a picture's file, to be decoded elsewhere as the decoding says.
-
-    Returns
-    -------
-    bytes
-        The contents of the file; of a blank picture if it cannot be read.
-    str or None
-        Why it cannot be read.
-    """
-    problem = check_image(path, decoding)
-    return (_blank() if problem else path.read_bytes()), problem
+    return UnlabelledImages(pictures, decoding), left_aside
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -50,3 +50,11 @@ def ordered_map(
     finally:
         for future in pending:
             future.cancel()
+
+
+def threaded_map(
+    function: Callable[[Item], Result], items: Iterable[Item], n_threads: int, ahead: int
+) -> Iterator[Result]:
+    """Yield what `ordered_map` does, from threads that end with it."""
+    with ThreadPoolExecutor(n_threads) as executor:
+        yield from ordered_map(function, items, executor, ahead)
