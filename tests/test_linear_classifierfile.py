@@ -12,6 +12,7 @@ from sklearn.svm import LinearSVC
 
 from pyimagesearch.linear import load_classifier, save_classifier
 from pyimagesearch.linear.classifierfile import others_can_write
+from pyimagesearch.linear.picklemakers import pickle_makers
 from pyimagesearch.utils import InputError
 
 EXTRACTION = {"network": "fake", "feature_shape": [2, 3], "weights": {"name": "x"}}
@@ -130,6 +131,68 @@ def test_another_version_of_scikit_learn_is_a_warning(path, monkeypatch, caplog)
 def test_what_is_no_model_file_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match="no classifier for pictures"):
+        load_classifier(path)
+
+
+def moved(module: bytes) -> bytes:
+    """Return another name of the same length, of a module that nobody has."""
+    return module[:-1] + b"X"
+
+
+@pytest.mark.parametrize("module", [b"sklearn.linear_model._logistic", b"numpy._core.multiarray"])
+def test_a_pickle_whose_module_has_moved_names_the_versions_that_made_it(
+    tmp_path, monkeypatch, module
+):
+    path = tmp_path / "model.cpickle"
+    with monkeypatch.context() as patch:
+        patch.setattr(sklearn, "__version__", "0.1")
+        save_classifier(path, fitted(), NAMES, EXTRACTION)
+    content = path.read_bytes()
+    assert module in content
+    path.write_bytes(content.replace(module, moved(module)))
+    with pytest.raises(InputError) as caught:
+        load_classifier(path)
+    found = str(caught.value)
+    assert f"(No module named '{moved(module).decode()}')" in found
+    assert "made with scikit-learn 0.1 and numpy 2; install these, or train it again" in found
+    assert f"with scikit-learn {sklearn.__version__} and numpy {np.__version__} (" in found
+    assert "\n" not in found
+
+
+def test_a_pickle_of_numpy_1_is_told_from_one_of_numpy_2(tmp_path):
+    path = tmp_path / "model.pickle"
+    for module, maker in ((b"numpy._core", "numpy 2"), (b"numpy.core", "numpy 1")):
+        text = module + b".multiarray\n_reconstruct"
+        path.write_bytes(b"c" + text + b"\n.")  # protocol 0: a global
+        assert pickle_makers(path) == [maker]
+
+
+def test_of_a_damaged_pickle_is_said_what_it_says_itself(tmp_path):
+    path = tmp_path / "model.cpickle"
+    save_classifier(path, fitted(), NAMES, EXTRACTION)
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    assert pickle_makers(path) == [f"scikit-learn {sklearn.__version__}", "numpy 2"]
+    path.write_bytes(b"\x80\x04junk")
+    assert pickle_makers(path) == []
+
+
+def test_a_class_that_has_moved_from_its_module_is_no_damage(path, monkeypatch):
+    save_classifier(path, fitted(), NAMES, EXTRACTION)
+    monkeypatch.delattr("sklearn.linear_model._logistic.LogisticRegression")
+    with pytest.raises(InputError, match=r"cannot be used with .*LogisticRegression.* train it ag"):
+        load_classifier(path)
+
+
+def test_an_attribute_that_another_version_wants_is_no_damage(path, monkeypatch):
+    model = fitted()
+    with monkeypatch.context() as patch:
+        patch.setattr(sklearn, "__version__", "0.1")
+        save_classifier(path, model, NAMES, EXTRACTION)
+    monkeypatch.setattr(LogisticRegression, "predict_proba", lambda *_: model.of_another_version)
+    with pytest.raises(
+        InputError, match=r"of_another_version.*: it was made with scikit-learn 0.1"
+    ):
         load_classifier(path)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import sklearn
 from sklearn.linear_model import LogisticRegression
 
+from pyimagesearch.linear.picklemakers import pickle_makers
 from pyimagesearch.linear.trainingimages import pack_digests
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
@@ -132,6 +133,8 @@ def _read_pickle(path: Path) -> object:
             return pickle.load(file)
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    except (ImportError, AttributeError) as error:  # a module, or what it held, has moved
+        raise _of_others(path, error, pickle_makers(path)) from error
     except Exception as error:  # of a damaged pickle, any
         raise _no_classifier(path, "it is no pickle, or a damaged one") from error
 
@@ -146,6 +149,8 @@ def _read_skops(path: Path) -> object:
         return skops.io.load(path, trusted=[])
     except InputError:
         raise
+    except (ImportError, AttributeError) as error:
+        raise _of_others(path, error, []) from error
     except Exception as error:  # zipfile, json, numpy and skops each have their own
         raise _no_classifier(path, "it is no skops file, or one that was tampered with") from error
 
@@ -155,6 +160,9 @@ def _check(model: object, path: Path) -> None:
     try:
         why = _defect(model)
     except (AttributeError, IndexError, TypeError, ValueError) as error:
+        version = getattr(model, "sklearn_version_", None)
+        if isinstance(version, str) and version != sklearn.__version__:
+            raise _of_others(path, error, [f"scikit-learn {version}"]) from error
         raise _no_classifier(path, f"it is damaged ({first_line(error)})") from error
     if why:
         raise _no_classifier(path, why)
@@ -196,4 +204,14 @@ def _defect(model: object) -> str | None:
 def _no_classifier(path: Path, why: str) -> InputError:
     return InputError(
         f"'{path}' is no classifier for pictures: {why}; expected a file made by train_model.py"
+    )
+
+
+def _of_others(path: Path, error: Exception, makers: Sequence[str]) -> InputError:
+    """Say that a classifier cannot be used with the versions that are installed."""
+    made = f"it was made with {' and '.join(makers)}; " if makers else ""
+    advice = "install these, or train it again" if makers else "train it again with these"
+    return InputError(
+        f"'{path}' cannot be used with scikit-learn {sklearn.__version__} and numpy "
+        f"{np.__version__} ({first_line(error)}): {made}{advice}"
     )
