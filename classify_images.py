@@ -48,6 +48,7 @@ from pyimagesearch.preprocessing import (
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.console import keep_stdout_for_the_table
+from pyimagesearch.utils.filenames import recorded_path
 from pyimagesearch.utils.files import check_outputs, refuse_overwriting, replacing
 from pyimagesearch.utils.names import label_finder
 from pyimagesearch.utils.progress import progress_bar
@@ -206,7 +207,7 @@ def recorded_network(
             "train it again"
         ) from error
     file = weights or model.extraction_.get("weights_file")
-    return load(description, file and Path(file), **options)
+    return load(description, file and recorded_path(str(file)), **options)
 
 
 def paths_given(arguments: argparse.Namespace) -> list[str]:

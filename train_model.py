@@ -55,6 +55,7 @@ from pyimagesearch.preprocessing import Decoding, load_image
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming
+from pyimagesearch.utils.filenames import recorded_path
 from pyimagesearch.utils.files import check_outputs, refuse_overwriting, replacing
 from pyimagesearch.utils.memory import available_bytes
 from pyimagesearch.utils.progress import progress_bar
@@ -262,6 +263,7 @@ def memory_notes(features: FeaturesFile, n_train: int, jobs: int) -> list[str]:
 def check_inputs_spared(outputs: Mapping[str, str | None], features: FeaturesFile) -> None:
     """Refuse to overwrite a picture, or the weights, that the features came from."""
     weights_file = (features.provenance or {}).get("weights_file")
+    weights_file = weights_file and recorded_path(weights_file)
     refuse_overwriting(outputs, chain([weights_file], features.image_paths))
 
 

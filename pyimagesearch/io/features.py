@@ -13,6 +13,7 @@ from pyimagesearch.io.opening import opened
 from pyimagesearch.io.provenance import recorded_provenance
 from pyimagesearch.io.sources import find_dataset, reading, where_mapped
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.filenames import recorded_path
 
 BLOCK_BYTES = 32 * 2**20  # what is read at a time
 
@@ -101,8 +102,10 @@ class FeaturesFile:
     def image_paths(self) -> list[Path]:
         """The images that the rows come from, in their order; empty if that is not recorded."""
         recorded = self.provenance or {}
-        folder, paths = recorded.get("dataset"), recorded.get("paths")
-        return [] if folder is None else [Path(folder) / path for path in paths or ()]
+        if (folder := recorded.get("dataset")) is None:
+            return []
+        root = recorded_path(folder)
+        return [root / recorded_path(path) for path in recorded.get("paths") or ()]
 
     def _checked_labels(self, dataset: h5py.Dataset) -> np.ndarray:
         n_rows, n_classes = self.shape[0], len(self.label_names)

@@ -10,6 +10,7 @@ import numpy as np
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imagekinds import picture_suffixes
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.filenames import why_no_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +163,5 @@ def _require_class_folder(dataset: Path, path: str) -> None:
     try:
         folder.name.encode()
     except UnicodeEncodeError as error:
-        raise InputError(
-            f"the name of folder {(dataset / folder).as_posix()!r} is not valid UTF-8: "
-            "a class is named after its folder; rename it"
-        ) from error
+        name = (dataset / folder).as_posix()
+        raise InputError(f"a class is named after its folder, and {why_no_text(name)}") from error
