@@ -265,6 +265,75 @@ def test_a_backend_that_cannot_be_imported_is_named(backend):
     assert said.endswith("; install it, or unset KERAS_BACKEND")
 
 
+IMPORT = (
+    "from pyimagesearch.nn.backend import import_keras\n"
+    "from pyimagesearch.utils.stopping import run\n"
+    "raise SystemExit(run(lambda: print(import_keras(1).config.image_data_format())))\n"
+)
+
+
+def import_with(settings: str | None, tmp_path: Path) -> subprocess.CompletedProcess:
+    """Import Keras with the settings of a ``keras.json``; None makes a folder of that name."""
+    path = tmp_path / "keras.json"
+    path.mkdir() if settings is None else path.write_text(settings)
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    return subprocess.run(
+        [sys.executable, "-c", IMPORT],
+        cwd=Path(__file__).parents[1],
+        env=environment | {"KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        pytest.param(
+            '{"backend": "theano"}',
+            "with the backend 'theano' of '{path}': Unable to import backend : theano; ",
+            id="a backend of another time",
+        ),
+        pytest.param(
+            '{"backend": "absent"}', "with the backend 'absent' of '{path}': ", id="no backend"
+        ),
+        pytest.param("[]", "with its settings in '{path}': expected an object", id="a list"),
+        pytest.param(None, "with its settings in '{path}': Is a directory", id="a folder"),
+        pytest.param(
+            '{"epsilon": "small"}',
+            "with its settings in '{path}': Invalid `epsilon` configuration",
+            id="a setting of another type",
+        ),
+        pytest.param(
+            '{"floatx": []}', "with its settings in '{path}': unhashable type", id="a list within"
+        ),
+    ],
+)
+def test_settings_that_keras_cannot_use_are_named(settings, reason, tmp_path):
+    done = import_with(settings, tmp_path)
+    (said,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert said.startswith(
+        f"[ERROR] cannot import Keras {reason.format(path=tmp_path / 'keras.json')}"
+    )
+    assert said.endswith("delete that file")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param("{", id="no JSON"),
+        pytest.param(
+            '{"image_data_format": "channels_first", "floatx": "float16"}', id="another format"
+        ),
+    ],
+)
+def test_settings_do_not_change_the_features(settings, tmp_path):
+    done = import_with(settings, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "channels_last\n", "")
+
+
 @pytest.mark.parametrize("engine", ["keras", "ncnn"])
 def test_an_engine_without_a_temporary_folder_says_so_in_a_line(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))

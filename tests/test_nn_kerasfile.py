@@ -1,5 +1,6 @@
 """Whole networks in a .keras file that the test makes: used as they are, cut, or refused."""
 
+import importlib.util
 import zipfile
 from pathlib import Path
 
@@ -150,6 +151,25 @@ def save_unknown_class() -> None:
     keras.Model(start, keras.layers.Conv2D(2, 3)(Own()(start))).save("net.keras")
 
 
+def save_registered(package: str):
+    """Return what saves a network with a layer of a package that is not there any more."""
+
+    def save() -> None:
+        import keras
+
+        class Tokens(keras.layers.Layer):
+            def call(self, inputs):
+                return inputs
+
+        register = keras.saving.register_keras_serializable(package, "Tokens")
+        start = keras.Input((8, 8, 3))
+        inner = keras.Model(start, keras.layers.Conv2D(2, 3)(register(Tokens)()(start)))
+        keras.Sequential([keras.Input((8, 8, 3)), inner]).save("net.keras")
+        keras.saving.get_custom_objects().pop(f"{package}>Tokens")
+
+    return save
+
+
 def save_two_inputs() -> None:
     import keras
 
@@ -172,6 +192,21 @@ def save_another_archive() -> None:
     [
         pytest.param(save_lambda, "it has a Lambda layer, which is code", id="Lambda"),
         pytest.param(save_unknown_class, "Could not locate class 'Own'", id="class of its own"),
+        pytest.param(
+            save_registered("keras_hub"),
+            r"'Tokens' of the package keras_hub, which is not installed; pip install keras-hub$",
+            id="keras_hub",
+        ),
+        pytest.param(
+            save_registered("numpy.layers"),
+            "class 'Tokens' of the package numpy, whose code is not loaded; expected layers that",
+            id="another package",
+        ),
+        pytest.param(
+            save_registered("Custom"),
+            "'Tokens' of the package test_nn_kerasfile, whose",
+            id="module",
+        ),
         pytest.param(save_two_inputs, r"takes \[.*\]: expected pictures", id="two inputs"),
         pytest.param(save_truncated, "is no whole .keras file", id="truncated"),
         pytest.param(save_another_archive, "cannot load the network", id="another archive"),
@@ -196,6 +231,14 @@ def test_weights_that_are_nan_matter_up_to_the_cut_only():
     assert np.isfinite(load("net.keras")(PIXELS.astype(np.float32))).all()
     with pytest.raises(InputError, match=r"'classes' of 'net\.keras' has weights that are NaN"):
         load("net.keras", layer="classes")
+
+
+def test_a_layer_that_an_installed_package_lacks_is_told_so(monkeypatch):
+    save_registered("keras_cv")()
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "keras_cv" or found(name))
+    with pytest.raises(InputError, match="package keras_cv, whose installed version lacks it"):
+        load("net.keras")
 
 
 def test_a_file_that_cannot_be_read_is_not_called_damaged(monkeypatch):

@@ -1,6 +1,7 @@
 """Import Keras and its backend, quietly and only if they are needed."""
 
 import contextlib
+import json
 import os
 import platform
 import sys
@@ -15,7 +16,17 @@ ACCELERATOR_DEVICES = ("nvidia*", "kfd", "dxg", "accel*", "vfio/[0-9]*")  # belo
 
 
 def import_keras(jobs: int):
-    """Import Keras and its backend for a number of threads, without the noise."""
+    """Import Keras and its backend for a number of threads, without the noise.
+
+    What a ``keras.json`` says of other things than the backend is undone: a
+    data format of another time would change the order of the features, half
+    precision would round them.
+
+    Raises
+    ------
+    InputError
+        If the environment or a ``keras.json`` asks for what is not there.
+    """
     # TensorFlow reads these when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(jobs))
@@ -25,15 +36,49 @@ def import_keras(jobs: int):
             import keras
 
             keras.ops.zeros(1)  # the backend's first words come with its first array
-    except (ImportError, ValueError) as error:
-        backend = os.environ.get("KERAS_BACKEND")
-        if backend is None or isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"cannot import Keras with KERAS_BACKEND '{backend}': {first_line(error)}; "
-            "install it, or unset KERAS_BACKEND"
-        ) from error
+    except InputError:
+        raise
+    except Exception as error:
+        if reason := _why_no_keras(error):
+            raise InputError(f"cannot import Keras {reason}") from error
+        raise
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_floatx("float32")
     return keras
+
+
+def _why_no_keras(error: Exception) -> str | None:
+    """Say which of a user's settings has kept Keras from being imported; None if none has."""
+    path, backend = _settings_file(), os.environ.get("KERAS_BACKEND")
+    try:
+        settings = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        settings = {}
+    except OSError as unreadable:
+        return f"with its settings in '{path}': {unreadable.strerror}; correct or delete that file"
+    except ValueError:
+        settings = {}  # as for Keras
+    if not isinstance(settings, dict):
+        return f"with its settings in '{path}': expected an object, {{...}}; delete that file"
+    if isinstance(error, ImportError) or "backend" in str(error):
+        if backend:
+            what, end = f"KERAS_BACKEND '{backend}'", "unset KERAS_BACKEND"
+        elif "backend" in settings:
+            what, end = f"the backend '{settings['backend']}' of '{path}'", "delete that file"
+        else:
+            return None
+        return f"with {what}: {first_line(error)}; install it, or {end}"
+    if isinstance(error, (TypeError, ValueError)) and settings:
+        return f"with its settings in '{path}': {first_line(error)}; correct or delete that file"
+    return None
+
+
+def _settings_file() -> Path:
+    """Return where Keras looks for its settings (keras 3.15)."""
+    home = Path("~").expanduser()
+    base = home if os.access(home, os.W_OK) else Path("/tmp")
+    return Path(os.environ.get("KERAS_HOME", base / ".keras")).expanduser() / "keras.json"
 
 
 def accelerator_devices() -> list[str]:

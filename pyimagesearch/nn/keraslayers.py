@@ -1,6 +1,14 @@
-"""The layers of a Keras network: list them, find where its head begins, cut it there."""
+"""The layers of a Keras network, and of networks within it: list them, cut behind one.
 
-from collections.abc import Iterator
+Keras's guides to transfer learning use a whole network as one layer of another. A layer of
+the inner one is named by a path, ``mobilenetv2/out_relu``; Keras allows no ``/`` in a name. A
+layer that is called several times has a place behind each call: ``relu``, ``relu:2``, in the
+order in which Keras keeps the calls, and saves them. ``base:2/relu`` is a layer of a network in
+its second call.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
@@ -8,30 +16,51 @@ from pyimagesearch.utils.errors import first_line
 HEAD_ENDS = ("softmax", "sigmoid")
 
 
-def layer_shapes(model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of what each layer gives for one picture, by name.
+@dataclass(frozen=True)
+class Place:
+    """Where a network can be cut: behind a call of a layer that gives one array.
 
-    The input, and layers that give several arrays, are left out: a network
-    cannot be cut there.
+    Attributes
+    ----------
+    calls : tuple of keras.Node
+        The call, after those of the networks that it lies in, the outermost first.
+    shape : tuple of int
+        What it gives for one image.
     """
-    import keras
 
-    return {
-        layer.name: tuple(layer.output.shape[1:])
-        for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer) and hasattr(layer.output, "shape")
-    }
+    calls: tuple
+    shape: tuple[int, ...]
+
+
+def graph_of(model):
+    """Return the graph of a network; None for a layer, or a network that is code."""
+    graph = getattr(model, "_functional", model)  # of a Sequential
+    return graph if hasattr(graph, "_nodes_by_depth") else None
+
+
+def places(model) -> dict[str, Place]:
+    """Find where a network can be cut, in the order of computation.
+
+    The layers of a network within it come before that network itself. The
+    input, and layers that give several arrays, are left out.
+    """
+    return dict(_places(model, "", ()))
+
+
+def layer_shapes(model) -> dict[str, tuple[int, ...]]:
+    """Return the shape of what each layer gives for one image, by its path."""
+    return {path: place.shape for path, place in places(model).items()}
 
 
 def last_before_head(model) -> str:
     """Name the last layer of a saved network that is not part of its classifier.
 
     A network that ends in a dense layer, a softmax or a sigmoid has a
-    classifier: it begins where the rows and columns of pixels end. Any other
-    network is used whole.
+    classifier: it begins where the rows and columns of pixels end, which may be
+    within a network that is one of its layers. Any other network is used whole.
     """
     shapes = layer_shapes(model)
-    if _is_classifier(model.layers[-1]):
+    if _is_classifier(_last_layer(model)):
         with_pixels = [
             name for name, shape in shapes.items() if len(shape) == 3 and shape[:2] != (1, 1)
         ]
@@ -48,7 +77,7 @@ def cut_model(model, layer: str, pooling: str = "none"):
     model : keras.Model
         The network.
     layer : str
-        One of its own layers.
+        One of `places`.
     pooling : str
         ``"none"``, ``"avg"`` or ``"max"``.
 
@@ -59,7 +88,7 @@ def cut_model(model, layer: str, pooling: str = "none"):
     """
     import keras
 
-    output = model.get_layer(layer).output
+    output = _output(places(model)[layer].calls)
     if pooling == "avg":
         output = keras.layers.GlobalAveragePooling2D()(output)
     elif pooling == "max":
@@ -68,22 +97,34 @@ def cut_model(model, layer: str, pooling: str = "none"):
 
 
 def resized(model, size: tuple[int, int], network: str):
-    """Return the network for pictures of another size, with weights of its own.
+    """Return the network for images of a size, with weights of its own if it takes another.
+
+    Networks within it are made for the size of what they get, too: otherwise
+    they would not tell the shapes of what their layers give.
 
     Raises
     ------
     InputError
-        If it cannot take pictures of that size.
+        If it cannot take images of that size.
     """
     import keras
 
-    if tuple(model.inputs[0].shape[1:3]) == size:
+    if tuple(model.inputs[0].shape) == (None, *size, 3) and _fits_within(model):
         return model
+    copies: dict[int, tuple] = {}
+
+    def copy(layer):
+        if id(layer) not in copies:
+            copies[id(layer)] = layer, layer.__class__.from_config(layer.get_config())
+        return copies[id(layer)][1]
+
     try:
-        other = keras.models.clone_model(model, input_tensors=keras.Input((*size, 3)))
-        other.set_weights(model.get_weights())
-        for leaf in leaves(other):
-            finish(leaf)
+        other = _rebuilt(model, [keras.Input((*size, 3))], copy)
+        for layer, its_copy in copies.values():
+            if isinstance(layer, keras.Layer):
+                its_copy.set_weights(layer.get_weights())
+                for leaf in leaves(its_copy):
+                    finish(leaf)
     except ValueError as error:
         raise InputError(
             f"{network} cannot take pictures of {size[0]} x {size[1]} pixels: "
@@ -109,6 +150,93 @@ def finish(layer) -> None:
     """
     if hasattr(layer, "finalize_state"):
         layer.finalize_state()
+
+
+def _places(network, prefix: str, above: tuple) -> Iterator[tuple[str, Place]]:
+    for name, call in _calls(network):
+        if graph_of(call.operation) is not None:
+            yield from _places(call.operation, f"{prefix}{name}/", (*above, call))
+        shapes = [tuple(output.shape[1:]) for output in call.outputs]
+        if len(shapes) == 1 and None not in shapes[0]:
+            yield prefix + name, Place((*above, call), shapes[0])
+
+
+def _calls(network) -> Iterator[tuple[str, object]]:
+    """Yield the calls of a network's layers, in the order of ``network.layers``, with names."""
+    import keras
+
+    graph = graph_of(network)
+    position = {id(operation): i for i, operation in enumerate(graph.operations)}
+    calls = [
+        call
+        for depth in sorted(graph._nodes_by_depth, reverse=True)
+        for call in sorted(graph._nodes_by_depth[depth], key=lambda c: position[id(c.operation)])
+    ]
+    here = set(map(id, calls))
+    for call in calls:
+        layer = call.operation
+        if call.is_input or not isinstance(layer, keras.Layer):
+            continue
+        number = [id(each) for each in layer._inbound_nodes if id(each) in here].index(id(call))
+        yield f"{layer.name}:{number + 1}" if number else layer.name, call
+
+
+def _output(calls: tuple):
+    """Return what the innermost of some calls gives, within the outermost network."""
+    import keras
+
+    call, *within = calls
+    if not within:
+        return call.outputs[0]
+    network = call.operation
+    part = keras.Model(graph_of(network).input, _output(within), name=f"{network.name}_cut")
+    return part(*call.arguments.args, **call.arguments.kwargs)
+
+
+def _fits_within(network) -> bool:
+    """Tell whether each network within one is made for just what it gets."""
+    inner = [call for _, call in _calls(network) if graph_of(call.operation) is not None]
+    return all(
+        [tensor.shape for tensor in call.operation.inputs]
+        == [tensor.shape for tensor in call.input_tensors]
+        and _fits_within(call.operation)
+        for call in inner
+    )
+
+
+def _rebuilt(network, inputs: list, copy: Callable):
+    """Return a network on other inputs, with copies of its layers."""
+    import keras
+
+    made: dict[tuple, object] = {}
+
+    def call(layer, *args, **kwargs):
+        if graph_of(layer) is None:
+            return layer(*args, **kwargs)
+        given = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
+        key = (id(layer), *(tensor.shape for tensor in given))
+        if key not in made:
+            starts = [keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in given]
+            made[key] = _rebuilt(layer, starts, copy)
+            n_before = sum(id(layer) == other for other, *_ in made) - 1
+            if n_before:  # it is called with several sizes
+                made[key].name += f"_{n_before + 1}"
+        return made[key](*args, **kwargs)
+
+    graph = graph_of(network)
+    rebuilt = keras.models.clone_model(
+        graph,
+        input_tensors=keras.tree.pack_sequence_as(graph.input, inputs),
+        clone_function=lambda layer: copy(layer) if graph_of(layer) is None else layer,
+        call_function=call,
+    )
+    rebuilt.name = network.name
+    return rebuilt
+
+
+def _last_layer(network):
+    last = network.layers[-1]
+    return last if graph_of(last) is None else _last_layer(last)
 
 
 def _is_classifier(layer) -> bool:

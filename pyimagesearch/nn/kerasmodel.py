@@ -12,7 +12,8 @@ import numpy as np
 
 from pyimagesearch.nn import zoo
 from pyimagesearch.nn.description import Weights
-from pyimagesearch.nn.keraslayers import finish, leaves
+from pyimagesearch.nn.keraslayers import finish, graph_of, leaves
+from pyimagesearch.nn.layerpackages import missing_package
 from pyimagesearch.nn.weights import (
     IMAGENET,
     RANDOM,
@@ -97,9 +98,14 @@ def saved_model(path: Path):
         raise
     except Exception as error:  # Keras, h5py, json and zipfile raise a dozen types
         raise InputError(
-            f"cannot load the network of '{path}': {_why_refused(error)}; "
-            "expected layers that Keras itself has, and no code"
+            f"cannot load the network of '{path}': {_why_refused(error, path)}"
         ) from error
+    if graph_of(model) is None:
+        raise InputError(
+            f"the network of '{path}' is no graph of layers: expected a Functional or Sequential "
+            "network that knows the shape of its input; give it a keras.Input, or call it once, "
+            "and save it again"
+        )
     inputs = [tuple(tensor.shape) for tensor in model.inputs]
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][3] != 3:
         raise InputError(
@@ -262,8 +268,16 @@ def _replaced(module, name: str, value) -> Iterator[None]:
         setattr(module, name, before)
 
 
-def _why_refused(error: Exception) -> str:
+def _why_refused(error: Exception, path: Path) -> str:
+    expected = "expected layers that Keras itself has, and no code"
     if "lambda" in str(error).lower():
-        return "it has a Lambda layer, which is code"
-    unknown = re.search(r"Could not locate (?:class|function) '[^']*'", str(error))
-    return unknown.group() if unknown else first_line(error)
+        return f"it has a Lambda layer, which is code; {expected}"
+    unknown = re.search(
+        r"Could not (?:locate|deserialize) (?:class|function) '([^']*)'", str(error)
+    )
+    if unknown is None:
+        return f"{first_line(error)}; {expected}"
+    of_package = missing_package(path, unknown[1])
+    if of_package is None:
+        return f"{unknown[0]}; {expected}"
+    return f"{unknown[0]} {of_package}" + ("" if ";" in of_package else f"; {expected}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyimagesearch.nn.backend import sees_accelerator
+from pyimagesearch.nn.backend import import_keras, sees_accelerator
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.keraslayers import leaves
 from pyimagesearch.nn.network import Network
@@ -91,9 +91,7 @@ def why_not_finite(network: Network) -> str:
 def _arrived(backend: str, saved: bytes, description: Description, batch_size: int, why: str):
     """Open a network that has travelled, on the backend that it comes from."""
     os.environ.setdefault("KERAS_BACKEND", backend)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
-
+    keras = import_keras(os.cpu_count() or 1)  # a worker has set how many threads it may use
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, SAVED)
         path.write_bytes(saved)

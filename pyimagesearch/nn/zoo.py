@@ -71,16 +71,20 @@ def find(name: str) -> ZooNetwork:
 
 
 def nearest(name: str, known: list[str], n: int = 3) -> str:
-    """List the known names that are most like a wrong one.
+    """List the known names that are most like a wrong one, by their last part too.
 
     Examples
     --------
     >>> nearest("block5pool", ["block4_conv1", "block5_pool", "block4_pool"], n=2)
     "'block5_pool' or 'block4_pool'"
+    >>> nearest("relu", ["base/conv", "base/relu", "dense"], n=1)
+    "'base/relu'"
     """
-    by_lower_case = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_lower_case, n, cutoff=0)
-    return " or ".join(f"'{by_lower_case[match]}'" for match in close)
+    spelt = {candidate.rpartition("/")[2].lower(): candidate for candidate in reversed(known)}
+    spelt |= {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), spelt, 2 * n, cutoff=0)
+    names = list(dict.fromkeys(spelt[match] for match in close))[:n]
+    return " or ".join(f"'{each}'" for each in names)
 
 
 def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None):
@@ -111,11 +115,6 @@ def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None
     # Keras numbers layers without a name, such as conv2d_7, through all networks
     # that it has built, and the number is part of what --layer names.
     keras.utils.clear_session()
-    # A user's keras.json may say channels_first, which would change the order
-    # of the features, or float16, which would round them.
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_dtype_policy("float32")
-    keras.config.set_floatx("float32")
     constructor = getattr(keras.applications, network.name)
     try:
         return constructor(include_top=False, weights=weights, input_shape=(*size, 3))
