@@ -267,8 +267,9 @@ def test_a_backend_that_cannot_be_imported_is_named(backend):
 
 IMPORT = (
     "from pyimagesearch.nn.backend import import_keras\n"
-    "from pyimagesearch.utils.stopping import run\n"
-    "raise SystemExit(run(lambda: print(import_keras(1).config.image_data_format())))\n"
+    "from pyimagesearch.utils.script import script\n"
+    "main = script(lambda: print(import_keras(1).config.image_data_format()))\n"
+    "raise SystemExit(main())\n"
 )
 
 
