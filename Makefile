@@ -1,8 +1,9 @@
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv
+BIN = $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint newest constraints clean
 
 test: .venv/ready
 	$(BIN)/python -m pytest -q
@@ -21,12 +22,27 @@ demo: .venv/ready
 	$(BIN)/python train_model.py --db $(DEMO)/features.hdf5 --model $(DEMO)/model.cpickle
 	$(BIN)/python classify_images.py --model $(DEMO)/model.cpickle $(DEMO)/new
 
-# The stamp is newer than both lists of requirements only if all was installed.
-.venv/ready: requirements.txt requirements-cluster.txt tests/requirements.txt
+# The stamp is newer than all lists only if all was installed.
+.venv/ready: requirements.txt requirements-cluster.txt tests/requirements.txt constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt
+	$(BIN)/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt \
+	-c constraints.txt
 	touch $@
 
+# The newest of everything, in an environment of its own.
+newest:
+	rm -rf .venv-newest
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade pip
+	.venv-newest/bin/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt
+	.venv-newest/bin/python -m pytest -q
+
+# Pins what is installed: after a new requirement, or with VENV=.venv-newest what `make newest` has
+# tested. With the oldest Python, which needs packages that later ones do not.
+constraints:
+	$(BIN)/python .ci/constraints.py > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+
 clean:
-	rm -rf .venv $(DEMO)
+	rm -rf .venv .venv-newest $(DEMO)
