@@ -20,7 +20,7 @@ from pyimagesearch.preprocessing.decoding import AS_STORED, TO_SHOW, Decoding
 from pyimagesearch.utils import InputError
 
 SIZE = (40, 56)  # height and width asked for; the pictures drawn here have 48 and 64
-ORIENTATION, PHOTOMETRIC, SAMPLE_FORMAT = 274, 262, 339  # TIFF and EXIF tags
+ORIENTATION, PHOTOMETRIC, SAMPLE_FORMAT, PLANAR = 274, 262, 339, 284  # TIFF and EXIF tags
 
 
 def draw():
@@ -91,6 +91,22 @@ def pack_12_bits(values):
     pairs = values.reshape(-1, 2).astype(np.uint32)
     joined = pairs[:, 0] << 12 | pairs[:, 1]
     return np.stack([joined >> 16, joined >> 8, joined], axis=-1).astype(np.uint8).tobytes()
+
+
+def planar_tiff(planes, dtype):
+    """Lay out a TIFF whose colours lie one behind the other, each in a strip of its own."""
+    strips = [plane.astype(dtype).tobytes() for plane in planes]
+    starts = np.cumsum([8, *map(len, strips)])
+    lists = struct.pack("<6I", *starts[:-1], *map(len, strips))
+    directory_at = starts[-1] + len(lists)
+    tags = {256: (1, 64), 257: (1, 48), 258: (1, np.dtype(dtype).itemsize * 8), 259: (1, 1)}
+    tags |= {PHOTOMETRIC: (1, 2), 273: (3, starts[-1]), 277: (1, 3), 278: (1, 48)}
+    tags |= {279: (3, starts[-1] + 12), PLANAR: (1, 2)}
+    directory = struct.pack("<H", len(tags))
+    for tag, (n, value) in sorted(tags.items()):
+        directory += struct.pack("<HHII", tag, 4, n, value)
+    header = b"II*\0" + struct.pack("<I", directory_at)
+    return header + b"".join(strips) + lists + directory + bytes(4)
 
 
 def write(tmp_path, data, name="picture.jpg"):
@@ -266,6 +282,14 @@ def test_a_wide_grey_picture_is_scaled_to_8_bits(tmp_path, kind):
     path = write(tmp_path, data)
     np.testing.assert_array_equal(load_image(path, SIZE), nearest(expected, SIZE))
     assert check_image(path) is None
+
+
+def test_8_bit_colours_in_planes_are_read_and_16_bit_ones_which_pillow_garbles_refused(tmp_path):
+    planes = np.moveaxis(RGB, 2, 0)
+    path = write(tmp_path, planar_tiff(planes, "<u1"))
+    np.testing.assert_array_equal(load_image(path, size=None), RGB)
+    why = reason(write(tmp_path, planar_tiff(planes.astype(np.uint16) * 257, "<u2")))
+    assert why.startswith("it keeps 16-bit colours in separate planes, which Pillow garbles: save")
 
 
 @pytest.mark.parametrize("value", [-3.0, 1e6])

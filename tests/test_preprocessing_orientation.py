@@ -79,6 +79,19 @@ def test_all_ways_to_store_an_image_give_the_same_bits(tmp_path, flag):
     np.testing.assert_array_equal(load_image(path, size=None)[..., 0], noise[..., 0])
 
 
+@pytest.mark.parametrize("flag", STORED)
+def test_a_heic_whose_exif_data_alone_have_the_flag_is_turned_too(tmp_path, flag):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[ORIENTATION] = flag
+    image = upright() if STORED[flag] is None else upright().transpose(STORED[flag])
+    image.save(tmp_path / "image.heic", exif=exif, quality=95)
+    assert b"irot" not in (tmp_path / "image.heic").read_bytes()
+    pixels = load_image(tmp_path / "image.heic", SIZE)
+    expected = load_image(write(tmp_path / "upright.png", 1), SIZE)
+    assert np.abs(pixels.astype(int) - expected).max() <= 12
+
+
 def test_1_0_0_is_repeated_as_it_was(tmp_path):
     path = write(tmp_path / "image.jpg", 6)
     with Image.open(path) as image:

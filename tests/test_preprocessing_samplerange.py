@@ -108,6 +108,12 @@ def test_what_stands_for_no_data_does_not_count_and_becomes_black(tmp_path, valu
     np.testing.assert_array_equal(pixels(checked), expected)
 
 
+def test_a_usual_no_data_value_is_told_from_values_that_spread_as_far(tmp_path):
+    images = photographs() * 12000
+    images[1:, :5, :5] = -9999
+    assert check(write(tmp_path, images)).decoding.float_range == (0, 12000)
+
+
 def test_an_image_without_any_data_is_named(tmp_path):
     images = photographs()
     images[3] = -3.4e38

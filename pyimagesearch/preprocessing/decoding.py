@@ -15,8 +15,8 @@ class Decoding:
     Attributes
     ----------
     upright : bool
-        Whether a JPEG, PNG, WebP or AVIF is turned as its orientation flag
-        asks; TIFF and HEIC always are.
+        Whether an image is turned as its orientation flag asks; TIFF and
+        HEIC, as cameras write it, always are.
     float_range : tuple of float or None
         The values that become black and white in every image of floats or
         32-bit integers; values beyond are clipped. With None such images are

@@ -54,7 +54,6 @@ NO_DATA = 42113  # the tag in which GDAL writes, as text, the value that stands 
 WHITE_16 = 65535
 SANE = 1e30  # values beyond stand for none: of float32, -3.4e38 is the usual one
 
-TURNED_BY_PILLOW = ("TIFF", "HEIF")  # as their orientation flag asks, when they are decoded
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -188,7 +187,8 @@ class _Decoded:
     """An image in memory, with what its file said of it."""
 
     image: Image.Image
-    orientation: int
+    orientation: int  # the flag in the file
+    is_turned: bool  # as that asks, by Pillow
     is_colour_16: bool  # in the file; Pillow has kept the upper 8 bits
 
 
@@ -205,11 +205,12 @@ def _decoded(path: Path, contents: bytes | None = None, draft: bool = False) -> 
             if is_tiff:
                 _require_no_garbled_planes(image)
             flag = image.tag_v2.get(Base.Orientation, 1) if is_tiff else None
+            is_turned = is_tiff or (image.format == "HEIF" and _heif_is_turned(image))
             is_colour_16 = _is_colour_16(image)
             image.load()
             if is_tiff:
                 _require_whole_directory(image)
-            yield _Decoded(image, flag or _orientation(image), is_colour_16)
+            yield _Decoded(image, flag or _orientation(image), is_turned, is_colour_16)
         if image.format == "PNG":
             # Decoding stops at the last pixel and compares no checksum of the data.
             with Image.open(file, formats=["PNG"]) as image:
@@ -282,6 +283,19 @@ def _orientation(image: Image.Image) -> int:
         return image.info.get("original_orientation") or image.getexif().get(Base.Orientation, 1)
     except Exception:  # of damaged EXIF data, any type; the pixels are sound
         return 1
+
+
+def _heif_is_turned(image: Image.Image) -> bool:
+    """Tell whether its container has it turned, which pillow-heif heeds.
+
+    A flag in its EXIF data alone, as Pillow writes it of an `Image.Exif`, is
+    heeded by nobody, and set to 1.
+    """
+    try:
+        frame = image._heif_file[image.tell()]._c_image
+        return any(name in ("irot", "imir") for name, *_ in frame.transformations)
+    except AttributeError:  # of another version
+        return True
 
 
 @dataclass(frozen=True)
@@ -368,7 +382,7 @@ def _as_rgb(decoded: _Decoded, size: tuple[int, int] | None, decoding: Decoding)
     if image.mode.startswith("I;16"):
         image = image.convert("I")  # which breaks ties between pixels as 8-bit modes do
     turn = TURNS.get(decoded.orientation)
-    if turn is not None and decoding.upright and decoded.image.format not in TURNED_BY_PILLOW:
+    if turn is not None and decoding.upright and not decoded.is_turned:
         image = image.transpose(turn)
     if size is not None:
         # Nearest pixels are the same before and after conversion, and fewer here.

@@ -28,6 +28,8 @@ FEW_BITS = (8, 10, 12, 14)  # that cameras and scanners keep in 16
 COLOUR_BITS = 12  # of which Pillow, which halves 16-bit colour, would leave 4
 N_LEVELS = 255  # between black and white
 FEW_LEVELS = 4  # too few for an image of another scale: 0 to 1 in 0 to 255 has one
+USUAL_NO_DATA = (-999, -9999, -99999, -32767, -32768)
+USUAL_GAP = 0.1
 FAR_OFF = 1000  # times the range: a value that stands for none, such as 1e20
 MOST_FLAT = 0.02  # of the images; if more are, their scales are mixed
 MOST_VALUES = 2**20  # of an image from which the bulk is told
@@ -84,13 +86,15 @@ def _without_fill(values: np.ndarray) -> np.ndarray:
     """Leave out values that stand for none, such as -9999 in a map of heights.
 
     A negative lowest value counts as one if it is farther from the others than
-    these are from one another, and a highest one if it is as far off as 1e20.
+    these are from one another, or a tenth of that if it is one in common use;
+    and a highest one if it is as far off as 1e20.
     """
     values = values.ravel()
     while True:
         low, high = values.min(), values.max()
         above, below = values[values != low], values[values != high]
-        if low < 0 and _spread(above) > 0 and float(above.min()) - low > _spread(above):
+        gap = USUAL_GAP if float(low) in USUAL_NO_DATA else 1
+        if low < 0 and _spread(above) > 0 and float(above.min()) - low > gap * _spread(above):
             values = above
         elif _spread(below) > 0 and high - float(below.max()) > FAR_OFF * _spread(below):
             values = below
