@@ -1,7 +1,7 @@
 """Pictures that were found readable, and must not change until their turn."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -116,6 +116,15 @@ class CheckedImages:
             raise InputError(f"'{path}' has changed since it was checked: run again to check it")
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """What the check has found of one image."""
+
+    stamp: Stamp | None
+    digest: str
+    found: Inspection
+
+
 def check_images(
     images: LabelledImages,
     jobs: int,
@@ -156,50 +165,47 @@ def check_images(
         If no one range of values shows all float images.
     """
 
-    def check(path: str) -> tuple[Stamp | None, str, Inspection]:
+    def check(path: str) -> _Checked:
         file = images.root / path
         stamp = _stamp(file)  # before it is read: a change during that counts
         if stamp and path in known:
-            return stamp, known[path], Inspection()
+            return _Checked(stamp, known[path], Inspection())
         found = inspect_image(file, decoding)
         if found.problem:
-            return stamp, "", found
+            return _Checked(stamp, "", found)
         try:
-            return stamp, image_digest(file), found
+            return _Checked(stamp, image_digest(file), found)
         except OSError as error:
-            return stamp, "", Inspection(error.strerror.lower())
+            return _Checked(stamp, "", Inspection(error.strerror.lower()))
 
-    bad = {
-        path: inspect_image(images.root / path).problem for path in images.left_aside.broken_links
-    }
-    stamps, digests, samples, n_flagged = {}, {}, {}, 0
-    for path, (stamp, digest, found) in zip(
+    checked: dict[str, _Checked] = {}
+    for path, one in zip(
         images.paths, threaded_map(check, images.paths, jobs, ahead=4 * jobs), strict=True
     ):
-        if found.problem:
-            bad[path] = found.problem
-        else:
-            stamps[path], digests[path] = stamp, digest
-            n_flagged += found.is_flagged
-            if found.samples:
-                samples[path] = found.samples
+        checked[path] = one
         if path not in known:
             advance()
-    notes = []
-    if decoding is None:
-        decoding, notes = decide(samples)
-        odd = {path: wrong for path in samples if (wrong := mismatch(samples[path], decoding))}
-        bad |= odd
-        stamps, digests = _without(stamps, odd), _without(digests, odd)
+    samples = {path: one.found.samples for path, one in checked.items() if one.found.samples}
+    decoding, notes = (decoding, []) if decoding else decide(samples)
+    bad = {path: one.found.problem for path, one in checked.items() if one.found.problem}
+    bad |= {path: wrong for path in samples if (wrong := mismatch(samples[path], decoding))}
+    readable = images.without(bad)
+    checked = {path: checked[path] for path in readable.paths}
+    n_flagged = sum(one.found.is_flagged for one in checked.values())
     if n_flagged and decoding.upright:
         notes.append(f"turned upright, as a flag in their files asks: {n_flagged:,} images")
-    readable = images.without(path for path in bad if path not in images.left_aside.broken_links)
-    in_order = _in_row_order(readable, digests, recorded_paths)
-    return CheckedImages(in_order, bad, stamps, digests, decoding, notes)
-
-
-def _without(mapping: dict, keys: Collection) -> dict:
-    return {key: value for key, value in mapping.items() if key not in keys}
+    digests = {path: one.digest for path, one in checked.items()}
+    links = {
+        path: inspect_image(images.root / path).problem for path in images.left_aside.broken_links
+    }
+    return CheckedImages(
+        _in_row_order(readable, digests, recorded_paths),
+        bad | links,
+        {path: one.stamp for path, one in checked.items()},
+        digests,
+        decoding,
+        notes,
+    )
 
 
 def _in_row_order(
