@@ -323,8 +323,7 @@ def judge(way: str, folder: Path) -> dict[str, float]:
 
 def least_objective(model, features: np.ndarray, labels: np.ndarray) -> float:
     """Return what the minimum cannot be below, found at the best length of a model's weights."""
-    from pyimagesearch.linear.newton import SolutionPath
-    from pyimagesearch.linear.rows import centred, together
+    from pyimagesearch.linear.solver import Fits, centred
 
     n_classes = len(model.classes_)
     w, b = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
@@ -333,11 +332,10 @@ def least_objective(model, features: np.ndarray, labels: np.ndarray) -> float:
     with ThreadPoolExecutor(1) as pool:
         rows = centred(features, n_classes, pool, 1)
         w = np.column_stack([w / rows.scale, b + w @ rows.centre])
-        C = model.C / rows.scale**2 / (2 if n_classes == 2 else 1)
-        labels = np.searchsorted(model.classes_, labels)
-        path = SolutionPath(rows, labels, np.ones(len(labels), bool))
-        (found,) = together(rows, [path.bound(C, w)])
-        return found.objective * (1 - found.gap) / C
+        labels, weight = np.searchsorted(model.classes_, labels), 0.5 if n_classes == 2 else 1.0
+        C = model.C / rows.scale**2
+        (found,) = Fits(rows, labels, np.full((1, len(labels)), weight)).bound(C, [w])
+        return found.objective * (1 - found.gap) / weight / C
 
 
 def log_loss(model, features: np.ndarray, labels: np.ndarray) -> float:

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-from pyimagesearch.linear import C_GRID, grid_search, gridsearch, newton, rows
+from pyimagesearch.linear import C_GRID, grid_search, gridsearch
+from pyimagesearch.linear.solver import newton, rows
 from pyimagesearch.utils import InputError
 
 TIGHT = 1e-12  # of the objective
@@ -190,13 +191,83 @@ def test_the_folds_are_scored_as_scikit_learn_scores_them(n_rows, n_features):
     assert found.best_C == direct.best_params_["C"]
 
 
-def test_where_the_weights_of_the_folds_lead_astray_the_last_fit_begins_anew(monkeypatch):
-    class Astray(newton.SolutionPath):
-        def solve(self, C, tolerance):
-            found = yield from super().solve(C, tolerance)
-            return found._replace(gap=1.0) if self._given is not None else found
+@pytest.mark.parametrize("n_classes", [3, 6])
+def test_a_class_that_a_fold_has_no_row_of_is_treated_as_scikit_learn_does(n_classes):
+    X, y = make_rows(48, 8, n_classes, separation=0.4)
+    X, y = np.vstack([X, X[-1:] + 1]), np.append(y, n_classes)  # a class of one row
+    y[y == 0] = np.where(np.arange(np.count_nonzero(y == 0)) < 2, 0, 1)  # and one of two
+    folds = [(np.flatnonzero(np.arange(49) % 3 != i), np.arange(i, 49, 3)) for i in range(3)]
+    assert any(len(np.unique(y[train])) < n_classes + 1 for train, _ in folds)
+    grid = [0.01, 1.0]
+    direct = GridSearchCV(LogisticRegression(max_iter=20000, tol=1e-8), {"C": grid}, cv=folds)
+    direct.fit(X, y)
+    found = grid_search(X, y, grid, folds, tolerance=TIGHT)
+    scores = [direct.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
+    np.testing.assert_allclose(accuracies(found), np.transpose(scores))
+    for fold, (train, test) in enumerate(folds):
+        expected = reference(X[train], y[train], found.best_C)
+        fit = fit_of(found, found.best_C, fold)
+        n_train, C = len(train), found.best_C
+        objective_there = C * n_train * objective(expected, X[train], y[train])
+        np.testing.assert_allclose(fit.objective, objective_there, rtol=1e-6)
+        probabilities = np.zeros((len(test), n_classes + 1))
+        probabilities[:, expected.classes_] = expected.predict_proba(X[test])
+        found_there = softmax(found.held_out_scores[test], axis=1)
+        np.testing.assert_allclose(found_there, probabilities, atol=1e-4)
 
-    monkeypatch.setattr(gridsearch, "SolutionPath", Astray)
+
+def test_where_a_fold_has_two_of_three_classes_it_is_fitted_as_of_two():
+    X, y = make_rows(30, 5, 2, separation=0.4)
+    y[[0, 3]] = 2
+    folds = [(np.flatnonzero(np.arange(30) % 3 != i), np.arange(i, 30, 3)) for i in range(3)]
+    found = grid_search(X, y, [0.5], folds, tolerance=TIGHT)
+    train, test = folds[0]
+    expected = reference(X[train], y[train], 0.5)
+    np.testing.assert_array_equal(expected.classes_, [0, 1])
+    probabilities = softmax(found.held_out_scores[test], axis=1)
+    np.testing.assert_allclose(probabilities[:, :2], expected.predict_proba(X[test]), atol=1e-4)
+    np.testing.assert_array_equal(probabilities[:, 2], 0)
+
+
+def test_a_fold_of_one_class_predicts_it():
+    X, y = make_rows(30, 5, 2)
+    y[:] = 0
+    y[::3] = 1
+    folds = [(np.flatnonzero(np.arange(30) % 3 != i), np.arange(i, 30, 3)) for i in range(3)]
+    found = grid_search(X, y, [1.0], folds)
+    assert fit_of(found, 1.0, 0).accuracy == 0
+    assert all(fit.converged for fit in found.fits)
+    np.testing.assert_array_equal(found.held_out_scores[::3].argmax(axis=1), np.zeros(10))
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
+def test_the_scores_of_held_out_rows_are_those_of_the_fit_that_did_not_see_them(
+    n_rows, n_features, n_classes
+):
+    X, y = make_rows(n_rows, n_features, n_classes, separation=0.4)
+    found = search(X, y, [1.0, 0.01], tolerance=1e-10)
+    assert found.held_out_scores.dtype == np.float32
+    probabilities = softmax(found.held_out_scores, axis=1)
+    for train, test in StratifiedKFold(3).split(y, y):
+        expected = reference(X[train], y[train], found.best_C).predict_proba(X[test])
+        np.testing.assert_allclose(probabilities[test], expected, atol=1e-4)
+
+
+def test_rows_that_no_fold_holds_out_have_no_scores():
+    X, y = make_rows(30, 5, 3)
+    found = grid_search(X, y, [1.0], [(np.arange(20), np.arange(20, 30))])
+    assert np.isnan(found.held_out_scores[:20]).all()
+    assert np.isfinite(found.held_out_scores[20:]).all()
+
+
+def test_where_the_weights_of_the_folds_lead_astray_the_last_fit_begins_anew(monkeypatch):
+    class Astray(newton.Fits):
+        def solve(self, C, tolerance, begin=None):
+            found = super().solve(C, tolerance, begin)
+            return found if begin is None else [one._replace(gap=1.0) for one in found]
+
+    monkeypatch.setattr(gridsearch, "Fits", Astray)
     X, y = make_rows(60, 8, 3)
     found = search(X, y, [1.0, 100.0], tolerance=1e-3)
     assert found.fits[-1].converged
@@ -382,6 +453,22 @@ def test_every_fit_converges_on_pictures_that_lie_in_two_classes(seed):
     assert [fit.converged for fit in found.fits] == [True] * 19
 
 
+@pytest.mark.parametrize("seed", [1, 4])  # of the first 8, the hardest
+def test_every_fit_converges_on_features_of_scales_over_six_powers_of_ten(seed):
+    random, y = np.random.default_rng(seed), np.arange(60) % 4
+    X = random.standard_normal((60, 14)) + 0.5 * random.standard_normal((4, 14))[y]
+    X *= 10 ** random.uniform(-3, 3, 14)
+    found = grid_search(X, y, [1.0, 100.0, 10000.0], StratifiedKFold(3).split(y, y))
+    assert [fit.converged for fit in found.fits] == [True] * 10
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_every_fit_converges_on_noise_that_can_just_be_separated(seed):
+    X, y = np.random.default_rng(seed).standard_normal((360, 88)), np.arange(360) % 4
+    found = grid_search(X, y, C_GRID, StratifiedKFold(3).split(y, y))
+    assert [fit.converged for fit in found.fits] == [True] * 19
+
+
 def one_large_feature(X, y):
     X[:, 0] *= 1e6
     return X, y
@@ -406,7 +493,7 @@ DEGENERATE = [
 def coordinates(request, monkeypatch):
     """Search in what is chosen, by features in any case, or where they lie and on few at first."""
     if request.param != "chosen":
-        monkeypatch.setattr(gridsearch, "pays", lambda *sizes: False)
+        monkeypatch.setattr(gridsearch, "row_space_is_cheaper", lambda *sizes: False)
     if request.param == "streamed":
         monkeypatch.setattr(gridsearch, "COPY_BYTES", 0)
         monkeypatch.setattr(rows, "BLOCK_BYTES", 1)

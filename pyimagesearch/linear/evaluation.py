@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix
 
-from pyimagesearch.linear.rows import count_not_finite, refuse_not_finite
+from pyimagesearch.linear.solver.rows import count_not_finite, refuse_not_finite
 from pyimagesearch.utils.texttable import display_width, printable
 
 N_HEAD_LINES = 2  # of scikit-learn's classification report

@@ -8,9 +8,18 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from pyimagesearch.linear.newton import MAX_ITER, Solution, SolutionPath
-from pyimagesearch.linear.rows import COPY_BYTES, Rows, centred, copied, together
-from pyimagesearch.linear.rowspace import by_features, factored, pays
+from pyimagesearch.linear.solver import (
+    COPY_BYTES,
+    MAX_ITER,
+    Fits,
+    Rows,
+    Solution,
+    centred,
+    in_row_space,
+    reordered,
+    row_space_is_cheaper,
+    to_feature_weights,
+)
 from pyimagesearch.utils import InputError
 
 C_GRID = (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
@@ -69,12 +78,16 @@ class GridSearch:
     model : LogisticRegression
         scikit-learn's own, as that last fit left it. ``coef_`` is float64, (1, d) for two classes,
         else (K, d).
+    held_out_scores : ndarray of float32, shape (n, K)
+        Of each row at the best C, by the fit that did not see it: their softmax are probabilities.
+        -inf for a class that this fit had no row of; NaN in a row that no fold left out.
     """
 
     grid: tuple[float, ...]
     best_C: float  # noqa: N815 - C is scikit-learn's name
     fits: list[Fit]
     model: LogisticRegression
+    held_out_scores: np.ndarray
 
 
 def grid_search(
@@ -90,7 +103,8 @@ def grid_search(
     """Fit every fold at every C, then all rows at the C of the best mean accuracy.
 
     Candidates, scores and choice are those of ``GridSearchCV(LogisticRegression(), {"C": grid},
-    cv=folds)``, with every fit run to a proven distance from its minimum.
+    cv=folds)``, with every fit run to a proven distance from its minimum. A class of which a fold
+    has no row to train on is not predicted there.
 
     Parameters
     ----------
@@ -126,44 +140,129 @@ def grid_search(
     classes, labels = np.unique(y, return_inverse=True)
     grid, folds = tuple(dict.fromkeys(grid)), list(folds)
     last_tolerance = min(tolerance, LAST_TOLERANCE)
+    fits: dict[float, list[Fit]] = {}
+
+    def mean_accuracy(C: float) -> float:
+        return float(np.mean([fit.accuracy for fit in fits[C]]))
 
     with ThreadPoolExecutor(n_jobs) as pool, threadpool_limits(1):  # a thread of ours for each core
-        rows = centred(X, len(classes), pool, n_jobs)
-        space, order = in_coordinates(rows, [test for _, test in folds])
-        scale = rows.scale**2 * (2 if len(classes) == 2 else 1)  # of the objective: see plain_model
-        y = labels[order]
-
-        def recorded(C: float, found: Solution, fold: int | None = None) -> Fit:
-            advance()
-            f, gap, accuracy = scale * found.objective, min(found.gap, 1.0), None
-            if fold is not None:
-                right = found.point.scores.argmax(axis=0) == y
-                accuracy = float(right[tests[fold]].mean())
-            converged = bool(gap <= (last_tolerance if fold is None else tolerance))
-            return Fit(C, fold, accuracy, f, gap, found.n_iter, converged, found.elapsed_s)
-
-        paths = [SolutionPath(space, y, np.isin(order, train), max_iter) for train, _ in folds]
-        tests = [np.isin(order, test) for _, test in folds]
-        fits, weights = {}, {}
+        problem = Problem(centred(X, len(classes), pool, n_jobs), labels, folds, max_iter)
+        path = problem.fits([train for train, _ in problem.folds])
         for C in sorted(grid):
-            found = together(space, [path.solve(C / scale, tolerance) for path in paths])
-            fits[C] = [recorded(C, solution, fold) for fold, solution in enumerate(found)]
-            weights[C] = np.mean([solution.point.w for solution in found], axis=0)
-        best_C = max(grid, key=lambda C: np.mean([fit.accuracy for fit in fits[C]]))
-        every = np.ones(len(y), bool)
-        path = SolutionPath(space, y, every, max_iter, weights[best_C])
-        (last,) = together(space, [path.solve(best_C / scale, last_tolerance)])
-        if last.gap > last_tolerance:  # what the folds found has led astray: go the way they went
-            path = SolutionPath(space, y, every, max_iter)
-            for C in sorted(C for C in grid if best_C >= C):
-                (again,) = together(space, [path.solve(C / scale, last_tolerance)])
-            last = min(last, again, key=lambda solution: solution.gap)
-        if space is not rows:  # found in row space, or on rounded copies: prove it on the features
-            w = by_features(last.point.w, space, rows, order) if space.lower else last.point.w
-            (proven,) = together(rows, [SolutionPath(rows, labels, every).bound(best_C / scale, w)])
-            last = proven._replace(n_iter=last.n_iter, elapsed_s=last.elapsed_s)
-    fits = [*(fit for C in grid for fit in fits[C]), recorded(best_C, last)]
-    return GridSearch(grid, best_C, fits, plain_model(best_C, classes, last, rows))
+            found, fits[C] = path.solve(problem.strength(C), tolerance), []
+            scores = problem.held_out_scores(found)
+            for fold, solution in enumerate(found):
+                accuracy = problem.accuracy(scores, fold)
+                fits[C].append(problem.record(C, solution, tolerance, fold, accuracy))
+                advance()
+            if max((C for C in grid if C in fits), key=mean_accuracy) == C:  # the best so far
+                best_C, best_scores = C, scores
+                best_w = np.mean([solution.point.w for solution in found], axis=0)
+        last = problem.fit_all(best_C, last_tolerance, sorted(grid), best_w)
+        advance()
+    recorded = [fit for C in grid for fit in fits[C]]
+    recorded.append(problem.record(best_C, last, last_tolerance))
+    model = plain_model(best_C, classes, last, problem.rows)
+    return GridSearch(grid, best_C, recorded, model, problem.as_given(best_scores))
+
+
+class Problem:
+    """The rows of a search, in the coordinates and the order that they are fitted in.
+
+    Attributes
+    ----------
+    rows : Rows
+        As they were given.
+    labels : ndarray of int, shape (n,)
+        In the order of the fits.
+    folds : list of (ndarray of bool, ndarray of bool), each of shape (n,)
+        Rows to train on and rows to test on, in the order of the fits.
+    """
+
+    def __init__(self, rows: Rows, labels: np.ndarray, folds: Sequence, max_iter: int):
+        self.rows, self._max_iter, self._labels = rows, max_iter, labels
+        self._space, self._order = in_coordinates(rows, [test for _, test in folds])
+        self.labels = labels[self._order]
+        self.folds = [tuple(np.isin(self._order, part) for part in fold) for fold in folds]
+
+    def strength(self, C: float) -> float:
+        """Return what C is for scaled rows."""
+        return C / self.rows.scale**2
+
+    def fits(self, parts: Sequence[np.ndarray]) -> Fits:
+        """Return a fit to each of some parts of the rows, (n,) bool each."""
+        weights = [part / penalty_factor(self.labels[part]) for part in parts]
+        return Fits(self._space, self.labels, weights, self._max_iter)
+
+    def fit_all(self, C: float, tolerance: float, grid: Sequence[float], w: np.ndarray) -> Solution:
+        """Fit all rows, beginning at weights (K, d + 1); return the solution by features."""
+        every = np.ones(len(self.labels), bool)
+        (found,) = self.fits([every]).solve(self.strength(C), tolerance, [w])
+        if found.gap > tolerance:  # what the folds found has led astray: go the way they went
+            path = self.fits([every])
+            for smaller_C in [smaller_C for smaller_C in grid if smaller_C <= C]:
+                (again,) = path.solve(self.strength(smaller_C), tolerance)
+            found = min(found, again, key=lambda solution: solution.gap)
+        if self._space is self.rows:
+            return found
+        # Found in row space, or on rounded copies: prove it on the features.
+        w = found.point.w
+        if self._space.lower:
+            w = to_feature_weights(w, self._space, self.rows, self._order)
+        weights = every / penalty_factor(self.labels)
+        (proven,) = Fits(self.rows, self._labels, [weights]).bound(self.strength(C), [w])
+        return proven._replace(n_iter=found.n_iter, elapsed_s=found.elapsed_s)
+
+    def held_out_scores(self, found: Sequence[Solution]) -> np.ndarray:
+        """Return the scores of each row by the fit that did not see it: (K, n) float32."""
+        scores = np.full((self.rows.n_classes, len(self.labels)), np.nan, np.float32)
+        for solution, (train, test) in zip(found, self.folds, strict=True):
+            scores[:, test] = solution.point.scores[:, test]
+            absent = np.setdiff1d(self.labels, self.labels[train])
+            scores[np.ix_(absent, test)] = -np.inf
+        return scores
+
+    def accuracy(self, scores: np.ndarray, fold: int) -> float:
+        """Return the share of a fold's rows whose largest score is that of their class."""
+        _, test = self.folds[fold]
+        return float(np.mean(scores[:, test].argmax(axis=0) == self.labels[test]))
+
+    def as_given(self, scores: np.ndarray) -> np.ndarray:
+        """Return scores (K, n) for rows in the order that they were given in: (n, K)."""
+        given = np.empty_like(scores.T)
+        given[self._order] = scores.T
+        return given
+
+    def record(
+        self,
+        C: float,
+        found: Solution,
+        tolerance: float,
+        fold: int | None = None,
+        accuracy: float | None = None,
+    ) -> Fit:
+        """Return what is kept of a fit, in scikit-learn's terms."""
+        labels = self.labels if fold is None else self.labels[self.folds[fold][0]]
+        gap = min(found.gap, 1.0)
+        return Fit(
+            C=C,
+            fold=fold,
+            accuracy=accuracy,
+            objective=self.rows.scale**2 * penalty_factor(labels) * found.objective,
+            gap=gap,
+            n_iter=found.n_iter,
+            converged=bool(gap <= tolerance),
+            elapsed_s=found.elapsed_s,
+        )
+
+
+def penalty_factor(labels: np.ndarray) -> int:
+    """Return how much larger scikit-learn's penalty of weights is than that of ours.
+
+    Of two classes it has one row of weights, the difference of ours, whose squared length is twice
+    that of our two together. So losses count half for us, and its objective is twice ours.
+    """
+    return 2 if len(np.unique(labels)) == 2 else 1
 
 
 def in_coordinates(rows: Rows, tests: Sequence[np.ndarray]) -> tuple[Rows, np.ndarray]:
@@ -176,19 +275,15 @@ def in_coordinates(rows: Rows, tests: Sequence[np.ndarray]) -> tuple[Rows, np.nd
     for i, test in enumerate(tests):
         fold[test] = i
     order = np.argsort(fold, kind="stable")
-    if pays(n, d, len(tests) * rows.n_classes):
-        return factored(rows, order), order
+    if row_space_is_cheaper(n, d, len(tests) * rows.n_classes):
+        return in_row_space(rows, order), order
     if rows.X.dtype.itemsize * n * d <= COPY_BYTES:
-        return copied(rows, order), order
+        return reordered(rows, order), order
     return rows, np.arange(n)
 
 
 def plain_model(C: float, classes: np.ndarray, last: Solution, rows: Rows) -> LogisticRegression:
-    """Return scikit-learn's own estimator for a solution by features.
-
-    Of two classes it has one row of weights, the difference of ours, whose squared length is twice
-    that of our two together: hence the factor of 2 in the scale of the objective.
-    """
+    """Return scikit-learn's own estimator for a solution by features."""
     model = LogisticRegression(C=C)
     w = rows.scale * last.point.w[:, :-1]  # (K, d)
     b = last.point.w[:, -1] - w @ rows.centre

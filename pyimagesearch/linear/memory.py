@@ -1,8 +1,8 @@
 """How much memory a search takes."""
 
-from pyimagesearch.linear.preconditioner import SAMPLE, largest_sample
-from pyimagesearch.linear.rows import BLOCK_BYTES, COPY_BYTES, LEAST_ROWS
-from pyimagesearch.linear.rowspace import SLAB_BYTES, pays
+from pyimagesearch.linear.solver.preconditioner import SAMPLE, largest_sample
+from pyimagesearch.linear.solver.rows import BLOCK_BYTES, COPY_BYTES, LEAST_ROWS
+from pyimagesearch.linear.solver.rowspace import SLAB_BYTES, row_space_is_cheaper
 
 INTERPRETER_BYTES = 90 * 2**20  # Python, its libraries and their threads, 2026-11
 FLOAT32, FLOAT64 = 4, 8
@@ -31,7 +31,7 @@ def required_bytes(
         Bytes, with the interpreter.
     """
     first = copied = 0
-    if pays(n_rows, n_features, n_folds * n_classes):
+    if row_space_is_cheaper(n_rows, n_features, n_folds * n_classes):
         copied = FLOAT64 * n_rows**2
         first = copied + 3 * SLAB_BYTES  # while products are summed
         n_features = n_rows

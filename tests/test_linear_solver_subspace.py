@@ -7,12 +7,14 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from pyimagesearch.linear.combination import Point, best_combination
-from pyimagesearch.linear.rows import Rows
+from pyimagesearch.linear.solver.logloss import LogLoss
+from pyimagesearch.linear.solver.rows import Rows
+from pyimagesearch.linear.solver.subspace import Point, best_combination
 
 N, D, K, C = 90, 6, 3, 4.0
 LABELS = np.arange(N) % K
 USED = np.arange(N) % 5 != 0
+LOSS = LogLoss(LABELS, USED.astype(float), K)
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def objective(w, scores):
 def combined(points, **options):
     with ThreadPoolExecutor(2) as pool:
         rows = Rows(np.zeros((N, D)), K, pool, 2)
-        return best_combination(rows, LABELS, USED, points, C, np.float64, **options)
+        return best_combination(rows, LOSS, points, C, np.float64, **options)
 
 
 @pytest.mark.parametrize("last", [0.0, 1.0, 1000.0])
@@ -66,10 +68,10 @@ def test_single_precision_leads_as_far_in_as_few_passes(scale, monkeypatch):
 
     def found_in(dtype):
         passes.clear()
-        used = np.ones(1500, bool)
+        loss = LogLoss(labels, np.ones(1500), 30)
         with ThreadPoolExecutor(2) as pool:
             rows = Rows(np.zeros((1500, 20)), 30, pool, 2)
-            found = best_combination(rows, labels, used, points, 1e3, dtype, last=1.0)
+            found = best_combination(rows, loss, points, 1e3, dtype, last=1.0)
         assert found.residuals.dtype == found.point.scores.dtype == dtype
         return found.objective, len(passes)
 

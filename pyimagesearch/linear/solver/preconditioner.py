@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pyimagesearch.linear.rows import Rows, divided
+from pyimagesearch.linear.solver.logloss import LogLoss
+from pyimagesearch.linear.solver.rows import Rows, divided
 
 SAMPLE = 60  # rows of a class: 100 cost more than they save (CALTECH-101)
 LEAST_SAMPLE = 10  # however wide a row is
@@ -21,11 +22,11 @@ def largest_sample(n_features: int, n_classes: int, itemsize: int) -> int:
     return max(LEAST_SAMPLE, KEPT_BYTES // (itemsize * n_features * n_classes))
 
 
-def next_sample(sample: int, taken: int, shape: tuple[int, int], itemsize: int) -> int:
+def next_sample(sample: int, taken: float, shape: tuple[int, int], itemsize: int) -> int:
     """Return how many rows of each class to take for the next system: the more, the fewer products.
 
-    Those of the last system took `taken` rows, all together. For each class, of d numbers, what is
-    made of m rows takes them m times, or d times if m > d.
+    Those of the last system took `taken` rows, all together; infinitely many, if it was not solved.
+    For each class, of d numbers, what is made of m rows takes them m times, or d times if m > d.
     """
     n_classes, d = shape
     more, part = 2 * sample, MORE
@@ -58,7 +59,7 @@ def draw(sizes: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def preconditioner(
-    rows: Rows, residuals: np.ndarray, C: float, sample: int
+    rows: Rows, loss: LogLoss, residuals: np.ndarray, C: float, sample: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function: the product of (K, d + 1) with an approximate inverse of the Hessian.
 
@@ -78,8 +79,7 @@ def preconditioner(
     parts = divided(n_classes, min(n_classes, n_parts))
 
     def invert(part: slice) -> tuple[np.ndarray, bool]:
-        q = np.abs(residuals[part])  # (k, n): p, or 1 - p of the right class
-        weights = C * np.maximum(q * (1 - q), 0)  # rounding
+        weights = C * loss.curvatures(residuals[part])  # (k, n)
         drawn, counts = draw(weights * lengths, most)
         Z = rows.pick(drawn.ravel(), dtype).reshape(*drawn.shape, d + 1)  # (k, m, d + 1)
         counts *= np.take_along_axis(weights, drawn, 1)
@@ -103,6 +103,7 @@ def preconditioner(
             Pv[part] = product if whole else v[part] - product
 
         list(rows.pool.map(of_part, parts, inverses))
-        return Pv - Pv.mean(axis=0)
+        Pv[loss.present] -= Pv[loss.present].mean(axis=0)
+        return Pv
 
     return apply

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import blas, lapack, solve_triangular
 from threadpoolctl import threadpool_limits
 
-from pyimagesearch.linear.rows import Pass, Rows, together
+from pyimagesearch.linear.solver.rows import Rows
 from pyimagesearch.utils.memory import available_bytes
 
 PASSES = 150  # of a search, all folds side by side; real features take 60 to 200
@@ -18,7 +18,7 @@ SLAB_BYTES = 32 * 2**20  # of columns in double precision that are multiplied at
 RIDGES = [10.0**k for k in range(-2, 8)]  # of n eps, which bounds what rounding takes off
 
 
-def pays(n_rows: int, n_features: int, n_columns: int) -> bool:
+def row_space_is_cheaper(n_rows: int, n_features: int, n_columns: int) -> bool:
     """Tell whether products of all rows, and fits in their terms, cost less than the features.
 
     The products cost n^2 d / 2 multiplications in double precision, so n^2 d in single precision;
@@ -31,7 +31,7 @@ def pays(n_rows: int, n_features: int, n_columns: int) -> bool:
     return n_rows * (n_features + passes) < 2 * n_features * passes  # both divided by n
 
 
-def factored(rows: Rows, order: np.ndarray) -> Rows:
+def in_row_space(rows: Rows, order: np.ndarray) -> Rows:
     """Return rows in another order, in the coordinates of their space: (n, n), a lower triangle."""
     with threadpool_limits(rows.n_jobs):
         G = products(rows, order)
@@ -76,15 +76,12 @@ def cholesky(G: np.ndarray) -> float:
     return ridge
 
 
-def by_features(w: np.ndarray, space: Rows, rows: Rows, order: np.ndarray) -> np.ndarray:
+def to_feature_weights(w: np.ndarray, space: Rows, rows: Rows, order: np.ndarray) -> np.ndarray:
     """Return weights by features, (K, d + 1), for those in row space, (K, n + 1)."""
     a = np.empty_like(w[:, :-1])
     a[:, order] = solve_triangular(space.X, w[:, :-1].T, lower=True, trans=1, check_finite=False).T
 
-    def combination():
-        every = np.ones(len(order), bool)
-        return (yield Pass(every, task=lambda block, _: a[:, block]))
-
-    (found,) = together(rows, [combination()])
+    every = np.ones((1, len(order)), bool)
+    (found,) = rows.weighted_sums(lambda _, block, __: a[:, block], every, np.float64)
     found[:, -1] = w[:, -1] + a.sum(axis=1)
     return found

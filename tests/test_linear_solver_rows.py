@@ -1,4 +1,4 @@
-"""Passes over the rows: what they compute, and that fits share them."""
+"""Passes over the rows: what they compute for several fits at once, and what they read."""
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from pyimagesearch.linear import rows as module
-from pyimagesearch.linear.rows import Pass, Rows, centred, copied, together
+from pyimagesearch.linear.solver import rows as module
+from pyimagesearch.linear.solver.rows import Rows, centred, reordered
 from pyimagesearch.utils import InputError
 
 
@@ -36,9 +36,12 @@ def by_hand(X):
     return np.hstack([X, np.ones((len(X), 1))])
 
 
-def there_and_back(used, V, dtype):
-    """Ask for (2 V X^T) X, of the rows that are used."""
-    return (yield Pass(used, dtype, V, lambda rows, scores: 2 * scores * used[rows]))
+def there_and_back(rows, used, V, dtype):
+    """Return (2 V X^T) X, of the rows that are used."""
+    (found,) = rows.weighted_sums(
+        lambda _, block, scores: 2 * scores * used[block], used[None], dtype, V[None]
+    )
+    return found
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 1e-4), (np.float64, 1e-10)])
@@ -50,11 +53,11 @@ def test_a_pass_multiplies_by_the_rows_and_by_their_transpose(
     rows, order = centred(X, 3, pool, 2), np.arange(len(X))
     if in_memory:
         order = order[::-1]
-        rows = copied(rows, order)
+        rows = reordered(rows, order)
     assert len(rows.blocks) == 8
     V = np.random.default_rng(1).standard_normal((3, 8))
     used = np.arange(100) % 3 > 0
-    (found,) = together(rows, [there_and_back(used, V, dtype)])
+    found = there_and_back(rows, used, V, dtype)
     assert found.dtype == np.float64
     Z = by_hand(X)[order]
     expected = (2 * (V @ Z.T) * used) @ Z
@@ -67,48 +70,38 @@ def test_a_lower_triangle_is_read_without_its_zeros(pool, small_blocks):
     rows = Rows(X, 2, pool, 2, lower=True)
     assert [rows.block(block).shape[1] for block in rows.blocks] == [16, 32, 48, 64]
     V = np.random.default_rng(1).standard_normal((2, 65))
-    (found,) = together(rows, [there_and_back(np.ones(64, bool), V, np.float64)])
+    found = there_and_back(rows, np.ones(64, bool), V, np.float64)
     Z = np.hstack([X, np.ones((64, 1))])
     np.testing.assert_allclose(found, (2 * (V @ Z.T)) @ Z, rtol=1e-10)
 
 
-def test_fits_that_wait_share_a_pass(pool, small_blocks, monkeypatch):
-    rows, made = centred(random_rows(), 2, pool, 2), []
-    make_pass = Rows.make_pass
-
-    def counting(self, asked):
-        made.append(len(asked))
-        return make_pass(self, asked)
-
-    monkeypatch.setattr(Rows, "make_pass", counting)
-    every, V = np.ones(100, bool), np.ones((2, 8))
-
-    def fit(n_single, n_double):
-        for dtype in [np.float32] * n_single + [np.float64] * n_double:
-            scores = yield Pass(every, dtype, V)
-            assert scores.dtype == dtype
-        return n_single + n_double
-
-    assert together(rows, [fit(3, 2), fit(1, 2), fit(1, 1)]) == [5, 3, 2]
-    # The first fit's passes in single precision are made before the others' in double.
-    assert made == [3, 1, 1, 3, 2]
-
-
-def test_passes_for_scores_and_for_gradients_are_made_at_once(pool, small_blocks):
+def test_a_pass_serves_several_fits_each_with_rows_of_its_own(pool, small_blocks, monkeypatch):
     X = random_rows()
-    rows, Z = centred(X, 3, pool, 2), by_hand(X)
-    random, every, half = np.random.default_rng(1), np.ones(100, bool), np.arange(100) < 48
-    V, Y = random.standard_normal((3, 8)), random.standard_normal((3, 100)) * half
-    scores, gradient, both = rows.make_pass(
-        [
-            Pass(every, V=V),
-            Pass(half, task=lambda rows, scores: Y[:, rows]),
-            Pass(half, np.float64, V, lambda rows, scores: scores * half[rows]),
-        ]
-    )
-    np.testing.assert_allclose(scores, V @ Z.T)
-    np.testing.assert_allclose(gradient, Y @ Z)
-    np.testing.assert_allclose(both, (V @ Z.T * half) @ Z)
+    rows, Z, read = centred(X, 3, pool, 2), by_hand(X), []
+    V = np.random.default_rng(1).standard_normal((2, 3, 8))
+    used = np.stack([np.ones(100, bool), np.arange(100) < 50])  # blocks of 12 or 13 rows
+    block = Rows.block
+    monkeypatch.setattr(Rows, "block", lambda self, rows: read.append(rows) or block(self, rows))
+
+    def weigh(i, block, scores):
+        return (i + 1) * scores * used[i, block]
+
+    for dtype, rtol in [(np.float32, 1e-4), (np.float64, 1e-10)]:
+        scores = rows.scores(V, used, dtype)
+        assert scores.dtype == dtype
+        np.testing.assert_allclose(scores, (V @ Z.T) * used[:, None], rtol=rtol, atol=rtol)
+        sums = rows.weighted_sums(weigh, used, dtype, V)
+        expected = (V @ Z.T * used[:, None] * [[[1]], [[2]]]) @ Z
+        np.testing.assert_allclose(sums, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
+    assert len(read) == 4 * 8
+
+
+def test_sums_are_of_what_a_function_returns_where_no_scores_are_needed(pool, small_blocks):
+    X = random_rows()
+    rows, Y = centred(X, 3, pool, 2), np.random.default_rng(1).standard_normal((3, 100))
+    half = np.arange(100) < 50
+    (sums,) = rows.weighted_sums(lambda _, block, __: (Y * half)[:, block], half[None], np.float64)
+    np.testing.assert_allclose(sums, (Y * half) @ by_hand(X))
 
 
 def test_where_few_rows_are_used_no_others_are_read(pool, small_blocks, monkeypatch):
@@ -116,7 +109,7 @@ def test_where_few_rows_are_used_no_others_are_read(pool, small_blocks, monkeypa
     block = Rows.block
     monkeypatch.setattr(Rows, "block", lambda self, rows: read.append(rows) or block(self, rows))
     used = np.arange(64) % 3 == 1
-    together(rows, [there_and_back(used, np.ones((2, 8)), np.float64)])
+    there_and_back(rows, used, np.ones((2, 8)), np.float64)
     np.testing.assert_array_equal(np.unique(np.concatenate(read)), np.flatnonzero(used))
 
 

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from pyimagesearch.linear.preconditioner import (
+from pyimagesearch.linear.solver.logloss import LogLoss
+from pyimagesearch.linear.solver.preconditioner import (
     LEAST_SIZE,
     MORE_BYTES,
     SAMPLE,
@@ -13,7 +14,7 @@ from pyimagesearch.linear.preconditioner import (
     next_sample,
     preconditioner,
 )
-from pyimagesearch.linear.rows import centred
+from pyimagesearch.linear.solver.rows import centred
 
 
 @pytest.fixture
@@ -21,6 +22,10 @@ def make_rows():
     """Return a function that makes `Rows` of two classes."""
     with ThreadPoolExecutor(2) as pool:
         yield lambda X: centred(X, 2, pool, 2)
+
+
+def loss_of(labels):
+    return LogLoss(labels, np.ones(len(labels)), 2)
 
 
 def sizes_of(n_rows, n_classes=2):
@@ -94,6 +99,10 @@ def test_near_the_number_of_features_enough_are_taken_for_all_directions():
     assert next_sample(240, 1_000_000, (10, 512), 4) == 240
 
 
+def test_where_a_system_was_not_solved_more_rows_are_taken_at_any_cost():
+    assert next_sample(60, np.inf, (4, 88), 4) == 4 * 88
+
+
 def test_no_more_rows_are_taken_than_may_be_kept():
     n_features = MORE_BYTES // (4 * 10 * 2 * SAMPLE)
     assert next_sample(60, 10**9, (10, n_features), 4) == 2 * SAMPLE
@@ -109,7 +118,7 @@ def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(
     rows, p = make_rows(random.standard_normal((80, n_features))), random.random(80)
     residuals = np.where(labels == [[0], [1]], -p, p)
     residuals = residuals.astype(np.float64 if double else np.float32)
-    apply = preconditioner(rows, residuals, 1.0, sample=80)
+    apply = preconditioner(rows, loss_of(labels), residuals, 1.0, sample=80)
     X = rows.pick(np.arange(80), np.float64)
     hessian = np.eye(n_features + 1) + X.T @ ((p * (1 - p))[:, None] * X)
     v = random.standard_normal(n_features + 1)
@@ -123,7 +132,7 @@ def test_of_many_rows_few_that_are_drawn_tell_nearly_all_of_the_hessian(make_row
     rows = make_rows(random.standard_normal((20_000, 16)) * np.arange(1, 17) ** -1.0)
     p = random.random(20_000).astype(np.float32)
     residuals = np.where(labels == [[0], [1]], -p, p)
-    apply = preconditioner(rows, residuals, 100.0, sample=40 * 16)
+    apply = preconditioner(rows, loss_of(labels), residuals, 100.0, sample=40 * 16)
     X = rows.pick(np.arange(20_000), np.float64)
     hessian = np.eye(17) + X.T @ ((100 * p * (1 - p))[:, None] * X)
     images = [apply(np.stack([v, -v]).astype(np.float32))[0] for v in hessian]
@@ -136,7 +145,7 @@ def test_what_the_classes_have_in_common_is_taken_off(make_rows):
     rows, labels = make_rows(np.random.default_rng(0).standard_normal((40, 5))), np.arange(40) % 2
     p = np.linspace(0.1, 0.9, 40)
     residuals = np.where(labels == [[0], [1]], -p, p)
-    found = preconditioner(rows, residuals, 10.0, sample=40)(np.eye(2, 6))
+    found = preconditioner(rows, loss_of(labels), residuals, 10.0, sample=40)(np.eye(2, 6))
     np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-12)
     assert np.abs(found).max() > 0.01
 
@@ -150,7 +159,7 @@ def test_the_preconditioner_stays_positive_where_nearly_equal_rows_weigh_much(ma
     residuals = np.where(labels == [[0], [1]], -0.5, 0.5)
     residuals = residuals.astype(np.float64 if double else np.float32)
     rows = make_rows(X)
-    apply = preconditioner(rows, residuals, 1e8, sample=60)
+    apply = preconditioner(rows, loss_of(labels), residuals, 1e8, sample=60)
     Z = rows.pick(np.arange(60), np.float64)
     v = (2.5e7 * (random.standard_normal((50, 101)) @ Z.T)) @ Z
     pairs = np.stack([v, -v], axis=1).astype(residuals.dtype)

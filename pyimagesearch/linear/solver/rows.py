@@ -1,10 +1,10 @@
 """The rows to train on, in blocks that fit the cache, and passes over them that fits share."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property, reduce
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,31 +20,27 @@ NEAR = 10.0  # lengths of a centred row: single precision may take so near a cen
 LEAST_SCALE = 1e-30  # below it, or above its inverse, single precision overflows
 COPY_BYTES = 256 * 2**20  # of features are copied into memory, in the order of the folds
 
-
-class Pass(NamedTuple):
-    """What a fit asks of a pass over the rows: scores, a gradient, or a gradient made of scores.
-
-    The answer to V are the scores ``V X^T``, (K, n), 0 in rows that were not read; that to a task
-    is ``Y X``, (K, d + 1) float64, of what the task returns, Y (K, b), for each block of rows and
-    its scores, (K, b), or None without V.
-    """
-
-    used: np.ndarray  # (n,) bool, the rows that matter: a block with one of them is read whole
-    dtype: type = np.float64  # of the products of matrices
-    V: np.ndarray | None = None  # (K, d + 1); the last feature is that of the intercepts, always 1
-    task: Callable[[slice | np.ndarray, np.ndarray | None], np.ndarray] | None = None
+Block = slice | np.ndarray  # consecutive rows, or indices of rows
 
 
 class Rows:
     """Rows of numbers, in memory or mapped into it, of which each pass reads block after block.
 
     The numbers X (n, d) are float32 or float64. From each row the centre (d,) is taken off, so that
-    an offset does not use up the digits, and the rest is multiplied by a scale. X may be a lower
-    triangle, of whose zeros little is read, and a factor of what has a ridge more on its diagonal
-    than the products of the rows.
+    an offset does not use up the digits, and the rest is multiplied by a scale. One more feature is
+    always 1: that of the intercepts. X may be a lower triangle, of whose zeros little is read, and
+    a factor of what has a ridge more on its diagonal than the products of the rows.
     """
 
-    def __init__(self, X, n_classes, pool, n_jobs, lower=False, ridge=0.0):
+    def __init__(
+        self,
+        X: np.ndarray,
+        n_classes: int,
+        pool: ThreadPoolExecutor,
+        n_jobs: int,
+        lower: bool = False,
+        ridge: float = 0.0,
+    ):
         self.X, self.n_classes, self.lower, self.ridge = X, n_classes, lower, ridge
         self.pool, self.n_jobs = pool, n_jobs
         n, d = self.shape = X.shape
@@ -63,7 +59,7 @@ class Rows:
         both = 2 * self.n_jobs
         return divided(n, both * max(1, -(-n // (max(most, LEAST_ROWS) * both))))
 
-    def _blocks(self, used: np.ndarray) -> list[slice | np.ndarray]:
+    def _blocks(self, used: np.ndarray) -> list[Block]:
         """Divide rows into blocks of features: slices, or indices if few are used."""
         most = min(BLOCK_BYTES // (4 * self.shape[1]), BLOCK_NUMBERS // self.n_classes)
         if np.count_nonzero(used) >= FEW * len(used):
@@ -71,13 +67,13 @@ class Rows:
         there = np.flatnonzero(used)
         return [there[part] for part in self._divided(len(there), most)]
 
-    def block(self, rows: slice | np.ndarray) -> np.ndarray:
+    def block(self, rows: Block) -> np.ndarray:
         """Return some rows, neither centred nor scaled: (b, d), or fewer if the rest are 0."""
         if not self.lower:
             return self.X[rows]
         return self.X[rows, : rows.stop if isinstance(rows, slice) else rows.max(initial=0) + 1]
 
-    def pick(self, rows: slice | np.ndarray, dtype: type) -> np.ndarray:
+    def pick(self, rows: Block, dtype: type) -> np.ndarray:
         """Return some rows, with the feature of the intercepts: (b, d + 1)."""
         X = self.block(rows)
         picked, d = np.zeros((len(X), self.shape[1] + 1), dtype), X.shape[1]
@@ -96,7 +92,7 @@ class Rows:
 
         return np.concatenate(list(self.pool.map(of_block, self.blocks)))
 
-    def in_parts(self, blocks: Sequence, of_part: Callable[[list], Any]) -> list:
+    def _in_parts(self, blocks: Sequence, of_part: Callable[[list], Any]) -> list:
         """Return what a function returns for each thread's part of the blocks.
 
         Of a triangle each block takes longer than the last: up and down, parts are equal.
@@ -111,58 +107,72 @@ class Rows:
         def of_part(part: list) -> list:
             return reduce(lambda sums, found: list(map(np.add, sums, found)), map(of_block, part))
 
-        return [sum(parts) for parts in zip(*self.in_parts(blocks, of_part), strict=True)]
+        return [sum(parts) for parts in zip(*self._in_parts(blocks, of_part), strict=True)]
 
-    def make_pass(self, asked: Sequence[Pass]) -> list[np.ndarray]:
-        """Make one pass for all that is asked, in one precision; return an answer to each."""
-        (n, d), dtype = self.shape, asked[0].dtype
-        V = [None if ask.V is None else self._for_rows_as_they_lie(ask.V, dtype) for ask in asked]
-        side_by_side = cache(lambda which: np.vstack([V[i] for i in which]))
-        answers = [None if ask.task else np.zeros((len(ask.V), n), dtype) for ask in asked]
+    def scores(self, V: np.ndarray, used: np.ndarray, dtype: type) -> np.ndarray:
+        """Multiply weights by the rows, in one pass for several fits: ``V X^T``, (F, K, n).
 
-        def add_block(rows: slice | np.ndarray, products: dict[int, np.ndarray]) -> None:
-            X = self.block(rows)  # (b, d)
-            tiles = divided(X.shape[1], -(-X.shape[1] // TILE))  # of features
-            used = [i for i, ask in enumerate(asked) if ask.used[rows].any()]
-            scored = tuple(i for i in used if V[i] is not None)
-            scores = dict.fromkeys(used)  # (K, b) for each
-            if scored:
-                W = side_by_side(scored)  # (K for each, d + 1)
-                parts = (X[:, tile].astype(dtype, copy=False) @ W[:, tile].T for tile in tiles)
-                Z = np.add(reduce(np.add, parts).T, W[:, -1:], order="C")  # (K for each, b)
-                scores |= zip(scored, np.split(Z, len(scored)), strict=True)
-            Y = {i: asked[i].task(rows, scores[i]) for i in used if asked[i].task}  # (K, b) each
-            for i in set(used).difference(Y):
-                answers[i][:, rows] = scores[i]
-            if Y:
-                stacked = np.vstack(list(Y.values())).astype(dtype, copy=False)  # (K for each, b)
-                for tile in tiles:
-                    YX = stacked @ X[:, tile].astype(dtype, copy=False)  # (K for each, t)
-                    for i, product in zip(Y, np.split(YX, len(Y)), strict=True):
-                        products[i][:, tile] += product
-                for i in Y:
-                    products[i][:, -1] += Y[i].sum(axis=1)
+        V is (F, K, d + 1), `used` (F, n) says which rows matter to each fit. Rows that are not read
+        have scores of 0; a block with one that matters is read whole.
+        """
+        scores = np.zeros((*V.shape[:2], len(self.X)), dtype)
+        stacked = self._stacked(V, dtype)
 
-        def of_part(blocks: list) -> dict[int, np.ndarray]:
-            shape = self.n_classes, d + 1
-            products = {i: np.zeros(shape, dtype) for i, ask in enumerate(asked) if ask.task}
+        def of_part(blocks: list[Block]) -> None:
             for rows in blocks:
-                add_block(rows, products)
-            return products
+                fits = np.flatnonzero(used[:, rows].any(axis=1))
+                found = scores_of(self.block(rows), stacked(*fits))
+                for i, of_fit in zip(fits, found, strict=True):
+                    scores[i][:, rows] = of_fit
 
-        blocks = self._blocks(np.any([ask.used for ask in asked], axis=0))
-        parts = self.in_parts(blocks, of_part)
-        for i in parts[0]:  # what is made of sums is made in double precision
-            product = reduce(np.add, [part[i] for part in parts]).astype(np.float64, copy=False)
-            product[:, :-1] -= np.outer(product[:, -1], self.centre)
-            product[:, :-1] *= self.scale
-            answers[i] = product
-        return answers
+        self._in_parts(self._blocks(used.any(axis=0)), of_part)
+        return scores
 
-    def _for_rows_as_they_lie(self, V: np.ndarray, dtype: type) -> np.ndarray:
-        """Return what to multiply rows by as they lie, in place of V."""
-        w = self.scale * V[:, :-1]
-        return np.column_stack([w, V[:, -1] - w @ self.centre]).astype(dtype)
+    def weighted_sums(
+        self,
+        weigh: Callable[[int, Block, np.ndarray | None], np.ndarray],
+        used: np.ndarray,
+        dtype: type,
+        V: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Sum the rows, weighted by a function, in one pass for several fits: ``Y X``.
+
+        It returns Y (K, b), given the index of a fit, a block, and the block's scores (K, b), which
+        are None without weights V (F, K, d + 1). Sums are (F, K, d + 1) float64.
+        """
+        shape = len(used), self.n_classes, self.shape[1] + 1
+        stacked = None if V is None else self._stacked(V, dtype)
+
+        def add_block(rows: Block, fits: np.ndarray, sums: np.ndarray) -> None:
+            X = self.block(rows)  # (b, d)
+            scores = [None] * len(fits) if V is None else scores_of(X, stacked(*fits))
+            Y = np.stack([weigh(i, rows, Z) for i, Z in zip(fits, scores, strict=True)])
+            Y = Y.reshape(-1, Y.shape[2]).astype(dtype, copy=False)  # (K for each fit, b)
+            for tile in tiles(X):
+                products = np.split(Y @ X[:, tile].astype(dtype, copy=False), len(fits))
+                for i, product in zip(fits, products, strict=True):
+                    sums[i, :, tile] += product
+            sums[fits, :, -1] += Y.sum(axis=1).reshape(len(fits), -1)
+
+        def of_part(blocks: list[Block]) -> np.ndarray:
+            sums = np.zeros(shape, dtype)
+            for rows in blocks:
+                fits = np.flatnonzero(used[:, rows].any(axis=1))
+                if len(fits):
+                    add_block(rows, fits, sums)
+            return sums
+
+        parts = self._in_parts(self._blocks(used.any(axis=0)), of_part)
+        sums = reduce(np.add, parts, np.zeros(shape))  # in double precision
+        sums[..., :-1] -= sums[..., -1:] * self.centre
+        sums[..., :-1] *= self.scale
+        return sums
+
+    def _stacked(self, V: np.ndarray, dtype: type) -> Callable[..., np.ndarray]:
+        """Return a function: the weights of some fits, to multiply rows by as they lie."""
+        w = self.scale * V[..., :-1]
+        W = np.concatenate([w, V[..., -1:] - (w @ self.centre)[..., None]], axis=2).astype(dtype)
+        return cache(lambda *fits: W if len(fits) == len(W) else W[list(fits)])
 
 
 def divided(n: int, n_parts: int) -> list[slice]:
@@ -170,25 +180,17 @@ def divided(n: int, n_parts: int) -> list[slice]:
     return [slice(*edges) for edges in pairwise(n * i // n_parts for i in range(n_parts + 1))]
 
 
-def together(rows: Rows, fits: Sequence[Generator[Pass, Any, Any]]) -> list:
-    """Run fits at once, so that each pass serves all that wait for one; return their results.
+def tiles(X: np.ndarray) -> list[slice]:
+    """Divide features into as many as are multiplied at a time."""
+    return divided(X.shape[1], -(-X.shape[1] // TILE))
 
-    A fit is a generator. It yields a `Pass` whenever it needs something of the rows, and is sent
-    the answer. Passes in single precision are made first, so that fits that lag behind catch up and
-    share the others.
-    """
-    results, waiting, answers = [None] * len(fits), {}, dict.fromkeys(range(len(fits)))
-    while answers:
-        for i, answer in answers.items():
-            try:
-                waiting[i] = fits[i].send(answer)
-            except StopIteration as end:
-                results[i] = end.value
-        sizes = {i: np.dtype(ask.dtype).itemsize for i, ask in waiting.items()}
-        now = [i for i in waiting if sizes[i] == min(sizes.values())]
-        found = rows.make_pass([waiting.pop(i) for i in now]) if now else []
-        answers = dict(zip(now, found, strict=True))
-    return results
+
+def scores_of(X: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Multiply stacked weights (F, K, d + 1) by rows (b, d) as they lie: (F, K, b)."""
+    flat = W.reshape(-1, W.shape[2])
+    products = (X[:, tile].astype(W.dtype, copy=False) @ flat[:, tile].T for tile in tiles(X))
+    scores = np.add(reduce(np.add, products).T, flat[:, -1:], order="C")
+    return scores.reshape(*W.shape[:2], -1)
 
 
 def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int) -> Rows:
@@ -223,7 +225,7 @@ def centred(X: np.ndarray, n_classes: int, pool: ThreadPoolExecutor, n_jobs: int
     return rows
 
 
-def copied(rows: Rows, order: np.ndarray) -> Rows:
+def reordered(rows: Rows, order: np.ndarray) -> Rows:
     """Return the same rows, centred and scaled, in another order and in memory."""
     X = np.empty(rows.shape, rows.X.dtype)
     for block in rows.blocks:
