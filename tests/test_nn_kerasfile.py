@@ -170,6 +170,13 @@ def save_registered(package: str):
     return save
 
 
+def save_impossible_layer() -> None:
+    backbone().save("whole.keras")
+    with zipfile.ZipFile("whole.keras") as whole, zipfile.ZipFile("net.keras", "w") as file:
+        for name in whole.namelist():
+            file.writestr(name, whole.read(name).replace(b'"filters": 6', b'"filters": -6'))
+
+
 def save_two_inputs() -> None:
     import keras
 
@@ -206,6 +213,9 @@ def save_another_archive() -> None:
             save_registered("Custom"),
             "'Tokens' of the package test_nn_kerasfile, whose",
             id="module",
+        ),
+        pytest.param(
+            save_impossible_layer, "net.keras': Invalid value for argument `filters`", id="layer"
         ),
         pytest.param(save_two_inputs, r"takes \[.*\]: expected pictures", id="two inputs"),
         pytest.param(save_truncated, "is no whole .keras file", id="truncated"),

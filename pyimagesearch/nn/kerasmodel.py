@@ -276,7 +276,9 @@ def _why_refused(error: Exception, path: Path) -> str:
         r"Could not (?:locate|deserialize) (?:class|function) '([^']*)'", str(error)
     )
     if unknown is None:
-        return f"{first_line(error)}; {expected}"
+        # Keras wraps what went wrong once for each network around it.
+        innermost = str(error).rpartition("Exception encountered: ")[2]
+        return f"{first_line(ValueError(innermost))}; {expected}"
     of_package = missing_package(path, unknown[1])
     if of_package is None:
         return f"{unknown[0]}; {expected}"
