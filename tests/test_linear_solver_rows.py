@@ -96,6 +96,16 @@ def test_a_pass_serves_several_fits_each_with_rows_of_its_own(pool, small_blocks
     assert len(read) == 4 * 8
 
 
+def test_blocks_that_no_fit_uses_are_not_read(pool, small_blocks):
+    X = random_rows()
+    rows, Z, V = centred(X, 3, pool, 2), by_hand(X), np.ones((1, 3, 8))
+    used = np.arange(100)[None] >= 12  # the first of 8 blocks is not
+    scores = rows.scores(V, used, np.float64)
+    np.testing.assert_allclose(scores, V @ Z.T * used, atol=1e-12)
+    sums = rows.weighted_sums(lambda _, block, scores: scores, used, np.float64, V)
+    np.testing.assert_allclose(sums, scores @ Z, atol=1e-9)
+
+
 def test_sums_are_of_what_a_function_returns_where_no_scores_are_needed(pool, small_blocks):
     X = random_rows()
     rows, Y = centred(X, 3, pool, 2), np.random.default_rng(1).standard_normal((3, 100))

@@ -1,6 +1,6 @@
 """The rows to train on, in blocks that fit the cache, and passes over them that fits share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property, reduce
 from itertools import pairwise
@@ -119,8 +119,7 @@ class Rows:
         stacked = self._stacked(V, dtype)
 
         def of_part(blocks: list[Block]) -> None:
-            for rows in blocks:
-                fits = np.flatnonzero(used[:, rows].any(axis=1))
+            for rows, fits in served(blocks, used):
                 found = scores_of(self.block(rows), stacked(*fits))
                 for i, of_fit in zip(fits, found, strict=True):
                     scores[i][:, rows] = of_fit
@@ -156,10 +155,8 @@ class Rows:
 
         def of_part(blocks: list[Block]) -> np.ndarray:
             sums = np.zeros(shape, dtype)
-            for rows in blocks:
-                fits = np.flatnonzero(used[:, rows].any(axis=1))
-                if len(fits):
-                    add_block(rows, fits, sums)
+            for rows, fits in served(blocks, used):
+                add_block(rows, fits, sums)
             return sums
 
         parts = self._in_parts(self._blocks(used.any(axis=0)), of_part)
@@ -178,6 +175,14 @@ class Rows:
 def divided(n: int, n_parts: int) -> list[slice]:
     """Divide n of something into slices of nearly the same length."""
     return [slice(*edges) for edges in pairwise(n * i // n_parts for i in range(n_parts + 1))]
+
+
+def served(blocks: Sequence[Block], used: np.ndarray) -> Iterator[tuple[Block, np.ndarray]]:
+    """Yield blocks with the indices of the fits that use some of their rows, if there are any."""
+    for rows in blocks:
+        fits = np.flatnonzero(used[:, rows].any(axis=1))
+        if len(fits):
+            yield rows, fits
 
 
 def tiles(X: np.ndarray) -> list[slice]:
