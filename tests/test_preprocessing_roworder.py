@@ -65,6 +65,19 @@ def test_a_rare_class_trains_and_is_tested_beside_large_ones():
     assert abs(train[1] - 45) <= 1
 
 
+def test_small_classes_get_their_share_beside_large_ones():
+    for seed in range(5):
+        sizes = [4, 4, 5, 7, 8, 100, 2]
+        _, train, _ = ordered(shuffled(sizes, seed))
+        assert all(abs(n - 0.75 * size) <= 1 for n, size in zip(train, sizes, strict=True))
+        assert train[:2] == [3, 3]
+
+
+def test_a_class_without_images_is_not_short_of_them():
+    labels = 2 * shuffled([20, 20])
+    assert ordered(labels)[0] == list(range(40))
+
+
 def test_both_sides_of_a_stratified_order_are_in_shuffled_order():
     order, *_ = ordered(labels := shuffled([5] * 20))
     n_train = n_train_rows(len(labels))

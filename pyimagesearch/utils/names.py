@@ -57,5 +57,4 @@ def lookalike_key(name: str) -> str:
         for character in unicodedata.normalize("NFKC", spaced)
         if character not in BLANKS and unicodedata.category(character) not in INVISIBLE_CATEGORIES
     )
-    folded = "".join(visible).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
+    return " ".join("".join(visible).casefold().split())
