@@ -5,6 +5,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,10 @@ from pyimagesearch.nn import Description, Weights
 
 N_IMAGES = 5  # of each class
 CLASSES = ("cats", "dogs", "pandas")
+
+takes_any_name = pytest.mark.skipif(
+    sys.platform == "darwin", reason="macOS takes names in UTF-8 only"
+)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CLASSES, N_IMAGES, fake_network, load_fake, run_on_a_terminal
+from conftest import CLASSES, N_IMAGES, fake_network, load_fake, run_on_a_terminal, takes_any_name
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
@@ -109,6 +109,7 @@ def type_in(monkeypatch, typed: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8"))
 
 
+@takes_any_name
 def test_a_path_on_stdin_need_not_be_utf_8(trained, image_folder, monkeypatch, capsys):
     odd = os.fsencode(image_folder) + b"/caf\xe9.jpg"
     (image_folder / "cats" / "cats_000.jpg").rename(os.fsdecode(odd))
@@ -392,10 +393,13 @@ def test_the_three_commands_work_one_after_the_other(tmp_path):
     for model in ("m.cpickle", "m.skops"):
         done = script("train_model.py", "-d", "f.hdf5", "-m", model, "--report", "r.json")
         assert done.returncode == 0, done.stderr
+        assert json.loads((tmp_path / "r.json").read_text())["accuracy"] == 1  # a colour a class
         done = script("classify_images.py", "-m", model, "images", "--labelled", "--tsv")
         assert done.returncode == 0, done.stderr
-        assert len(done.stdout.splitlines()) == 12
-    assert json.loads((tmp_path / "r.json").read_text())["accuracy"] >= 0
+        answers = [line.split("\t")[:2] for line in done.stdout.splitlines()]
+        assert len(answers) == 12
+        assert all(Path(path).parent.name == name for path, name in answers)
+        assert "[INFO] accuracy 1.0000" in done.stderr
 
 
 @pytest.mark.parametrize("flags", [[""], ["a.jpg", ""], ["-i", ""], ["a.jpg", "--csv", ""]])

@@ -414,6 +414,27 @@ def test_a_run_resumes_at_any_row_also_within_a_batch(image_folder, output, n_ke
     assert output.read_bytes() == whole
 
 
+@pytest.mark.parametrize("n_kept", [1, 4, 7, 14])
+def test_a_run_resumes_with_the_batches_of_one_without_a_break(image_folder, output, n_kept):
+    def load(*_):
+        """Return a network whose last digits depend on the batch, as those of real ones do."""
+        network = fake_network(batch_size=4, concurrent=False)
+        compute = network._compute
+        network._compute = lambda batch: compute(batch) + np.float32(batch.mean())
+        return network
+
+    extract(image_folder, output, load())
+    with h5py.File(output) as db:
+        whole = db["features"][:]
+    output.rename(partial(output))
+    with h5py.File(partial(output), "r+") as db:
+        db["labels"][n_kept:] = -1
+        db["features"][n_kept:] = 0
+    assert extract(image_folder, output, load()).n_computed == 15 - n_kept
+    with h5py.File(output) as db:
+        np.testing.assert_array_equal(db["features"][:], whole)
+
+
 def test_a_second_run_on_one_output_is_refused_and_the_first_goes_on(
     nursery, pictures, digest, output
 ):

@@ -51,13 +51,14 @@ def test_both_spellings_of_the_long_flags_are_the_same():
     assert parse(chapter) == parse(hyphens) == parse(short)
 
 
-def test_the_defaults_are_those_of_the_chapter():
+def test_the_defaults_are_those_of_the_chapter(monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     arguments = build_parser().parse_args(["-d", "a", "-o", "b"])
     assert (arguments.batch_size, arguments.buffer_size) == (32, 1000)
     assert (arguments.network, arguments.pooling, arguments.layer) == ("VGG16", "none", None)
     assert (arguments.weights, arguments.engine, arguments.seed) == (None, "auto", 42)
     assert NetworkChoice() == NetworkChoice("vgg16", None, "none", (224, 224), "caffe", "imagenet")
-    assert arguments.jobs == len(os.sched_getaffinity(0))
+    assert arguments.jobs == 1
 
 
 @pytest.mark.parametrize("concurrent", [True, False], ids=["in threads", "here"])
