@@ -60,9 +60,9 @@ from pyimagesearch.preprocessing import (
     class_table,
     class_warnings,
     contradictions,
+    duplicate_notes,
     left_aside_warnings,
     list_labelled_images,
-    n_copies,
     require_two_classes,
     small_classes,
 )
@@ -301,7 +301,15 @@ def check(
     of_all = f" of {len(images):,}" if done else ""
     logger.info(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
-        checked = check_images(images, jobs, bar.increment, done, earlier.paths, earlier.decoding)
+        checked = check_images(
+            images,
+            jobs,
+            bar.increment,
+            done,
+            earlier.paths,
+            earlier.duplicates,
+            earlier.decoding,
+        )
     for path, reason in sorted(checked.bad.items()):
         if skip_bad:
             logger.warning(f"left out {path!r}: {reason}")
@@ -322,14 +330,10 @@ def check(
 def report_duplicates(images: LabelledImages, checked: CheckedImages) -> None:
     """Log what only the contents of the pictures have shown."""
     require_two_classes(checked.images)
-    for line in checked.notes:
+    found = checked.images, checked.digests, checked.duplicates
+    for line in [*checked.notes, *duplicate_notes(*found)]:
         logger.info(line)
-    if copies := n_copies(checked.images, checked.digests):
-        logger.info(
-            f"copies: {copies:,} of {len(checked.images):,} images repeat another of their class; "
-            "all copies of one train, or all of them judge"
-        )
-    warn(contradictions(checked.images, checked.digests))
+    warn(contradictions(*found))
     known = small_classes(images)
     warn([line for line in small_classes(checked.images) if line not in known])
 
@@ -380,6 +384,7 @@ def contents(checked: CheckedImages) -> dict[str, object]:
         "contents_sha256": checked.contents_sha256,
         "skipped": checked.bad,
         **checked.decoding.record(),
+        **checked.duplicates.record(checked.images.paths),
         "paths": checked.images.paths,
         "digests": checked.row_digests,
     }

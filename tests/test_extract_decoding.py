@@ -83,7 +83,7 @@ def stopped(n_batches):
 
 
 def check_as_1_0_0(*arguments):
-    return check_images(*arguments[:5], AS_STORED)
+    return check_images(*arguments[:-1], AS_STORED)
 
 
 def test_it_is_reported_and_recorded_and_decides_on_the_rows(folder, capsys):

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from conftest import fake_network, load_fake
 from draw import draw_images
+from PIL import Image
 
 from extract_features import extract
 from pyimagesearch import io
@@ -240,24 +241,52 @@ def test_splits_and_small_classes_are_warned_of(tmp_path, output, capsys):
     assert small.startswith("[WARNING] 1 class has fewer than 4 images, 'val' (1): too few ")
 
 
-def test_copies_are_told_and_lie_on_one_side_of_the_split(image_folder, output, capsys):
+def test_duplicates_are_reported_and_lie_on_one_side_of_the_split(image_folder, output, capsys):
     for i in range(4):
         shutil.copy(image_folder / "cats" / "cats_000.jpg", image_folder / "cats" / f"copy{i}.jpg")
     said = run(image_folder, output)
-    assert "copies: 4 of 19 images repeat another of their class; " in said
+    assert "duplicates: 4 of 19 images repeat another of their class byte for byte; " in said
     assert capsys.readouterr().err == ""
     paths = provenance(output)["paths"]
     copies = [i for i, path in enumerate(paths) if "copy" in path or path == "cats/cats_000.jpg"]
     n_train = n_train_rows(len(paths))
     assert len(copies) == 5
     assert len({row < n_train for row in copies}) == 1
+    assert provenance(output)["duplicate_groups"] == [copies]
+
+
+def test_an_image_saved_again_is_a_duplicate_also_of_a_run_that_goes_on(
+    image_folder, output, monkeypatch
+):
+    for name in ("cats/cats_000", "dogs/dogs_003"):
+        with Image.open(image_folder / f"{name}.jpg") as image:
+            image.save(image_folder / f"{name}.png")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")  # so that two files can be equal
+    said = run(image_folder, output)
+    assert "near duplicates: 2 images repeat another one (saved again or resized); " in said
+    recorded, whole = provenance(output), output.read_bytes()
+    paths = recorded["paths"]
+    near = {frozenset((paths[i], paths[j])) for i, j, _ in recorded["near_duplicates"]}
+    assert near == {
+        frozenset((f"{name}.jpg", f"{name}.png")) for name in ("cats/cats_000", "dogs/dogs_003")
+    }
+    n_train = n_train_rows(len(paths))
+    for group in recorded["duplicate_groups"]:
+        assert len({row < n_train for row in group}) == 1
+
+    output.unlink()
+    with pytest.raises(InputError, match="stopped here"):
+        run(image_folder, output, load_network=stop_after(3))
+    monkeypatch.setattr(earlierrun, "_changed", lambda path: 0)  # six images are not read again
+    assert "near duplicates: 2 images" in run(image_folder, output)
+    assert output.read_bytes() == whole
 
 
 def test_a_picture_in_several_classes_is_named(image_folder, output, capsys):
     shutil.copy(image_folder / "cats" / "cats_000.jpg", image_folder / "dogs" / "same.jpg")
     run(image_folder, output)
     found = capsys.readouterr().err.splitlines()
-    (said,) = (line for line in found if "the same picture lies in 2 classes: " in line)
+    (said,) = (line for line in found if "the same image lies in 2 classes: " in line)
     assert "'cats/cats_000.jpg'" in said
     assert "'dogs/same.jpg'" in said
 

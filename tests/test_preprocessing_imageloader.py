@@ -442,19 +442,20 @@ def test_every_beginning_of_a_jpeg_is_refused(tmp_path, kind):
     reason(write(tmp_path, data))
 
 
-def test_checking_makes_only_an_eighth_of_a_jpegs_pixels(tmp_path, monkeypatch):
+def test_checking_makes_only_a_part_of_a_jpegs_pixels_and_no_colours(tmp_path, monkeypatch):
     sizes = []
     as_rgb = imageloader._as_rgb
 
     def remember(decoded, size, decoding):
-        sizes.append(decoded.image.size)
+        sizes.append((decoded.image.mode, *decoded.image.size))
         return as_rgb(decoded, size, decoding)
 
     monkeypatch.setattr(imageloader, "_as_rgb", remember)
-    path = write(tmp_path, SOUND["jpeg"])
+    path = tmp_path / "large.jpg"
+    Image.new("RGB", (1200, 600), "red").save(path)
     check_image(path)
     load_image(path)
-    assert sizes == [(64 // 8, 48 // 8), (64, 48)]
+    assert sizes == [("L", 1200 // 4, 600 // 4), ("RGB", 1200, 600)]
 
 
 def test_files_are_closed_whether_they_can_be_read_or_not(tmp_path, monkeypatch):

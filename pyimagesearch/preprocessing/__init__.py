@@ -8,8 +8,12 @@ from pyimagesearch.preprocessing.classes import (
     require_two_classes,
     small_classes,
 )
-from pyimagesearch.preprocessing.copies import contradictions, n_copies
 from pyimagesearch.preprocessing.decoding import Decoding
+from pyimagesearch.preprocessing.duplicates import (
+    Duplicates,
+    contradictions,
+    duplicate_notes,
+)
 from pyimagesearch.preprocessing.earlierrun import EarlierRun
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
@@ -20,6 +24,7 @@ from pyimagesearch.preprocessing.unlabelledimages import UnlabelledImages, list_
 __all__ = [
     "CheckedImages",
     "Decoding",
+    "Duplicates",
     "EarlierRun",
     "LabelledImages",
     "LeftAside",
@@ -29,13 +34,13 @@ __all__ = [
     "class_table",
     "class_warnings",
     "contradictions",
+    "duplicate_notes",
     "find_pictures",
     "image_digest",
     "left_aside_warnings",
     "list_images",
     "list_labelled_images",
     "load_image",
-    "n_copies",
     "require_two_classes",
     "row_order",
     "small_classes",

@@ -10,8 +10,10 @@ from types import MappingProxyType
 import numpy as np
 
 from pyimagesearch.preprocessing.decoding import Decoding
+from pyimagesearch.preprocessing.duplicates import Duplicates, find_duplicates
 from pyimagesearch.preprocessing.imageloader import Inspection, inspect_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
+from pyimagesearch.preprocessing.nearduplicates import SIDE
 from pyimagesearch.preprocessing.roworder import row_order
 from pyimagesearch.preprocessing.samplerange import decide, mismatch
 from pyimagesearch.utils import InputError
@@ -42,13 +44,15 @@ class CheckedImages:
     Attributes
     ----------
     images : LabelledImages
-        The pictures that can be read, copies of one another side by side.
+        The images that can be read, duplicates side by side.
     bad : dict of str to str
         The paths of those that cannot, relative to the folder, and why.
     stamps : dict of str to Stamp
         The state in which each readable picture was checked.
     digests : dict of str to str
         The BLAKE2b digest of each one's contents: 16 hexadecimal digits.
+    duplicates : Duplicates
+        Which of them show the same photograph.
     decoding : Decoding
         How they are read: the same for all of them.
     notes : list of str
@@ -59,6 +63,7 @@ class CheckedImages:
     bad: dict[str, str]
     stamps: dict[str, Stamp]
     digests: dict[str, str] = field(default_factory=dict)
+    duplicates: Duplicates = field(default_factory=Duplicates)
     decoding: Decoding = field(default_factory=Decoding)
     notes: list[str] = field(default_factory=list)
 
@@ -131,6 +136,7 @@ def check_images(
     advance: Callable[[], object],
     known: Mapping[str, str] = MappingProxyType({}),
     recorded_paths: Sequence[str] = (),
+    recorded_duplicates: Duplicates | None = None,
     decoding: Decoding | None = None,
 ) -> CheckedImages:
     """Decode every picture once, so that a bad one is known at the start.
@@ -151,6 +157,8 @@ def check_images(
     recorded_paths : sequence of str
         The rows of an earlier run to go on with, whose order is kept: an
         earlier release may have ordered them in another way.
+    recorded_duplicates : Duplicates or None
+        What that run has found of them.
     decoding : Decoding or None
         How an earlier run, which is to go on, has read them.
 
@@ -198,25 +206,24 @@ def check_images(
     links = {
         path: inspect_image(images.root / path).problem for path in images.left_aside.broken_links
     }
+    if set(recorded_paths) == set(readable.paths):
+        in_order, duplicates = readable.reordered(recorded_paths), recorded_duplicates
+    else:
+        thumbnails = np.array([one.found.thumbnail for one in checked.values()], np.uint8)
+        thumbnails = thumbnails.reshape(-1, SIDE, SIDE)  # also if there are none
+        duplicates = find_duplicates(readable.paths, digests, thumbnails)
+        keys = duplicates.keys(readable.paths)
+        order = row_order(readable.labels, keys, n_train_rows(len(readable)))
+        in_order = readable.reordered(readable.paths[image] for image in order)
     return CheckedImages(
-        _in_row_order(readable, digests, recorded_paths),
+        in_order,
         bad | links,
         {path: one.stamp for path, one in checked.items()},
         digests,
+        duplicates or Duplicates(),
         decoding,
         notes,
     )
-
-
-def _in_row_order(
-    images: LabelledImages, digests: Mapping[str, str], recorded_paths: Sequence[str]
-) -> LabelledImages:
-    """Keep the copies of a picture together, and the order of an earlier run as it is."""
-    if set(recorded_paths) == set(images.paths):
-        return images.reordered(recorded_paths)
-    contents = [digests[path] for path in images.paths]
-    order = row_order(images.labels, contents, n_train_rows(len(images)))
-    return images.reordered(images.paths[image] for image in order)
 
 
 def _stamp(path: Path) -> Stamp | None:

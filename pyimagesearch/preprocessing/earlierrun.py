@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pyimagesearch.preprocessing.decoding import Decoding
+from pyimagesearch.preprocessing.duplicates import Duplicates
 from pyimagesearch.utils import InputError
 
 
@@ -29,12 +30,15 @@ class EarlierRun:
         When the run recorded that, in seconds since 1970.
     decoding : Decoding or None
         How it has read its images; None if there was no such run.
+    duplicates : Duplicates
+        What it has found of them.
     """
 
     digests: Mapping[str, str] = field(default_factory=dict)
     n_rows: int = 0
     began: float = 0.0
     decoding: Decoding | None = None
+    duplicates: Duplicates = field(default_factory=Duplicates)
 
     @classmethod
     def recorded(cls, provenance: Mapping[str, object], n_rows: int) -> "EarlierRun":
@@ -44,7 +48,8 @@ class EarlierRun:
             return cls(decoding=decoding)
         digests = dict(zip(provenance["paths"], provenance["digests"], strict=True))
         began = datetime.fromisoformat(provenance["created"]).timestamp()
-        return cls(digests, n_rows, began, decoding)
+        duplicates = Duplicates.recorded(provenance, provenance["paths"])
+        return cls(digests, n_rows, began, decoding, duplicates)
 
     @property
     def paths(self) -> list[str]:
