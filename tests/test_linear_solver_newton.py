@@ -242,7 +242,7 @@ def test_where_products_cost_more_than_the_sample_there_is_more_of_it(monkeypatc
         rows = centred(X, 3, pool, 1)
         n_products, sample = products_taken(rows, labels, 1e3, monkeypatch)
         assert sample > 5
-        monkeypatch.setattr(preconditioner, "MORE_BYTES", 0)
+        monkeypatch.setattr(preconditioner, "MORE", 0)
         n_products_with_5, sample = products_taken(rows, labels, 1e3, monkeypatch)
         assert sample == 5
     assert n_products < 0.7 * n_products_with_5

@@ -7,8 +7,7 @@ import pytest
 
 from pyimagesearch.linear.solver.logloss import LogLoss
 from pyimagesearch.linear.solver.preconditioner import (
-    LEAST_SIZE,
-    MORE_BYTES,
+    KEPT_BYTES,
     SAMPLE,
     draw,
     next_sample,
@@ -80,12 +79,6 @@ def test_fewer_rows_are_drawn_where_fewer_have_a_size():
     assert drawn[1, 0] == 3
 
 
-def test_small_rows_are_drawn_for_what_they_are_together():
-    drawn, counts = draw(np.full((1, 4990), LEAST_SIZE / 500), 60)
-    assert drawn.shape == (1, 10)
-    np.testing.assert_allclose(counts, 500)
-
-
 def test_where_products_cost_little_no_more_rows_are_taken():
     assert next_sample(60, 30_000, (10, 512), 4) == 60
 
@@ -104,7 +97,7 @@ def test_where_a_system_was_not_solved_more_rows_are_taken_at_any_cost():
 
 
 def test_no_more_rows_are_taken_than_may_be_kept():
-    n_features = MORE_BYTES // (4 * 10 * 2 * SAMPLE)
+    n_features = KEPT_BYTES // (4 * 10 * 2 * SAMPLE)
     assert next_sample(60, 10**9, (10, n_features), 4) == 2 * SAMPLE
     assert next_sample(60, 10**9, (10, n_features + 1), 4) == SAMPLE
 

@@ -191,7 +191,7 @@ class Problem:
 
     def fits(self, parts: Sequence[np.ndarray]) -> Fits:
         """Return a fit to each of some parts of the rows, (n,) bool each."""
-        weights = [part / penalty_factor(self.labels[part]) for part in parts]
+        weights = [row_weights(self.labels, part) for part in parts]
         return Fits(self._space, self.labels, weights, self._max_iter)
 
     def fit_all(self, C: float, tolerance: float, grid: Sequence[float], w: np.ndarray) -> Solution:
@@ -209,8 +209,8 @@ class Problem:
         w = found.point.w
         if self._space.lower:
             w = to_feature_weights(w, self._space, self.rows, self._order)
-        weights = every / penalty_factor(self.labels)
-        (proven,) = Fits(self.rows, self._labels, [weights]).bound(self.strength(C), [w])
+        weights = [row_weights(self._labels, every)]
+        (proven,) = Fits(self.rows, self._labels, weights).bound(self.strength(C), [w])
         return proven._replace(n_iter=found.n_iter, elapsed_s=found.elapsed_s)
 
     def held_out_scores(self, found: Sequence[Solution]) -> np.ndarray:
@@ -254,6 +254,11 @@ class Problem:
             converged=bool(gap <= tolerance),
             elapsed_s=found.elapsed_s,
         )
+
+
+def row_weights(labels: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Return how much the loss of each row counts in a fit to those that are used: (n,)."""
+    return used / penalty_factor(labels[used])
 
 
 def penalty_factor(labels: np.ndarray) -> int:

@@ -51,30 +51,14 @@ MANY = 8  # times as many rows, and features, are reason to begin on some
 
 @dataclass
 class Fit:
-    """One of the fits: what it is fitted to, and how far it has come.
-
-    Attributes
-    ----------
-    loss : LogLoss
-        Of the rows it is fitted to.
-    solved : list of Point
-        The solutions for the last two C's, the latest first.
-    here : Solution
-        Where it is.
-    n_iter : int
-        Newton steps taken at this C.
-    n_stalled : int
-        The last of them that did not make the gap smaller by a tenth.
-    sample : int
-        Rows of each class that its preconditioner takes.
-    """
+    """One of the fits: what it is fitted to, and how far it has come."""
 
     loss: LogLoss
-    solved: list[Point] = field(default_factory=list)
+    solved: list[Point] = field(default_factory=list)  # for the last two C's, the latest first
     here: Solution | None = None
-    n_iter: int = 0
-    n_stalled: int = 0
-    sample: int = SAMPLE
+    n_iter: int = 0  # Newton steps taken at this C
+    n_stalled: int = 0  # the last of them that did not make the gap smaller by a tenth
+    sample: int = SAMPLE  # rows of each class that the preconditioner takes
 
     def move(self, there: Solution) -> bool:
         """Go where a step has led to, unless f is larger there; return whether it is not.

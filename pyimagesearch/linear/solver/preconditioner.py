@@ -11,9 +11,7 @@ SAMPLE = 60  # rows of a class: 100 cost more than they save (CALTECH-101)
 LEAST_SAMPLE = 10  # however wide a row is
 KEPT_BYTES = 128 * 2**20  # of rows of all classes: on CALTECH-101, 48 do as well as 60, not 24
 WHOLE = 4  # times as many rows as features tell nearly all of a Hessian
-MORE = 0.25  # of what a system's products cost, twice as many rows may cost in the next one,
-MORE_BYTES = 64 * 2**20  # and what is kept of them, which an estimate of memory leaves out
-LEAST_SIZE = 1e-2  # C p (1 - p) |x|^2, to be drawn surely; 1 is what regularisation weighs
+MORE = 0.25  # of what a system's products cost, twice as many rows may cost in the next one
 BATCH_BYTES = 16 * 2**20  # of rows of some classes
 
 
@@ -32,8 +30,8 @@ def next_sample(sample: int, taken: float, shape: tuple[int, int], itemsize: int
     more, part = 2 * sample, MORE
     if 2 * more > d:  # from here on it is not the rows that count, but that no direction is missed
         more, part = max(more, WHOLE * d), 1.0
-    fits = itemsize * min(more, d) * d * n_classes <= MORE_BYTES
-    return more if fits and more * min(more, d) < part * taken else sample
+    cheap = more * min(more, d) < part * taken
+    return more if cheap and more <= largest_sample(d, n_classes, itemsize) else sample
 
 
 def draw(sizes: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,8 +47,8 @@ def draw(sizes: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     light, heavy = np.split(np.partition(sizes, n - most, axis=1), [n - most], axis=1)
     sums = light.sum(axis=1, keepdims=True) + np.cumsum(np.sort(heavy, axis=1), axis=1)  # (k, most)
     limits = sums / np.arange(1, most + 1)  # if all are drawn surely that are larger than a row
-    limit = np.maximum(limits.min(axis=1, keepdims=True), LEAST_SIZE)  # where it sums to `most`
-    probabilities = np.minimum(sizes / limit, 1)  # (k, n)
+    limit = limits.min(axis=1, keepdims=True).clip(np.finfo(sizes.dtype).tiny)  # or all are 0
+    probabilities = np.minimum(sizes, limit) / limit  # (k, n)
     at = np.arange(max(1, np.ceil(probabilities.sum(axis=1).max()))) + 0.5  # (m,)
     drawn = np.stack([np.searchsorted(np.cumsum(c, dtype=np.float64), at) for c in probabilities])
     there, drawn = drawn < n, np.minimum(drawn, n - 1)
