@@ -261,6 +261,21 @@ def test_a_dataset_that_is_damaged_is_named(path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("signature", "n_zeros"),
+    [(b"HEAP", 4), (b"SNOD", 4), (b"TREE", 4), (b"labels\0", 7)],
+    ids=["names of the datasets", "their places", "their order", "one name"],
+)
+def test_a_file_that_is_damaged_gives_one_line(path, signature, n_zeros):
+    contents = path.read_bytes()
+    assert signature in contents
+    path.write_bytes(contents.replace(signature, b"\0" * n_zeros, 1))
+    with pytest.raises(InputError) as caught, open_features(path):
+        pass
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_values_that_no_label_and_no_float32_can_be_warn_of_nothing(path):
     replace(path, "features", data=np.full((10, 4), 1e300))
     with open_features(path) as file:

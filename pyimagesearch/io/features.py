@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from pyimagesearch.io.opening import opened
+from pyimagesearch.io.partialfile import reason
 from pyimagesearch.io.provenance import recorded_provenance
 from pyimagesearch.io.sources import find_dataset, reading, where_mapped
 from pyimagesearch.utils import InputError
@@ -149,7 +150,19 @@ def open_features(path: str | os.PathLike[str]) -> Iterator[FeaturesFile]:
     """
     path = Path(path)
     with opened(path) as db:
-        yield FeaturesFile(db, path)
+        yield _checked(db, path)
+
+
+def _checked(db: h5py.File, path: Path) -> FeaturesFile:
+    try:
+        return FeaturesFile(db, path)
+    except InputError:
+        raise
+    except Exception as error:  # of a damaged file h5py raises any type of exception
+        raise InputError(
+            f"cannot read '{path}': {reason(error)}; it seems to be damaged: copy or extract it "
+            "again"
+        ) from error
 
 
 def _dataset(db: h5py.File, path: Path, key: str, dimensions: int, kinds: str) -> h5py.Dataset:
