@@ -25,21 +25,20 @@ if __name__ == "__main__":
     stop_at_once()  # on Ctrl-C, while the imports below take their second
 
 import argparse
-import importlib.metadata
 import logging
 import math
-import os
-import platform
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
 from pyimagesearch.extraction import Extractor, open_extractor, scheduler_address
 from pyimagesearch.io import (
     HDF5DatasetWriter,
+    RunRecord,
+    Unfinished,
     check_new_output,
     check_room,
+    creation_date,
     read_unfinished,
 )
 from pyimagesearch.nn import (
@@ -54,7 +53,8 @@ from pyimagesearch.nn import (
 )
 from pyimagesearch.preprocessing import (
     CheckedImages,
-    EarlierRun,
+    Decoding,
+    Duplicates,
     LabelledImages,
     check_images,
     class_table,
@@ -71,6 +71,7 @@ from pyimagesearch.utils.arguments import add_computing_options, positive_int, s
 from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
+from pyimagesearch.utils.versions import installed_versions
 
 FLOAT_BYTES = 4  # per number of a row
 NETWORK_OPTIONS = ("network", "layer", "pooling", "preprocessing", "weights")
@@ -247,26 +248,44 @@ def extract(
     threads = "1 thread" if jobs == 1 else f"{jobs} threads"
     logger.info(f"engine: {network.engine}, {threads} ({network.why})")
 
-    settings = provenance(images.root, network, choice, seed)
-    earlier = EarlierRun()
+    record = RunRecord(
+        dataset=str(images.root),
+        **network.description.to_json(),
+        weights_file=choice.weights_file and str(choice.weights_file.absolute()),
+        engine=network.engine,
+        batch_size=network.batch_size,
+        seed=seed,
+        created=creation_date(),
+        versions=installed_versions(PACKAGES),
+    )
     if unfinished:
-        unfinished.require_same(settings)
-        unfinished.require_same_pictures([*images.paths, *images.left_aside.broken_links])
-        earlier = EarlierRun.recorded(unfinished.provenance, unfinished.n_rows)
+        unfinished.require_same(record.to_json())
+        unfinished.require_same_images([*images.paths, *images.left_aside.broken_links])
     else:
         check_room(output, len(images) * n_features * FLOAT_BYTES)
 
     with open_extractor(network, cluster, jobs) as extractor:
-        checked = check(images, earlier, jobs, skip_bad)
+        checked = check(images, unfinished, jobs, skip_bad)
         report_duplicates(images, checked)
         images = checked.images
+        record = replace(
+            record,
+            processors=extractor.processors,
+            image_bytes=checked.n_bytes,
+            contents_sha256=checked.contents_sha256,
+            skipped=checked.bad,
+            **checked.decoding.record(),
+            **checked.duplicates.record(checked.images.paths),
+            paths=checked.images.paths,
+            digests=checked.row_digests,
+        )
 
         writer = HDF5DatasetWriter(
             (len(images), n_features),
             output,
             dataKey="features",
             bufSize=buffer_size,
-            provenance=settings | processors(extractor) | contents(checked),
+            provenance=record.to_json(),
             resume=True,
         )
         with writer:
@@ -290,26 +309,23 @@ def report_classes(images: LabelledImages) -> None:
 
 
 def check(
-    images: LabelledImages,
-    earlier: EarlierRun,
-    jobs: int,
-    skip_bad: bool,
+    images: LabelledImages, unfinished: Unfinished | None, jobs: int, skip_bad: bool
 ) -> CheckedImages:
     """Decode the pictures whose rows are missing before hours are spent, and name all that fail."""
-    done = earlier.untouched(images.root)
+    done, recorded = {}, {}
+    if unfinished:
+        done = unfinished.untouched(images.root)
+        paths = list(unfinished.record.digest_of_path)
+        recorded = {
+            "recorded_paths": paths,
+            "recorded_duplicates": paths and Duplicates.recorded(unfinished.provenance, paths),
+            "decoding": Decoding.recorded(unfinished.provenance),
+        }
     n_missing = len(images) - len(done)
     of_all = f" of {len(images):,}" if done else ""
     logger.info(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
-        checked = check_images(
-            images,
-            jobs,
-            bar.increment,
-            done,
-            earlier.paths,
-            earlier.duplicates,
-            earlier.decoding,
-        )
+        checked = check_images(images, jobs, bar.increment, done, **recorded)
     for path, reason in sorted(checked.bad.items()):
         if skip_bad:
             logger.warning(f"left out {path!r}: {reason}")
@@ -323,7 +339,8 @@ def check(
         )
     if not len(checked.images):
         raise InputError(f"none of the {n_found:,} pictures can be read")
-    earlier.require_same(checked.digests)
+    if unfinished:
+        unfinished.require_same_contents(checked.digests)
     return checked
 
 
@@ -353,63 +370,6 @@ def describe(description: Description) -> str:
         f"network: {description.network} ({description.weights.name}), cut after "
         f"{description.layer}{pooled}: {shape}{numbers} numbers per picture"
     )
-
-
-def provenance(
-    dataset: Path, network: Network, choice: NetworkChoice, seed: int
-) -> dict[str, object]:
-    """Say how the rows are made; a run resumes only if it is the same."""
-    weights_file = choice.weights_file and str(choice.weights_file.absolute())
-    return {
-        "dataset": str(dataset),
-        **network.description.to_json(),
-        "weights_file": weights_file,
-        "engine": network.engine,
-        "batch_size": network.batch_size,
-        "seed": seed,
-        "created": creation_date().isoformat(timespec="seconds"),
-        "versions": versions(),
-    }
-
-
-def processors(extractor: Extractor) -> dict[str, object]:
-    """Say on which processors the rows are computed: another may give other last digits."""
-    return {"processors": extractor.processors}
-
-
-def contents(checked: CheckedImages) -> dict[str, object]:
-    """Say of which pictures the rows are, and what was in these."""
-    return {
-        "image_bytes": sum(stamp.n_bytes for stamp in checked.stamps.values()),
-        "contents_sha256": checked.contents_sha256,
-        "skipped": checked.bad,
-        **checked.decoding.record(),
-        **checked.duplicates.record(checked.images.paths),
-        "paths": checked.images.paths,
-        "digests": checked.row_digests,
-    }
-
-
-def creation_date() -> datetime:
-    """Return now, or the date that the environment asks for, so that files repeat byte by byte."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    try:
-        return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise InputError(
-            f"SOURCE_DATE_EPOCH is '{epoch}': expected seconds since 1970; correct or unset it"
-        ) from error
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what has a part in the features."""
-    installed = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return installed
 
 
 def write_features(writer: HDF5DatasetWriter, checked: CheckedImages, extractor: Extractor) -> None:

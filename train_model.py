@@ -19,11 +19,9 @@ if __name__ == "__main__":
     stop_at_once()  # on Ctrl-C, while the imports below take their second
 
 import argparse
-import importlib.metadata
 import json
 import logging
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,8 +59,8 @@ from pyimagesearch.utils.memory import available_bytes
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows
+from pyimagesearch.utils.versions import installed_versions
 
-PER_PICTURE = ("paths", "digests", "skipped")  # of the provenance: of no use to a classifier
 OUTPUTS = ("model", "report", "plot", "mistakes")
 PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
 
@@ -262,16 +260,14 @@ def memory_notes(features: FeaturesFile, n_train: int, jobs: int) -> list[str]:
 
 def check_inputs_spared(outputs: Mapping[str, str | None], features: FeaturesFile) -> None:
     """Refuse to overwrite a picture, or the weights, that the features came from."""
-    weights_file = (features.provenance or {}).get("weights_file")
+    weights_file = features.record.weights_file
     weights_file = weights_file and recorded_path(weights_file)
-    refuse_overwriting(outputs, chain([weights_file], features.image_paths))
+    refuse_overwriting(outputs, chain([weights_file], features.record.image_paths))
 
 
 def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     """Save the classifier, with the names of its classes and how its features were made."""
-    recorded = features.provenance or {}
-    extraction = {key: recorded[key] for key in recorded if key not in PER_PICTURE}
-    digests = recorded.get("digests")  # of each row's image
+    extraction, digests = features.record.for_classifier(), features.record.digests
     known = isinstance(digests, list) and len(digests) == features.shape[0]
     trained = digests[: n_train_rows(len(digests))] if known else ()
     save_classifier(path, training.search.model, features.label_names, extraction, trained)
@@ -296,10 +292,7 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
         **evaluation.report_dict(),
         "confusion_matrix": evaluation.confusion_matrix().tolist(),
         "seconds": training.seconds,
-        "versions": {
-            "python": platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in PACKAGES},
-        },
+        "versions": installed_versions(PACKAGES),
     }
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     with replacing(path) as temporary:
@@ -310,10 +303,10 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
 def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
     """Draw the pictures that were judged worst, from where they were extracted."""
     names, n_train = features.label_names, features.shape[0] - len(evaluation.labels)
-    decoding = Decoding.recorded(features.provenance).to_show()
+    decoding = Decoding.recorded(features.record.to_json()).to_show()
     mistakes = [
         SheetPicture(
-            image=features.image_paths[n_train + i],
+            image=features.record.image_paths[n_train + i],
             name=names[evaluation.labels[i]],
             predicted_name=names[evaluation.predicted[i]],
             probability=float(evaluation.predicted_probability[i]),
@@ -330,15 +323,15 @@ def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> Non
 
 def check_pictures(features: FeaturesFile) -> None:
     """Refuse to draw mistakes of which there are no pictures."""
-    if len(features.image_paths) != features.shape[0]:
+    if len(features.record.image_paths) != features.shape[0]:
         raise InputError(
             f"'{features.path}' does not record its pictures: "
             "leave out --mistakes, or extract the features again"
         )
-    if not any(os.access(path, os.R_OK) for path in features.image_paths):
+    if not any(os.access(path, os.R_OK) for path in features.record.image_paths):
         raise InputError(
             f"none of the pictures of '{features.path}' can be read in "
-            f"'{features.provenance['dataset']}': put them back, or leave out --mistakes"
+            f"'{features.record.dataset}': put them back, or leave out --mistakes"
         )
 
 

@@ -45,11 +45,11 @@ def trained(image_folder, tmp_path, monkeypatch):
         X, y = features.read(0, len(features.labels)), features.labels
         # In float64, as the search trains: single precision rounds otherwise in other batches.
         model = LogisticRegression(C=1e-4).fit(X.astype(float), y)
-        recorded = {k: v for k, v in features.provenance.items() if k not in ("paths", "skipped")}
+        recorded = features.record.for_classifier()
         # The last two were classified only.
-        digests = features.provenance["digests"][:-2]
+        digests = features.record.digests[:-2]
         save_classifier("m.cpickle", model, features.label_names, recorded, digests)
-        return model, X, features.provenance["paths"]
+        return model, X, features.record.paths
 
 
 def table(text: str) -> list[list[str]]:

@@ -82,8 +82,8 @@ def stopped(n_batches):
     return lambda *_: network
 
 
-def check_as_1_0_0(*arguments):
-    return check_images(*arguments[:-1], AS_STORED)
+def check_as_1_0_0(*arguments, **recorded):
+    return check_images(*arguments, **recorded | {"decoding": AS_STORED})
 
 
 def test_it_is_reported_and_recorded_and_decides_on_the_rows(folder, capsys):
@@ -127,7 +127,7 @@ def classify(path, extraction):
         X, y = features.read(0, len(features.labels)), features.labels
         model = LogisticRegression(C=1e-4).fit(X.astype(float), y)
         save_classifier("m.cpickle", model, features.label_names, extraction)
-        paths = [str(Path("images", name)) for name in features.provenance["paths"]]
+        paths = [str(Path("images", name)) for name in features.record.paths]
     command = ["-m", "m.cpickle", *paths, "--csv", "a.csv", "--all", "--sheet", "sheet.png"]
     assert classify_images.main(command, load=lambda *_, **__: fake_network()) == 0
     with Path("a.csv").open(newline="") as file:

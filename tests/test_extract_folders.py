@@ -23,7 +23,7 @@ from PIL import Image
 
 from extract_features import extract
 from pyimagesearch import io
-from pyimagesearch.preprocessing import checkedimages, earlierrun, row_order
+from pyimagesearch.preprocessing import checkedimages, row_order
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.console import console_logging
 from pyimagesearch.utils.split import n_train_rows
@@ -71,7 +71,7 @@ def stop_after(n_batches):
 def unfinished(image_folder, output, monkeypatch):
     """Leave 6 of 15 rows behind, of pictures older than the run."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(time.time()) + 1))
-    monkeypatch.setattr(earlierrun, "time", SimpleNamespace(time=lambda: time.time() + 1))
+    monkeypatch.setattr(io.unfinished, "time", SimpleNamespace(time=lambda: time.time() + 1))
     with pytest.raises(InputError, match="stopped here"):
         run(image_folder, output, buffer_size=1, load_network=stop_after(3))
     with h5py.File(f"{output}.partial") as db:
@@ -277,7 +277,7 @@ def test_an_image_saved_again_is_a_duplicate_also_of_a_run_that_goes_on(
     output.unlink()
     with pytest.raises(InputError, match="stopped here"):
         run(image_folder, output, load_network=stop_after(3))
-    monkeypatch.setattr(earlierrun, "_changed", lambda path: 0)  # six images are not read again
+    monkeypatch.setattr(io.unfinished, "_changed", lambda path: 0)  # six images are not read again
     assert "near duplicates: 2 images" in run(image_folder, output)
     assert output.read_bytes() == whole
 

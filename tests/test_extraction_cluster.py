@@ -40,7 +40,7 @@ from pyimagesearch.extraction import (
 from pyimagesearch.extraction.cluster import Cluster
 from pyimagesearch.extraction.clusterextractor import ClusterExtractor
 from pyimagesearch.extraction.shipment import shipment_name
-from pyimagesearch.io.provenance import differences
+from pyimagesearch.io.runrecord import differences
 from pyimagesearch.nn import Description, Weights
 from pyimagesearch.nn.chain import Convolution, MaxPooling
 from pyimagesearch.nn.kerasnetwork import KerasNetwork

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pyimagesearch.io import HDF5DatasetWriter, features, open_features
+from pyimagesearch.io import HDF5DatasetWriter, RunRecord, features, open_features
 from pyimagesearch.utils import InputError
 
 ROWS = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
@@ -62,7 +62,7 @@ def test_what_was_written_is_read(path):
         assert file.label_names == NAMES
         assert file.labels.dtype == np.int64
         np.testing.assert_array_equal(file.labels, LABELS)
-        assert file.provenance == {"seed": 42, "paths": ["a", "b"]}
+        assert file.record == RunRecord(seed=42, paths=["a", "b"])
         rows = file.read(2, 7)
         assert rows.dtype == np.float32
         np.testing.assert_array_equal(rows, ROWS[2:7])
@@ -83,7 +83,7 @@ def test_the_float64_file_of_the_chapter_is_read_as_float32(path):
         rows = file.read(0, 10)
         assert rows.dtype == np.float32
         np.testing.assert_array_equal(rows, ROWS)
-        assert file.provenance is None
+        assert file.record == RunRecord()
 
 
 BAD_FILES = [
@@ -178,7 +178,7 @@ def test_a_recorded_value_of_another_type_is_named(path, provenance, message):
 def test_the_images_that_rows_come_from_are_those_recorded(path):
     record(path, {"dataset": "animals", "paths": ["cats/1.jpg", "dogs/2.jpg"]})
     with open_features(path) as file:
-        assert file.image_paths == [Path("animals/cats/1.jpg"), Path("animals/dogs/2.jpg")]
+        assert file.record.image_paths == [Path("animals/cats/1.jpg"), Path("animals/dogs/2.jpg")]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_the_images_that_rows_come_from_are_those_recorded(path):
 def test_where_nothing_is_recorded_there_are_no_images(path, provenance):
     record(path, provenance)
     with open_features(path) as file:
-        assert (file.image_paths, file.provenance) == ([], provenance)
+        assert file.record.image_paths == []
 
 
 def test_an_unfinished_file_given_by_its_own_name_is_not_finished(path):

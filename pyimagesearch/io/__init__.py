@@ -8,15 +8,18 @@ from pyimagesearch.io.partialfile import (
     check_room,
     partial_path,
 )
+from pyimagesearch.io.runrecord import RunRecord, creation_date
 from pyimagesearch.io.unfinished import Unfinished, read_unfinished
 
 __all__ = [
     "FeaturesFile",
     "HDF5DatasetWriter",
+    "RunRecord",
     "Unfinished",
     "check_new_output",
     "check_not_busy",
     "check_room",
+    "creation_date",
     "open_features",
     "partial_path",
     "read_unfinished",

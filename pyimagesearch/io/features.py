@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 
 import h5py
@@ -11,10 +10,9 @@ import numpy as np
 
 from pyimagesearch.io.opening import opened
 from pyimagesearch.io.partialfile import reason
-from pyimagesearch.io.provenance import recorded_provenance
+from pyimagesearch.io.runrecord import RunRecord, read_record
 from pyimagesearch.io.sources import find_dataset, reading, where_mapped
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.filenames import recorded_path
 
 BLOCK_BYTES = 32 * 2**20  # what is read at a time
 
@@ -38,8 +36,8 @@ class FeaturesFile:
         Class indices, 0 to ``n_classes - 1``.
     label_names : list of str
         The names of the classes.
-    provenance : dict or None
-        What the file records of where its rows come from, see `recorded_provenance`.
+    record : RunRecord
+        What the file records of where its rows come from; empty if nothing.
 
     Raises
     ------
@@ -54,7 +52,7 @@ class FeaturesFile:
         names = _dataset(db, path, "label_names", dimensions=1, kinds="OS")
         self.label_names = _checked_names(names, self.shape[0], path)
         self.labels = self._checked_labels(_dataset(db, path, "labels", 1, kinds="iuf"))
-        self.provenance = recorded_provenance(self._features, path)
+        self.record = RunRecord.from_json(read_record(self._features, path))
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return rows `start` to `stop`: float32, shape (stop - start, d)."""
@@ -98,15 +96,6 @@ class FeaturesFile:
     def is_mapped(self) -> bool:
         """Whether `mapped` leaves the rows where they lie, and takes no memory for them."""
         return where_mapped(self._features) is not None
-
-    @cached_property
-    def image_paths(self) -> list[Path]:
-        """The images that the rows come from, in their order; empty if that is not recorded."""
-        recorded = self.provenance or {}
-        if (folder := recorded.get("dataset")) is None:
-            return []
-        root = recorded_path(folder)
-        return [root / recorded_path(path) for path in recorded.get("paths") or ()]
 
     def _checked_labels(self, dataset: h5py.Dataset) -> np.ndarray:
         n_rows, n_classes = self.shape[0], len(self.label_names)

@@ -3,21 +3,29 @@
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from pyimagesearch.io import partialfile
-from pyimagesearch.io.provenance import differences, recorded_provenance
+from pyimagesearch.io.runrecord import RunRecord, differences, read_record
 from pyimagesearch.utils import InputError
 
 
 @dataclass(frozen=True)
 class Unfinished:
     """The state of a ``.partial``.
+
+    Digests of single images are recorded, 20 bytes each, beside the one over
+    all: with these a run that goes on need not read the images that are done.
+    That nobody has touched those since is seen from the file system, and not
+    recorded: equal images are to give equal files.
 
     Attributes
     ----------
@@ -32,6 +40,11 @@ class Unfinished:
     path: Path
     n_rows: int
     provenance: dict[str, object]
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """The record of the run that began it."""
+        return RunRecord.from_json(self.provenance)
 
     def require_same(self, now: Mapping[str, object]) -> None:
         """Refuse to mix the rows of two different runs in one file.
@@ -49,10 +62,45 @@ class Unfinished:
         now = json.loads(json.dumps(now))
         self._refuse(differences({key: self.provenance.get(key) for key in now}, now))
 
-    def require_same_pictures(self, paths: Iterable[str]) -> None:
-        """Refuse a folder that has other pictures than were listed then, in any order."""
-        recorded = [path for key in ("paths", "skipped") for path in self.provenance.get(key) or ()]
+    def require_same_images(self, paths: Iterable[str]) -> None:
+        """Refuse a folder that has other images than were listed then, in any order."""
+        recorded = [*(self.record.paths or ()), *(self.record.skipped or ())]
         self._refuse(differences({"paths": sorted(recorded)}, {"paths": sorted(paths)}))
+
+    def untouched(self, root: Path) -> dict[str, str]:
+        """Return the digests of the images whose rows are there, and that are as they were.
+
+        An image whose contents, name or permissions have been changed since
+        the run began is left out, and one that is gone (Windows does not tell
+        of a changed name). Of a run that began in the future, by a clock or
+        ``SOURCE_DATE_EPOCH`` that is ahead, nobody knows: all are left out.
+        """
+        began = self.record.began
+        if began is None or began > time.time():
+            return {}
+        done = islice(self.record.digest_of_path.items(), self.n_rows)
+        return {path: digest for path, digest in done if _changed(root / path) < began}
+
+    def require_same_contents(self, digests: Mapping[str, str]) -> None:
+        """Refuse images that are others than were recorded.
+
+        Parameters
+        ----------
+        digests : mapping of str to str
+            Digest by path, as of now.
+
+        Raises
+        ------
+        InputError
+            If one differs.
+        """
+        recorded = self.record.digest_of_path
+        changed = [path for path in recorded if digests.get(path) != recorded[path]]
+        if changed:
+            raise InputError(
+                f"{len(changed):,} pictures are others than in the run to go on with, such as "
+                f"'{changed[0]}': put them back, or delete the .partial to start again"
+            )
 
     def _refuse(self, changes: list[str]) -> None:
         if changes:
@@ -98,7 +146,7 @@ def inspect(db: h5py.File, path: Path, data_key: str) -> Unfinished:
         raise InputError(_not_ours(path, data_key))
     if "label_names" in db:
         db["label_names"].asstr()[:]  # raises here rather than hours later
-    recorded = recorded_provenance(data, path) or {}
+    recorded = read_record(data, path)
     missing = np.flatnonzero(labels[:] < 0)
     return Unfinished(
         path,
@@ -140,3 +188,12 @@ def _is_ours(dataset: object) -> bool:
         and dataset.chunks is None
         and dataset.id.get_offset() is not None
     )
+
+
+def _changed(path: Path) -> float:
+    """Return when a file was written or renamed for the last time."""
+    try:
+        status = path.stat()
+    except OSError:
+        return float("inf")
+    return max(status.st_mtime, status.st_ctime)

@@ -14,7 +14,6 @@ from pyimagesearch.preprocessing.duplicates import (
     contradictions,
     duplicate_notes,
 )
-from pyimagesearch.preprocessing.earlierrun import EarlierRun
 from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
@@ -25,7 +24,6 @@ __all__ = [
     "CheckedImages",
     "Decoding",
     "Duplicates",
-    "EarlierRun",
     "LabelledImages",
     "LeftAside",
     "UnlabelledImages",

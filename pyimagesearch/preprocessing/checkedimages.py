@@ -1,7 +1,7 @@
 """Pictures that were found readable, and must not change until their turn."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +73,11 @@ class CheckedImages:
         return [self.digests[path] for path in self.images.paths]
 
     @property
+    def n_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(stamp.n_bytes for stamp in self.stamps.values())
+
+    @property
     def contents_sha256(self) -> str:
         """One digest over all contents, in the order of the rows."""
         return hashlib.sha256("".join(self.row_digests).encode()).hexdigest()
@@ -135,7 +140,7 @@ def check_images(
     jobs: int,
     advance: Callable[[], object],
     known: Mapping[str, str] = MappingProxyType({}),
-    recorded_paths: Sequence[str] = (),
+    recorded_paths: Collection[str] = (),
     recorded_duplicates: Duplicates | None = None,
     decoding: Decoding | None = None,
 ) -> CheckedImages:
@@ -154,7 +159,7 @@ def check_images(
     known : mapping of str to str
         Digests of pictures whose features are there already: these are not
         read again.
-    recorded_paths : sequence of str
+    recorded_paths : collection of str
         The rows of an earlier run to go on with, whose order is kept: an
         earlier release may have ordered them in another way.
     recorded_duplicates : Duplicates or None

@@ -1,21 +1,25 @@
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from draw import draw_images
 
-from pyimagesearch.preprocessing import EarlierRun
-from pyimagesearch.preprocessing.decoding import AS_STORED
+from pyimagesearch.io import Unfinished
 from pyimagesearch.utils import InputError
 
 PATHS = ["a/a_000.jpg", "b/b_001.jpg", "a/a_001.jpg", "b/b_000.jpg"]
 DIGESTS = ["10", "11", "12", "13"]
 
 
+def unfinished(n_rows, **provenance):
+    return Unfinished(Path("f.hdf5.partial"), n_rows, provenance)
+
+
 def recorded(n_rows=3, ago_s=0.0):
     created = (datetime.now(UTC) - timedelta(seconds=ago_s)).isoformat()
-    return EarlierRun.recorded({"paths": PATHS, "digests": DIGESTS, "created": created}, n_rows)
+    return unfinished(n_rows, paths=PATHS, digests=DIGESTS, created=created)
 
 
 @pytest.fixture
@@ -53,8 +57,7 @@ def test_a_picture_that_took_the_name_of_another_is_read_again(folder):
     for path in folder.glob("*/*"):
         os.utime(path, (0, 0))
     time.sleep(0.01)  # until the clock of the file system has moved
-    began = time.time()
-    earlier = EarlierRun(dict(zip(PATHS, DIGESTS, strict=True)), 4, began)
+    earlier = recorded(4)
     time.sleep(0.01)
     (folder / PATHS[1]).rename(folder / "third")
     (folder / PATHS[3]).rename(folder / PATHS[1])
@@ -63,14 +66,14 @@ def test_a_picture_that_took_the_name_of_another_is_read_again(folder):
 
 
 def test_nothing_is_known_where_nothing_is_recorded(folder):
-    earlier = EarlierRun.recorded({"paths": PATHS}, 3)
-    assert earlier == EarlierRun(decoding=AS_STORED)  # as 1.0.0 read its images
-    assert earlier.untouched(folder) == {}
-    earlier.require_same(dict(zip(PATHS, DIGESTS, strict=True)))
+    for provenance in ({"paths": PATHS}, {"paths": PATHS, "digests": DIGESTS, "created": "then"}):
+        assert unfinished(3, **provenance).untouched(folder) == {}
+    assert unfinished(3, paths=PATHS, digests=DIGESTS[:2]).record.digest_of_path == {}
+    unfinished(3, paths=PATHS).require_same_contents(dict(zip(PATHS, DIGESTS, strict=True)))
 
 
 def test_other_pictures_than_were_recorded_are_refused():
     now = dict(zip(PATHS, ["10", "13", "12", "11"], strict=True))
     with pytest.raises(InputError, match=r"^2 pictures are .*, such as 'b/b_001.jpg'"):
-        recorded().require_same(now)
-    recorded().require_same(dict(zip(PATHS, DIGESTS, strict=True)))
+        recorded().require_same_contents(now)
+    recorded().require_same_contents(dict(zip(PATHS, DIGESTS, strict=True)))

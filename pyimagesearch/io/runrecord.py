@@ -1,0 +1,241 @@
+"""The record of a run: what a file of features keeps of where its rows come from."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.filenames import recorded_path
+
+# What a field says of itself.
+ROWS = {"decides_rows": True}  # with another value a run is not resumed
+RUN = {"decides_rows": False}  # with another value the rows are the same
+IMAGES = ROWS | {"per_image": True}  # an entry per image: of no use to a classifier
+TEXT, TEXTS = {"expected": "a text"}, {"expected": "a list of texts"}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a file of features records of its run, in the order in which it is written.
+
+    Each field is a key of the JSON in the attribute ``provenance`` of the
+    rows. None is not known; files that other releases or programs have made
+    may lack any of them, or have `others`, which decide the rows.
+
+    Attributes
+    ----------
+    dataset : str
+        The folder of the images.
+    network, layer, pooling, size, preprocessing, feature_shape, weights
+        As in `pyimagesearch.nn.Description`.
+    weights_file : str
+        Where the weights came from; None if from no file of the user's.
+    processors : str or dict of str to int
+        Their model, which may decide the last digits; of several, how many.
+    skipped : dict of str to str
+        The images that cannot be read, and why.
+    decoding : dict
+        As of `pyimagesearch.preprocessing.Decoding`.
+    duplicate_groups, near_duplicates : list
+        As of `pyimagesearch.preprocessing.Duplicates`.
+    paths, digests : list of str
+        Of each row: its image, in the folder, and the digest of its contents.
+    """
+
+    dataset: str | None = field(default=None, metadata=RUN | TEXT)
+    network: str | None = field(default=None, metadata=ROWS)
+    layer: str | None = field(default=None, metadata=ROWS)
+    pooling: str | None = field(default=None, metadata=ROWS)
+    size: list[int] | None = field(default=None, metadata=ROWS)
+    preprocessing: str | None = field(default=None, metadata=ROWS)
+    feature_shape: list[int] | None = field(default=None, metadata=ROWS)
+    weights: dict[str, str] | None = field(default=None, metadata=ROWS)
+    weights_file: str | None = field(default=None, metadata=RUN | TEXT)
+    engine: str | None = field(default=None, metadata=ROWS)
+    batch_size: int | None = field(default=None, metadata=ROWS)
+    seed: int | None = field(default=None, metadata=ROWS)
+    created: str | None = field(default=None, metadata=RUN | TEXT)
+    versions: dict[str, str] | None = field(default=None, metadata=RUN)
+    processors: str | dict[str, int] | None = field(default=None, metadata=RUN)
+    image_bytes: int | None = field(default=None, metadata=ROWS)
+    contents_sha256: str | None = field(default=None, metadata=ROWS)
+    skipped: dict[str, str] | None = field(default=None, metadata=IMAGES)
+    decoding: dict[str, object] | None = field(default=None, metadata=ROWS)
+    duplicate_groups: list[list[int]] | None = field(default=None, metadata=IMAGES)
+    near_duplicates: list[list[object]] | None = field(default=None, metadata=IMAGES)
+    paths: list[str] | None = field(default=None, metadata=IMAGES | TEXTS)
+    digests: list[str] | None = field(default=None, metadata=IMAGES)
+    others: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, recorded: Mapping[str, object]) -> "RunRecord":
+        """Take what is recorded, with values of the types that `read_record` checks."""
+        known = {name: value for name, value in recorded.items() if name in FIELDS}
+        return cls(**known, others={key: recorded[key] for key in recorded if key not in FIELDS})
+
+    def to_json(self) -> dict[str, object]:
+        """Return what is known as JSON has it, in the order of the fields."""
+        known = {
+            name: getattr(self, name)
+            for name in FIELDS
+            # Weights of no file of the user's are written as null.
+            if getattr(self, name) is not None or (name == "weights_file" and self.weights)
+        }
+        return known | dict(self.others)
+
+    def for_classifier(self) -> dict[str, object]:
+        """Return what a classifier keeps: how rows like these are made."""
+        return {key: value for key, value in self.to_json().items() if key not in PER_IMAGE}
+
+    @cached_property
+    def image_paths(self) -> list[Path]:
+        """The images that the rows come from, in their order; empty if that is not recorded."""
+        if self.dataset is None:
+            return []
+        root = recorded_path(self.dataset)
+        return [root / recorded_path(path) for path in self.paths or ()]
+
+    @property
+    def digest_of_path(self) -> dict[str, str]:
+        """The digest of each row's image, in their order; empty if that is not recorded."""
+        paths, digests = self.paths or (), self.digests or ()
+        return dict(zip(paths, digests, strict=True)) if len(paths) == len(digests) else {}
+
+    @property
+    def began(self) -> float | None:
+        """When the run began, in seconds since 1970."""
+        try:
+            return datetime.fromisoformat(self.created).timestamp()
+        except (TypeError, ValueError):
+            return None
+
+
+FIELDS = {entry.name: entry.metadata for entry in fields(RunRecord) if entry.name != "others"}
+OF_THE_RUN = frozenset(name for name, of in FIELDS.items() if not of["decides_rows"])
+PER_IMAGE = frozenset(name for name, of in FIELDS.items() if of.get("per_image"))
+
+
+def read_record(dataset: h5py.Dataset, path: Path) -> dict[str, object]:
+    """Read what is recorded of where the rows of a dataset come from.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        The rows.
+    path : Path
+        Its file, for messages.
+
+    Returns
+    -------
+    dict
+        As `RunRecord.from_json` takes it; empty if nothing is recorded.
+
+    Raises
+    ------
+    InputError
+        If it is not a JSON object, or a value is of another type than it
+        should be.
+    """
+    try:
+        text = dataset.attrs.get("provenance")
+        recorded = {} if text is None else json.loads(text)
+    except (OSError, RecursionError, TypeError, ValueError):
+        recorded = None
+    if not isinstance(recorded, dict):
+        raise InputError(f"'{path}' has a 'provenance' that is not a JSON object")
+    for name, of in FIELDS.items():
+        value, expected = recorded.get(name), of.get("expected")
+        is_one = {"a text": isinstance(value, str), "a list of texts": _is_listing(value)}
+        if value is not None and not is_one.get(expected, True):
+            raise InputError(
+                f"'{path}' has a 'provenance' with {name!r} of {_shortened(value)}: "
+                f"expected {expected}; correct it, or delete it"
+            )
+    return recorded
+
+
+def creation_date() -> str:
+    """Return now, or the date that the environment asks for, so that files repeat byte by byte.
+
+    Raises
+    ------
+    InputError
+        If ``SOURCE_DATE_EPOCH`` is no date.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        date = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(
+            f"SOURCE_DATE_EPOCH is '{epoch}': expected seconds since 1970; correct or unset it"
+        ) from error
+    return date.isoformat(timespec="seconds")
+
+
+def differences(recorded: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Name the settings in which two records differ.
+
+    Parameters
+    ----------
+    recorded, now : mapping
+        As JSON gives them back.
+
+    Returns
+    -------
+    list of str
+        One phrase a setting, with both values; empty if the rows of the two
+        runs would be the same.
+
+    Examples
+    --------
+    >>> differences({"seed": 42, "created": "then"}, {"seed": 7, "created": "now"})
+    ['seed (42 recorded, 7 now)']
+    """
+    keys = [key for key in {**recorded, **now} if key not in OF_THE_RUN]
+    return [
+        _phrase(key, recorded.get(key), now.get(key))
+        for key in keys
+        if recorded.get(key) != now.get(key)
+    ]
+
+
+def _phrase(key: str, recorded: object, now: object) -> str:
+    if _is_listing(recorded) and _is_listing(now):
+        gone, come = _apart(recorded, now), _apart(now, recorded)
+        return f"{key} ({', '.join([*_listed(gone, 'gone'), *_listed(come, 'new')]) or 'order'})"
+    if isinstance(recorded, dict) and isinstance(now, dict):
+        return ", ".join(f"{key} {phrase}" for phrase in differences(recorded, now))
+    return f"{key} ({_value(recorded)} recorded, {_value(now)} now)"
+
+
+def _is_listing(value: object) -> bool:
+    """Tell whether it is a list of names, which may be long, and not a shape."""
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _apart(some: list, others: list) -> list:
+    known = set(others)
+    return [one for one in some if one not in known]
+
+
+def _listed(entries: list, what: str) -> list[str]:
+    if not entries:
+        return []
+    return [f"{len(entries):,} {what}, such as '{entries[0]}'"]
+
+
+def _value(value: object) -> str:
+    if value and _is_listing(value):
+        return f"{len(value):,} of them"
+    return "nothing" if value is None else str(value)
+
+
+def _shortened(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
