@@ -18,7 +18,7 @@ import classify_images
 from extract_features import extract
 from pyimagesearch import nn
 from pyimagesearch.io import open_features
-from pyimagesearch.linear import save_classifier
+from pyimagesearch.linear import answers, save_classifier
 from pyimagesearch.preprocessing import list_images
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.names import label_finder
@@ -255,7 +255,7 @@ def test_a_sheet_of_no_picture_is_not_announced(trained, capsys):
 
 def test_the_sheet_shows_the_least_sure_first(trained, image_folder, monkeypatch, capsys):
     drawn = []
-    monkeypatch.setattr(classify_images, "N_DRAWN_AT_MOST", 4)
+    monkeypatch.setattr(answers, "N_LEAST_SURE", 4)
     monkeypatch.setattr(
         classify_images, "draw_contact_sheet", lambda pictures, path, **_: drawn.extend(pictures)
     )

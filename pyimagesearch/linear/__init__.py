@@ -1,5 +1,6 @@
 """The linear classifier: an exact, fast grid search, and its judgement."""
 
+from pyimagesearch.linear.answers import Answer, AnswerTable, FolderEvaluation, Tally, csv_rows
 from pyimagesearch.linear.classifierfile import load_classifier, save_classifier
 from pyimagesearch.linear.evaluation import Evaluation, evaluate
 from pyimagesearch.linear.gridsearch import (
@@ -15,10 +16,15 @@ from pyimagesearch.linear.trainingrows import feature_notes, label_notes, strati
 
 __all__ = [
     "C_GRID",
+    "Answer",
+    "AnswerTable",
     "Evaluation",
     "Fit",
+    "FolderEvaluation",
     "GridSearch",
+    "Tally",
     "TrainingImages",
+    "csv_rows",
     "evaluate",
     "feature_notes",
     "format_table",

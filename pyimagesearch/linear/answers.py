@@ -1,0 +1,216 @@
+"""What a classifier says of images, one at a time, and what is kept of that in little memory."""
+
+import contextlib
+import csv
+import heapq
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from pyimagesearch.linear.evaluation import Evaluation
+from pyimagesearch.linear.trainingimages import TrainingImages
+from pyimagesearch.utils.files import replacing
+from pyimagesearch.utils.names import label_finder
+from pyimagesearch.utils.texttable import display_width, padded, printable
+
+N_LEAST_SURE = 48  # images that are kept to be drawn
+N_COUNTED = 20  # classes in the summary
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a classifier says of one image.
+
+    Attributes
+    ----------
+    path : Path
+        The image.
+    probabilities : ndarray of float, shape (n_classes,)
+        In the order of the classifier's names; None if it cannot be read.
+    problem : str or None
+        Why it cannot be read.
+    """
+
+    path: Path
+    probabilities: np.ndarray | None
+    problem: str | None = None
+
+    @property
+    def predicted(self) -> int:
+        """Index of the most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def probability(self) -> float:
+        """Probability of the most probable class."""
+        return float(self.probabilities.max())
+
+    def top(self, k: int) -> np.ndarray:
+        """Return the indices of the k most probable classes, the most probable first."""
+        return np.argsort(-self.probabilities, kind="stable")[:k]
+
+
+class AnswerTable:
+    """A line per answer, for people or for other programs.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the classes.
+    paths : sequence of Path
+        All images, to align the columns behind them.
+    top : int
+        How many of the most probable classes are in a line.
+    tsv : bool
+        Whether tabs separate the columns, which are not aligned then.
+    """
+
+    def __init__(self, names: Sequence[str], paths: Sequence[Path], top: int, tsv: bool):
+        self._names = [printable(name) for name in names]
+        self._top, self._tsv = top, tsv
+        self._path_width = max(display_width(printable(str(path))) for path in paths)
+        self._name_width = max(map(display_width, self._names))
+
+    def line(self, answer: Answer) -> str:
+        """Return the path, and the most probable classes with their probabilities."""
+        path = printable(str(answer.path))
+        columns = [
+            (self._names[i], f"{answer.probabilities[i]:.4f}") for i in answer.top(self._top)
+        ]
+        if self._tsv:
+            return "\t".join([path, *chain.from_iterable(columns)])
+        aligned = (f"{padded(name, self._name_width)}  {number}" for name, number in columns)
+        return "  ".join([padded(path, self._path_width), *aligned])
+
+
+@contextlib.contextmanager
+def csv_rows(path: str | None, names: Sequence[str], all_classes: bool) -> Iterator[Callable]:
+    """Yield what writes an answer as a row; the file is there once it is whole.
+
+    Parameters
+    ----------
+    path : str or None
+        The file; None to write nothing.
+    names : sequence of str
+        Names of the classes.
+    all_classes : bool
+        Whether a row has the probability of each class.
+    """
+    if path is None:
+        yield lambda answer: None
+        return
+    with (
+        replacing(Path(path), keep_partial=True) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["path", "class", "probability", *(names if all_classes else ())])
+
+        def write(answer: Answer) -> None:
+            probabilities = answer.probabilities.tolist() if all_classes else ()
+            row = (answer.path, names[answer.predicted], answer.probability)
+            writer.writerow([*row, *probabilities])
+
+        yield write
+
+
+class Tally:
+    """What is left of the answers once each has been printed.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the classes.
+
+    Attributes
+    ----------
+    n_answers : int
+        How many there were.
+    least_sure : list of Answer
+        Those of the least probability, the least first.
+    """
+
+    def __init__(self, names: Sequence[str]):
+        self.least_sure: list[Answer] = []
+        self._counts: Counter[str] = Counter()
+        self._names = names
+
+    @property
+    def n_answers(self) -> int:
+        """How many answers there were."""
+        return self._counts.total()
+
+    def add(self, answer: Answer) -> None:
+        """Take note of an answer."""
+        self._counts[self._names[answer.predicted]] += 1
+        self.least_sure = heapq.nsmallest(
+            N_LEAST_SURE, [*self.least_sure, answer], key=lambda one: one.probability
+        )
+
+    def summary(self) -> list[str]:
+        """Return how many images there are of each class, the most frequent first."""
+        counts = self._counts.most_common(N_COUNTED)
+        width = max((display_width(printable(name)) for name, _ in counts), default=0)
+        lines = [f"{padded(printable(name), width)}  {n:,}" for name, n in counts]
+        if n_more := len(self._counts) - len(counts):
+            lines.append(f"and {n_more:,} classes more")
+        return lines
+
+
+class FolderEvaluation:
+    """How well a classifier does on images whose folders name their classes.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the classes.
+    training : TrainingImages
+        Recognises the images that trained the classifier.
+    digest : callable
+        Returns the digest of an image's file; see
+        `pyimagesearch.preprocessing.image_digest`.
+    """
+
+    def __init__(
+        self, names: Sequence[str], training: TrainingImages, digest: Callable[[Path], str]
+    ):
+        self._names, self._find_label = names, label_finder(names)
+        self._training, self._digest = training, digest
+        self._evaluated: list[tuple[int, int, float, float, int]] = []
+        self._unknown: Counter[str] = Counter()
+
+    def add(self, answer: Answer) -> None:
+        """Compare an answer with the name of its image's folder."""
+        # Of ../cat.jpg too, and not of the file that a link points to.
+        name = Path(os.path.abspath(answer.path)).parent.name  # noqa: PTH100
+        label = self._find_label(name)
+        if label is None:
+            self._unknown[name] += 1
+            return
+        given = float(answer.probabilities[label])
+        rank = int((answer.probabilities > given).sum())
+        self._evaluated.append((label, answer.predicted, given, answer.probability, rank))
+        with contextlib.suppress(OSError):  # gone since it was classified
+            self._training.add(self._digest(answer.path), answer.predicted == label)
+
+    def report(self) -> list[str]:
+        """Return the classification report, and what it leaves out."""
+        lines = [
+            f"left out of the report: {n:,} pictures in '{printable(name)}', which is no class "
+            "of this classifier"
+            for name, n in sorted(self._unknown.items())
+        ]
+        if not self._evaluated:
+            return [*lines, "no picture lies in a folder with the name of a class: no report"]
+        columns = map(np.array, zip(*self._evaluated, strict=True))
+        evaluation = Evaluation(*columns, label_names=list(self._names))
+        return [*lines, f"accuracy {evaluation.accuracy:.4f}\n{evaluation.report()}"]
+
+    def warning(self) -> str | None:
+        """Return what makes the accuracy say little, if anything does."""
+        return self._training.warning()
