@@ -39,7 +39,6 @@ from pyimagesearch.linear import (
     load_classifier,
 )
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
-from pyimagesearch.plotting import SheetPicture, check_drawing, draw_contact_sheet
 from pyimagesearch.preprocessing import (
     Decoding,
     UnlabelledImages,
@@ -47,6 +46,7 @@ from pyimagesearch.preprocessing import (
     list_images,
     load_image,
 )
+from pyimagesearch.reporting import SheetPicture, check_drawing, draw_contact_sheet
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.console import keep_stdout_for_the_table

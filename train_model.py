@@ -43,13 +43,13 @@ from pyimagesearch.linear import (
     search_table,
     stratified_folds,
 )
-from pyimagesearch.plotting import (
+from pyimagesearch.preprocessing import Decoding, load_image
+from pyimagesearch.reporting import (
     SheetPicture,
     check_drawing,
     draw_confusion_matrix,
     draw_mistakes,
 )
-from pyimagesearch.preprocessing import Decoding, load_image
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming

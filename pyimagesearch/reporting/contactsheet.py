@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from pyimagesearch.plotting.figurefile import (
+from pyimagesearch.reporting.figurefile import (
     PIXELS_PER_INCH,
     POINTS_PER_INCH,
     drawing_settings,

@@ -1,12 +1,12 @@
 """Drawings of how a classifier did. The only home of matplotlib."""
 
-from pyimagesearch.plotting.confusionmatrix import draw_confusion_matrix
-from pyimagesearch.plotting.contactsheet import (
+from pyimagesearch.reporting.confusionmatrix import draw_confusion_matrix
+from pyimagesearch.reporting.contactsheet import (
     SheetPicture,
     draw_contact_sheet,
     draw_mistakes,
 )
-from pyimagesearch.plotting.figurefile import check_drawing
+from pyimagesearch.reporting.figurefile import check_drawing
 
 __all__ = [
     "SheetPicture",

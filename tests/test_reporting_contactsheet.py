@@ -8,8 +8,9 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pyimagesearch.plotting import SheetPicture, contactsheet, draw_mistakes
-from pyimagesearch.plotting.contactsheet import (
+from pyimagesearch.preprocessing import load_image
+from pyimagesearch.reporting import SheetPicture, contactsheet, draw_mistakes
+from pyimagesearch.reporting.contactsheet import (
     GAP,
     HEADER,
     MISTAKES_LEGEND,
@@ -17,8 +18,7 @@ from pyimagesearch.plotting.contactsheet import (
     contact_figure,
     sheet_title,
 )
-from pyimagesearch.plotting.figurefile import PIXELS_PER_INCH, drawing_settings
-from pyimagesearch.preprocessing import load_image
+from pyimagesearch.reporting.figurefile import PIXELS_PER_INCH, drawing_settings
 from pyimagesearch.utils import InputError
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyimagesearch.plotting.figurefile import (
+from pyimagesearch.reporting.figurefile import (
     PIXELS_PER_INCH,
     POINTS_PER_INCH,
     drawing_settings,

@@ -13,14 +13,14 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pyimagesearch.plotting import (
+from pyimagesearch.reporting import (
     check_drawing,
     confusionmatrix,
     draw_confusion_matrix,
     figurefile,
 )
-from pyimagesearch.plotting.confusionmatrix import confusion_figure
-from pyimagesearch.plotting.figurefile import PIXELS_PER_INCH, drawing_settings, elided, text_width
+from pyimagesearch.reporting.confusionmatrix import confusion_figure
+from pyimagesearch.reporting.figurefile import PIXELS_PER_INCH, drawing_settings, elided, text_width
 from pyimagesearch.utils import InputError
 
 ANIMALS = ["cats", "dogs", "panda"]
@@ -439,7 +439,7 @@ def test_importing_is_cheap_and_drawing_needs_no_display(tmp_path, backend):
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from pyimagesearch.plotting import draw_confusion_matrix\n"
+        "from pyimagesearch.reporting import draw_confusion_matrix\n"
         "assert 'matplotlib' not in sys.modules\n"
         f"draw_confusion_matrix([[1, 0], [0, 1]], ['a', 'b'], Path({str(tmp_path)!r}, 'm.png'))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
