@@ -26,9 +26,8 @@ if __name__ == "__main__":
 
 import argparse
 import logging
-import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pyimagesearch.extraction import Extractor, open_extractor, scheduler_address
@@ -41,30 +40,18 @@ from pyimagesearch.io import (
     creation_date,
     read_unfinished,
 )
-from pyimagesearch.nn import (
-    ENGINES,
-    POOLINGS,
-    PREPROCESSINGS,
-    Description,
-    Network,
-    NetworkChoice,
-    list_layers,
-    load_network,
-)
+from pyimagesearch.nn import ENGINES, Network, NetworkChoice, list_layers, load_network
+from pyimagesearch.nn.commandline import add_network_options, chosen_network, layer_table
 from pyimagesearch.preprocessing import (
     CheckedImages,
     Decoding,
     Duplicates,
     LabelledImages,
     check_images,
-    class_table,
-    class_warnings,
-    contradictions,
-    duplicate_notes,
-    left_aside_warnings,
     list_labelled_images,
-    require_two_classes,
-    small_classes,
+    report_classes,
+    report_duplicates,
+    report_unreadable,
 )
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, seed, user_path
@@ -74,7 +61,6 @@ from pyimagesearch.utils.script import script
 from pyimagesearch.utils.versions import installed_versions
 
 FLOAT_BYTES = 4  # per number of a row
-NETWORK_OPTIONS = ("network", "layer", "pooling", "preprocessing", "weights")
 PACKAGES = ("h5py", "keras", "ncnn", "numpy", "pillow", "tensorflow")
 
 logger = logging.getLogger(__name__)
@@ -111,54 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out pictures that cannot be read, instead of stopping before the work starts",
     )
-    network = parser.add_argument_group("network")
-    network.add_argument(
-        "-n",
-        "--network",
-        default="VGG16",
-        type=user_path,
-        metavar="{NAME,FILE.keras}",
-        help="a network of keras.applications, or a whole one that Keras has saved "
-        "(default: %(default)s)",
-    )
-    network.add_argument(
-        "--layer",
-        metavar="NAME",
-        help="cut the network after this layer (default: the last one before its head)",
-    )
-    network.add_argument(
-        "--list-layers",
-        action="store_true",
-        help="print the layers of the network, the shape that each gives and how many numbers "
-        "that is per picture, and stop; needs no other option",
-    )
-    network.add_argument(
-        "--pooling",
-        choices=POOLINGS,
-        default="none",
-        help="take the average or the maximum over the rows and columns that the layer gives "
-        "(default: %(default)s)",
-    )
-    network.add_argument(
-        "--size",
-        type=positive_int,
-        metavar="N",
-        help="height and width of a picture, in pixels (default: the network's own)",
-    )
-    network.add_argument(
-        "--preprocessing",
-        choices=list(PREPROCESSINGS),
-        help="what the network expects of the pixels; needed with FILE.keras (default: the "
-        "network's own)",
-    )
-    network.add_argument(
-        "-w",
-        "--weights",
-        type=user_path,
-        metavar="{imagenet,random,FILE}",
-        help="weights of the network: imagenet is downloaded once, random is for trying things "
-        "out, FILE is a .h5, .weights.h5 or .keras file (default: imagenet)",
-    )
+    add_network_options(parser)
     computing = add_computing_options(parser, ENGINES)
     computing.add_argument(
         "-s",
@@ -244,7 +183,7 @@ def extract(
     logger.info("loading network...")
     network = load_network(choice, engine, batch_size, jobs)
     n_features = network.description.n_features
-    logger.info(describe(network.description))
+    logger.info(f"network: {network.description}")
     threads = "1 thread" if jobs == 1 else f"{jobs} threads"
     logger.info(f"engine: {network.engine}, {threads} ({network.why})")
 
@@ -299,15 +238,6 @@ def extract(
     return Extraction((len(images), n_features), len(images) - n_before, elapsed_s)
 
 
-def report_classes(images: LabelledImages) -> None:
-    """Log what was found in the folder, and warn where something else may be meant."""
-    require_two_classes(images)
-    logger.info(f"{len(images.label_names):,} classes:\n{class_table(images)}")
-    if images.left_aside.kinds:
-        logger.info(f"passed over: {images.left_aside}")
-    warn([*left_aside_warnings(images), *class_warnings(images), *small_classes(images)])
-
-
 def check(
     images: LabelledImages, unfinished: Unfinished | None, jobs: int, skip_bad: bool
 ) -> CheckedImages:
@@ -326,11 +256,7 @@ def check(
     logger.info(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
         checked = check_images(images, jobs, bar.increment, done, **recorded)
-    for path, reason in sorted(checked.bad.items()):
-        if skip_bad:
-            logger.warning(f"left out {path!r}: {reason}")
-        else:
-            logger.error(f"cannot read {path!r}: {reason}")
+    report_unreadable(checked, skip_bad)
     n_found = len(images) + len(images.left_aside.broken_links)
     if checked.bad and not skip_bad:
         raise InputError(
@@ -342,34 +268,6 @@ def check(
     if unfinished:
         unfinished.require_same_contents(checked.digests)
     return checked
-
-
-def report_duplicates(images: LabelledImages, checked: CheckedImages) -> None:
-    """Log what only the contents of the pictures have shown."""
-    require_two_classes(checked.images)
-    found = checked.images, checked.digests, checked.duplicates
-    for line in [*checked.notes, *duplicate_notes(*found)]:
-        logger.info(line)
-    warn(contradictions(*found))
-    known = small_classes(images)
-    warn([line for line in small_classes(checked.images) if line not in known])
-
-
-def warn(lines: Iterable[str]) -> None:
-    """Log lines for which the work does not stop."""
-    for line in lines:
-        logger.warning(line)
-
-
-def describe(description: Description) -> str:
-    """Tell in a line which network gives the features."""
-    pooled = "" if description.pooling == "none" else f", {description.pooling} pooled"
-    shape = " x ".join(f"{length:,}" for length in description.feature_shape)
-    numbers = f" = {description.n_features:,}" if len(description.feature_shape) > 1 else ""
-    return (
-        f"network: {description.network} ({description.weights.name}), cut after "
-        f"{description.layer}{pooled}: {shape}{numbers} numbers per picture"
-    )
 
 
 def write_features(writer: HDF5DatasetWriter, checked: CheckedImages, extractor: Extractor) -> None:
@@ -390,38 +288,17 @@ def write_features(writer: HDF5DatasetWriter, checked: CheckedImages, extractor:
             stop_if_asked()
 
 
-def print_layers(choice: NetworkChoice, jobs: int) -> None:
-    """Print where a network can be cut, and what that would give."""
-    found = list_layers(choice, jobs)
-    width = max(map(len, ["layer", *found]))
-    print(f"{'layer':{width}}  {'shape':>18}  numbers per picture")
-    for name, shape in found.items():
-        print(f"{name:{width}}  {' x '.join(map(str, shape)):>18}  {math.prod(shape):,}")
-
-
-def chosen_network(parser: argparse.ArgumentParser, arguments: dict[str, object]) -> NetworkChoice:
-    """Take the options that tell of the network out of the others, or end with a usage error."""
-    size = arguments.pop("size")
-    options = {key: arguments.pop(key) for key in NETWORK_OPTIONS}
-    missing = [f"--{key}" for key in ("dataset", "output") if arguments[key] is None]
-    if arguments["list_layers"]:
-        options["preprocessing"] = options["preprocessing"] or "none"  # no picture is seen
-    elif missing:
-        parser.error(f"expected {' and '.join(missing)}")
-    try:
-        return NetworkChoice(**options, size=size and (size, size))
-    except InputError as error:
-        parser.error(str(error))
-
-
 @script
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     parser = build_parser()
     arguments = vars(parser.parse_args(argv))
+    missing = [f"--{key}" for key in ("dataset", "output") if arguments[key] is None]
+    if missing and not arguments["list_layers"]:
+        parser.error(f"expected {' and '.join(missing)}")
     choice = chosen_network(parser, arguments)
     if arguments.pop("list_layers"):
-        print_layers(choice, arguments["jobs"])
+        print(layer_table(list_layers(choice, arguments["jobs"])))
         return
     if choice.weights == "random":
         logger.warning("random weights: the features are untrained")

@@ -237,7 +237,7 @@ def test_splits_and_small_classes_are_warned_of(tmp_path, output, capsys):
     split, merged, small = capsys.readouterr().err.splitlines()
     assert split.startswith("[WARNING] a class has the name of a split, 'val', from 'val': ")
     assert merged.startswith("[WARNING] 2 of 3 classes are collected from several folders, ")
-    assert merged.endswith(f"give --dataset {tmp_path}/images/test")
+    assert merged.endswith(f"give '{tmp_path}/images/test' as the data set")
     assert small.startswith("[WARNING] 1 class has fewer than 4 images, 'val' (1): too few ")
 
 

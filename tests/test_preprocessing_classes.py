@@ -3,9 +3,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from pyimagesearch.preprocessing import (
-    LabelledImages,
-    LeftAside,
+from pyimagesearch.preprocessing import LabelledImages, LeftAside
+from pyimagesearch.preprocessing.classes import (
     class_table,
     class_warnings,
     left_aside_warnings,
@@ -81,7 +80,7 @@ def test_class_names_of_splits_are_named_with_their_folders():
     assert line == (
         "classes have the names of a split, 'Test', 'train', from 'x/Test', 'x/train': put the "
         "pictures into one folder per class, such as x/Test/<class>/, "
-        "and give --dataset /data/x/Test"
+        "and give '/data/x/Test' as the data set"
     )
 
 
@@ -89,7 +88,7 @@ def test_classes_from_several_folders_are_named_with_what_to_give_instead():
     (line,) = class_warnings(labelled("train/cats/1", "test/cats/1", "train/dogs/1"))
     assert line == (
         "1 of 2 classes are collected from several folders, such as 'cats' from 'test/cats', "
-        "'train/cats': for the pictures of one of them, give --dataset /data/test"
+        "'train/cats': for the pictures of one of them, give '/data/test' as the data set"
     )
 
 

@@ -6,13 +6,12 @@ import pytest
 from PIL import Image
 from test_preprocessing_nearduplicates import VARIANTS, photograph
 
-from pyimagesearch.preprocessing import (
-    Duplicates,
-    LabelledImages,
+from pyimagesearch.preprocessing import Duplicates, LabelledImages
+from pyimagesearch.preprocessing.duplicates import (
     contradictions,
     duplicate_notes,
+    find_duplicates,
 )
-from pyimagesearch.preprocessing.duplicates import find_duplicates
 from pyimagesearch.preprocessing.nearduplicates import thumbnail
 
 

@@ -61,6 +61,23 @@ class Description:
         """How many numbers there are per picture."""
         return math.prod(self.feature_shape)
 
+    def __str__(self) -> str:
+        """Return in a line which network gives the features.
+
+        Examples
+        --------
+        >>> print(Description("VGG16", "block5_pool", "none", (224, 224), "caffe", (7, 7, 512),
+        ...                   Weights("random", "ab")))
+        VGG16 (random), cut after block5_pool: 7 x 7 x 512 = 25,088 numbers per picture
+        """
+        pooled = "" if self.pooling == "none" else f", {self.pooling} pooled"
+        shape = " x ".join(f"{length:,}" for length in self.feature_shape)
+        numbers = f" = {self.n_features:,}" if len(self.feature_shape) > 1 else ""
+        return (
+            f"{self.network} ({self.weights.name}), cut after {self.layer}{pooled}: "
+            f"{shape}{numbers} numbers per picture"
+        )
+
     def to_json(self) -> dict[str, object]:
         """Return what ``json.dumps`` takes, and `from_json` turns back.
 

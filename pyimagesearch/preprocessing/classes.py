@@ -1,6 +1,5 @@
 """What to tell about the classes of a folder before hours are spent on them."""
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -85,7 +84,7 @@ def _splits(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | N
     return (
         f"{_are(splits, 'a class has the name', 'classes have the names')} of a split, "
         f"{listed(splits)}, from {listed(folders)}: put the pictures into one folder per "
-        f"class, such as {folders[0]}/<class>/, and give {_option(images, folders[0])}"
+        f"class, such as {folders[0]}/<class>/, and give {_path(images, folders[0])} as the data set"
     )
 
 
@@ -94,10 +93,11 @@ def _merged(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | N
     if not merged:
         return None
     folders = parents[merged[0]]
+    above = PurePosixPath(folders[0]).parent
     return (
         f"{len(merged):,} of {len(images.label_names):,} classes are collected from several "
         f"folders, such as {merged[0]!r} from {listed(folders)}: for the pictures of one "
-        f"of them, give {_option(images, str(PurePosixPath(folders[0]).parent))}"
+        f"of them, give {_path(images, above)} as the data set"
     )
 
 
@@ -184,5 +184,5 @@ def _are(names, one: str, several: str) -> str:
     return one if len(names) == 1 else several
 
 
-def _option(images: LabelledImages, folder: str) -> str:
-    return f"--dataset {shlex.quote(str(images.root / folder))}"
+def _path(images: LabelledImages, folder: PurePosixPath | str) -> str:
+    return repr(str(images.root / folder))
