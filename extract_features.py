@@ -199,7 +199,7 @@ def extract(
     )
     if unfinished:
         unfinished.require_same(record.to_json())
-        unfinished.require_same_images([*images.paths, *images.left_aside.broken_links])
+        unfinished.require_same_images([*images.paths, *images.skipped.broken_links])
     else:
         check_room(output, len(images) * n_features * FLOAT_BYTES)
 
@@ -257,7 +257,7 @@ def check(
     with progress_bar("Checking Images", n_missing) as bar:
         checked = check_images(images, jobs, bar.increment, done, **recorded)
     report_unreadable(checked, skip_bad)
-    n_found = len(images) + len(images.left_aside.broken_links)
+    n_found = len(images) + len(images.skipped.broken_links)
     if checked.bad and not skip_bad:
         raise InputError(
             f"{len(checked.bad):,} of {n_found:,} pictures cannot be read: "

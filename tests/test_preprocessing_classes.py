@@ -3,12 +3,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from pyimagesearch.preprocessing import LabelledImages, LeftAside
+from pyimagesearch.preprocessing import LabelledImages, SkippedFiles
 from pyimagesearch.preprocessing.classes import (
     class_table,
     class_warnings,
-    left_aside_warnings,
     require_two_classes,
+    skipped_folder_warnings,
     small_classes,
 )
 from pyimagesearch.utils import InputError, split
@@ -94,12 +94,12 @@ def test_classes_from_several_folders_are_named_with_what_to_give_instead():
 
 def test_plain_class_folders_give_no_warning():
     images = of_sizes(5, 5, 5)
-    assert class_warnings(images) == left_aside_warnings(images) == []
+    assert class_warnings(images) == skipped_folder_warnings(images) == []
 
 
 def test_folders_without_pictures_are_named():
-    aside = LeftAside(folders=tuple("abcdefg"))
-    (line,) = left_aside_warnings(labelled("x/1", left_aside=aside))
+    aside = SkippedFiles(folders=tuple("abcdefg"))
+    (line,) = skipped_folder_warnings(labelled("x/1", skipped=aside))
     assert line == (
         "no pictures were found in 'a', 'b', 'c', 'd', 'e' and 2 more: "
         "they are not among the classes"

@@ -183,7 +183,7 @@ def test_a_file_of_another_kind_with_the_suffix_of_a_rare_one_is_left_out(tmp_pa
     write(tmp_path, b"# .PCD v.7 - Point Cloud Data\n", f"a/{name}")
     images = list_labelled_images(tmp_path)
     assert images.paths == ("a/1.ppm",)
-    assert dict(images.left_aside.kinds) == {name[name.index(".") :]: 1}
+    assert dict(images.skipped.kinds) == {name[name.index(".") :]: 1}
 
 
 def test_a_damaged_file_of_a_common_kind_is_not_left_out(tmp_path):

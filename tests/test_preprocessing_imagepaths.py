@@ -12,7 +12,7 @@ from PIL import Image
 
 from pyimagesearch.preprocessing import (
     LabelledImages,
-    LeftAside,
+    SkippedFiles,
     list_labelled_images,
     load_image,
 )
@@ -133,25 +133,25 @@ def test_other_files_are_left_out(animals):
 def test_what_is_left_out_is_counted_by_kind(animals):
     put(animals, "cats/notes.TXT", "cats/b.txt", "README", "birds/1.psd", "cats/._1.jpg")
     put(animals, ".ipynb_checkpoints/1.jpg")
-    aside = list_labelled_images(animals).left_aside
+    aside = list_labelled_images(animals).skipped
     assert str(aside) == "2 .txt, 2 hidden, 1 .psd, 1 without a suffix"
 
 
 def test_a_folder_of_which_nothing_is_taken_is_known_by_its_topmost_name(animals):
     put(animals, "birds/1.psd", "panda/red/young/1.txt", "docs/a/1.txt", "docs/b/1.txt")
     (animals / "empty").mkdir()
-    aside = list_labelled_images(animals).left_aside
+    aside = list_labelled_images(animals).skipped
     assert aside.folders == ("birds", "docs", "empty", "panda/red")
 
 
 def test_nothing_is_said_of_a_folder_of_pictures_only(animals):
-    assert list_labelled_images(animals).left_aside == LeftAside()
+    assert list_labelled_images(animals).skipped == SkippedFiles()
 
 
 def test_a_line_names_the_ten_most_frequent_kinds():
     kinds = {f".{i}": 100 - i for i in range(20)}
-    assert str(LeftAside(kinds)).startswith("100 .0, 99 .1, ")
-    assert str(LeftAside(kinds)).endswith(", 91 .9, 855 of other kinds")
+    assert str(SkippedFiles(kinds)).startswith("100 .0, 99 .1, ")
+    assert str(SkippedFiles(kinds)).endswith(", 91 .9, 855 of other kinds")
 
 
 KINDS = [
@@ -180,7 +180,7 @@ def test_without_pillow_heif_the_line_tells_how_to_read_heic(animals):
     program = (
         "import sys; sys.modules['pillow_heif'] = None\n"
         "from pyimagesearch.preprocessing import list_labelled_images\n"
-        "print(list_labelled_images(sys.argv[1]).left_aside)\n"
+        "print(list_labelled_images(sys.argv[1]).skipped)\n"
     )
     put(animals, "cats/1.heic", "cats/2.HEIC", "cats/3.txt")
     said = subprocess.run(
@@ -191,7 +191,7 @@ def test_without_pillow_heif_the_line_tells_how_to_read_heic(animals):
 
 def test_a_fifo_without_a_suffix_is_not_waited_for(animals):
     os.mkfifo(animals / "cats" / "pipe")
-    assert str(list_labelled_images(animals).left_aside) == "1 without a suffix"
+    assert str(list_labelled_images(animals).skipped) == "1 without a suffix"
 
 
 @pytest.mark.parametrize("dataset", ["animals", "./animals/", "../here/animals", "."])
@@ -277,7 +277,7 @@ def test_a_systems_folder_that_cannot_be_listed_is_left_out(animals, monkeypatch
     lock(monkeypatch, animals / folder)
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted(PATHS)
-    assert str(images.left_aside) == f"1 {Path(folder).name}/"
+    assert str(images.skipped) == f"1 {Path(folder).name}/"
 
 
 def test_folders_that_a_system_makes_are_left_out_and_counted(animals):
@@ -289,7 +289,7 @@ def test_folders_that_a_system_makes_are_left_out_and_counted(animals):
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted(PATHS)
     assert images.label_names == ("cats", "dogs", "panda")
-    assert str(images.left_aside) == (
+    assert str(images.skipped) == (
         "3 @eaDir/, 1 #recycle/, 1 $Recycle.Bin/, 1 System Volume Information/, 1 __MACOSX/, "
         "1 hidden, 1 lost+found/"
     )
@@ -299,7 +299,7 @@ def test_a_folder_that_is_named_like_an_image_is_left_out_and_counted(animals):
     put(animals, "cats_00001.jpg/1.jpg", "cats/cats_00002.PNG/thumb.jpg", "v1.0/1.jpg")
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted([*PATHS, "v1.0/1.jpg"])
-    assert str(images.left_aside) == "2 named like an image but a folder"
+    assert str(images.skipped) == "2 named like an image but a folder"
 
 
 def test_a_dataset_is_listed_whatever_its_own_name(tmp_path):
@@ -317,7 +317,7 @@ def test_a_linked_class_folder_is_followed_and_named_after_the_link(animals, tmp
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted([*PATHS, "birds/1.jpg", "birds/young/2.jpg"])
     assert images.label_names == ("birds", "cats", "dogs", "panda", "young")
-    assert images.left_aside == LeftAside()
+    assert images.skipped == SkippedFiles()
 
 
 def test_links_within_links_are_followed(animals, tmp_path):
@@ -336,7 +336,7 @@ def test_a_folder_is_listed_once_under_its_own_path(animals, tmp_path):
     put(tmp_path, "beside/1.jpg")
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted(PATHS)
-    assert str(images.left_aside) == "3 linked a second time"
+    assert str(images.skipped) == "3 linked a second time"
 
 
 def test_what_a_link_leads_to_is_listed_without_the_part_that_is_listed_already(tmp_path):
@@ -352,19 +352,19 @@ def test_a_broken_link_is_known(animals, tmp_path):
     (animals / "cats" / "3.jpg").symlink_to(tmp_path / "gone.jpg")
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted(PATHS)
-    assert images.left_aside.broken_links == ("birds", "cats/3.jpg")
+    assert images.skipped.broken_links == ("birds", "cats/3.jpg")
 
 
 def test_a_broken_link_of_another_kind_is_passed_over(animals, tmp_path):
     (animals / "cats" / "notes.txt").symlink_to(tmp_path / "gone.txt")
-    left_aside = list_labelled_images(animals).left_aside
-    assert left_aside.broken_links == ()
-    assert str(left_aside) == "1 linked to nothing"
+    skipped = list_labelled_images(animals).skipped
+    assert skipped.broken_links == ()
+    assert str(skipped) == "1 linked to nothing"
 
 
 def test_a_link_to_what_cannot_be_looked_at_is_broken(animals):
     (animals / "cats" / "3.jpg").symlink_to("n" * 300)
-    assert list_labelled_images(animals).left_aside.broken_links == ("cats/3.jpg",)
+    assert list_labelled_images(animals).skipped.broken_links == ("cats/3.jpg",)
 
 
 def test_pictures_of_a_folder_that_cannot_be_entered_are_listed(animals, monkeypatch):

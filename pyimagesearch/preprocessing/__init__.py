@@ -3,7 +3,7 @@
 from pyimagesearch.preprocessing.checkedimages import CheckedImages, check_images, image_digest
 from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.duplicates import Duplicates
-from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
+from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
 from pyimagesearch.preprocessing.reports import (
@@ -19,7 +19,7 @@ __all__ = [
     "Decoding",
     "Duplicates",
     "LabelledImages",
-    "LeftAside",
+    "SkippedFiles",
     "UnlabelledImages",
     "check_image",
     "check_images",

@@ -209,7 +209,7 @@ def check_images(
         notes.append(f"turned upright, as a flag in their files asks: {n_flagged:,} images")
     digests = {path: one.digest for path, one in checked.items()}
     links = {
-        path: inspect_image(images.root / path).problem for path in images.left_aside.broken_links
+        path: inspect_image(images.root / path).problem for path in images.skipped.broken_links
     }
     if set(recorded_paths) == set(readable.paths):
         in_order, duplicates = readable.reordered(recorded_paths), recorded_duplicates

@@ -84,7 +84,8 @@ def _splits(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | N
     return (
         f"{_are(splits, 'a class has the name', 'classes have the names')} of a split, "
         f"{listed(splits)}, from {listed(folders)}: put the pictures into one folder per "
-        f"class, such as {folders[0]}/<class>/, and give {_path(images, folders[0])} as the data set"
+        f"class, such as {folders[0]}/<class>/, and give {_path(images, folders[0])} as the data "
+        "set"
     )
 
 
@@ -160,9 +161,9 @@ def small_classes(images: LabelledImages) -> list[str]:
     ]
 
 
-def left_aside_warnings(images: LabelledImages) -> list[str]:
+def skipped_folder_warnings(images: LabelledImages) -> list[str]:
     """Name the folders that might have been classes, but hold no picture."""
-    folders = images.left_aside.folders
+    folders = images.skipped.folders
     if not folders:
         return []
     return [

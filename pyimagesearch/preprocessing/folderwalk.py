@@ -23,7 +23,7 @@ SYSTEM_FOLDERS = frozenset(
 
 
 @dataclass(frozen=True)
-class LeftAside:
+class SkippedFiles:
     """What a folder holds beside the pictures that were taken.
 
     Attributes
@@ -45,7 +45,7 @@ class LeftAside:
 
         Examples
         --------
-        >>> print(LeftAside({".txt": 3, "hidden": 12}))
+        >>> print(SkippedFiles({".txt": 3, "hidden": 12}))
         12 hidden, 3 .txt
         """
         ordered = sorted(self.kinds.items(), key=lambda item: (-item[1], item[0]))
@@ -55,7 +55,7 @@ class LeftAside:
         return ", ".join(counts)
 
 
-def find_pictures(dataset: Path) -> tuple[list[str], LeftAside]:
+def find_pictures(dataset: Path) -> tuple[list[str], SkippedFiles]:
     """List the pictures in and below a folder, links to folders followed.
 
     Each real folder is listed once, under its own path where that lies below
@@ -72,7 +72,7 @@ def find_pictures(dataset: Path) -> tuple[list[str], LeftAside]:
     -------
     list of str
         Paths relative to `dataset`, with ``/`` between their parts.
-    LeftAside
+    SkippedFiles
         All else.
 
     Raises
@@ -98,7 +98,7 @@ def find_pictures(dataset: Path) -> tuple[list[str], LeftAside]:
                 pictures.append(relative)
             else:
                 kinds[path.suffix.lower() or "without a suffix"] += 1
-    return pictures, LeftAside(kinds, _without(pictures, folders), tuple(sorted(broken)))
+    return pictures, SkippedFiles(kinds, _without(pictures, folders), tuple(sorted(broken)))
 
 
 def _folders(dataset: Path, kinds: Counter) -> Iterator[tuple[Path, list[str]]]:

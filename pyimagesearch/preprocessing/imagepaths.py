@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
+from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
 from pyimagesearch.preprocessing.imagekinds import picture_suffixes
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.filenames import why_no_text
@@ -27,7 +27,7 @@ class LabelledImages:
         Index into `label_names` of each picture's class.
     label_names : tuple of str
         Class names in code point order, as ``LabelEncoder.classes_`` has them.
-    left_aside : LeftAside
+    skipped : SkippedFiles
         What the folder holds beside them.
     """
 
@@ -35,7 +35,7 @@ class LabelledImages:
     paths: tuple[str, ...]
     labels: np.ndarray
     label_names: tuple[str, ...]
-    left_aside: LeftAside = field(default_factory=LeftAside)
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -73,7 +73,7 @@ class LabelledImages:
 
     def reordered(self, paths: Iterable[str]) -> "LabelledImages":
         """Return some or all of the pictures in another order."""
-        return _labelled(self.root, paths, self.left_aside)
+        return _labelled(self.root, paths, self.skipped)
 
 
 def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
@@ -111,10 +111,10 @@ def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
         raise InputError("the name of the dataset is empty: expected a folder of class folders")
     dataset = Path(dataset)
     _require_folder(dataset)
-    paths, left_aside = find_pictures(dataset)
+    paths, skipped = find_pictures(dataset)
     if not paths:
         kinds = " ".join(sorted(picture_suffixes()))
-        passed_over = f"; passed over: {left_aside}" if left_aside.kinds else ""
+        passed_over = f"; passed over: {skipped}" if skipped.kinds else ""
         raise InputError(
             f"no images under {str(dataset)!r}: looked for {kinds}, "
             f"one folder per class{passed_over}"
@@ -123,10 +123,10 @@ def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
         _require_class_folder(dataset, path)
     paths.sort()
     random.Random(seed).shuffle(paths)
-    return _labelled(dataset.absolute(), paths, left_aside)
+    return _labelled(dataset.absolute(), paths, skipped)
 
 
-def _labelled(root: Path, paths: Iterable[str], left_aside: LeftAside) -> LabelledImages:
+def _labelled(root: Path, paths: Iterable[str], skipped: SkippedFiles) -> LabelledImages:
     """Label each path with the name of its own folder."""
     paths = tuple(paths)
     names = [PurePosixPath(path).parent.name for path in paths]
@@ -134,7 +134,7 @@ def _labelled(root: Path, paths: Iterable[str], left_aside: LeftAside) -> Labell
     index = {name: label for label, name in enumerate(label_names)}
     labels = np.array([index[name] for name in names], dtype=np.int64)
     labels.flags.writeable = False
-    return LabelledImages(root, paths, labels, label_names, left_aside)
+    return LabelledImages(root, paths, labels, label_names, skipped)
 
 
 def _require_folder(dataset: Path) -> None:

@@ -6,8 +6,8 @@ from pyimagesearch.preprocessing.checkedimages import CheckedImages
 from pyimagesearch.preprocessing.classes import (
     class_table,
     class_warnings,
-    left_aside_warnings,
     require_two_classes,
+    skipped_folder_warnings,
     small_classes,
 )
 from pyimagesearch.preprocessing.duplicates import contradictions, duplicate_notes
@@ -26,9 +26,9 @@ def report_classes(images: LabelledImages) -> None:
     """
     require_two_classes(images)
     logger.info(f"{len(images.label_names):,} classes:\n{class_table(images)}")
-    if images.left_aside.kinds:
-        logger.info(f"passed over: {images.left_aside}")
-    for line in [*left_aside_warnings(images), *class_warnings(images), *small_classes(images)]:
+    if images.skipped.kinds:
+        logger.info(f"passed over: {images.skipped}")
+    for line in [*skipped_folder_warnings(images), *class_warnings(images), *small_classes(images)]:
         logger.warning(line)
 
 

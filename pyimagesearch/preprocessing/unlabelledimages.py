@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pyimagesearch.preprocessing.decoding import TO_SHOW, Decoding
-from pyimagesearch.preprocessing.folderwalk import LeftAside, find_pictures
+from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.utils import InputError
 
@@ -64,7 +64,7 @@ class UnlabelledImages:
 
 def list_images(
     paths: Iterable[str], decoding: Decoding = TO_SHOW
-) -> tuple[UnlabelledImages, LeftAside]:
+) -> tuple[UnlabelledImages, SkippedFiles]:
     """List the pictures that are named, and those in and below folders.
 
     Parameters
@@ -79,7 +79,7 @@ def list_images(
     -------
     UnlabelledImages
         At least one, in the order given; those of a folder by code point.
-    LeftAside
+    SkippedFiles
         What the folders hold beside them.
 
     Raises
@@ -100,12 +100,12 @@ def list_images(
         pictures.extend(path / relative for relative in sorted([*found, *left.broken_links]))
         kinds.update(left.kinds)
         folders.extend(str(path / relative) for relative in left.folders)
-    left_aside = LeftAside(kinds, tuple(folders))
+    skipped = SkippedFiles(kinds, tuple(folders))
     if not pictures:
         where = ", ".join(f"'{path}'" for path in paths) or "what was given"
-        passed_over = f" (passed over: {left_aside})" if kinds else ""
+        passed_over = f" (passed over: {skipped})" if kinds else ""
         raise InputError(f"no pictures in {where}{passed_over}: give pictures, or folders of them")
-    return UnlabelledImages(pictures, decoding), left_aside
+    return UnlabelledImages(pictures, decoding), skipped
 
 
 @cache
