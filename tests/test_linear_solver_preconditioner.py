@@ -109,11 +109,12 @@ def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(
 ):
     random, labels = np.random.default_rng(0), np.arange(80) % 2
     rows, p = make_rows(random.standard_normal((80, n_features))), random.random(80)
-    residuals = np.where(labels == [[0], [1]], -p, p)
+    weights = 2 * random.random(80)
+    residuals = weights * np.where(labels == [[0], [1]], -p, p)
     residuals = residuals.astype(np.float64 if double else np.float32)
-    apply = preconditioner(rows, loss_of(labels), residuals, 1.0, sample=80)
+    apply = preconditioner(rows, LogLoss(labels, weights, 2), residuals, 1.0, sample=80)
     X = rows.pick(np.arange(80), np.float64)
-    hessian = np.eye(n_features + 1) + X.T @ ((p * (1 - p))[:, None] * X)
+    hessian = np.eye(n_features + 1) + X.T @ ((weights * p * (1 - p))[:, None] * X)
     v = random.standard_normal(n_features + 1)
     v = np.stack([v, -v])  # scores that are shifted together change nothing
     found = apply((v @ hessian).astype(residuals.dtype))

@@ -40,11 +40,11 @@ MAX_ITER = 100  # Newton steps; real features take some 5 at the first C and 1 o
 EASY_C = 100.0  # with rows of length 1: from 0, Newton's steps go astray far above it
 LARGE_C = 1e30  # from here on, products with it overflow in single precision
 ROUGH = 1.0  # the gap at which an easier problem is left: its solution is only to begin from
-LEFT = 0.1  # of a gap a step may leave: below it, the quadratic model is what is wrong
-ENOUGH = 0.4  # of the tolerance a step may leave: if nothing, CALTECH-101 takes a sixth longer
+FORCING_TERM = 0.1  # of a gap a step may leave: below it, the quadratic model is what is wrong
+LEAST_FORCING = 0.4  # of the tolerance it may: if nothing, CALTECH-101 takes a sixth longer
 PATIENCE = 12  # steps without a gap smaller by a tenth; pictures in two classes take some in a row
-BETTER = 0.1  # of what a step would leave, after each of these
-LIGHT = 0.1  # of the Hessian may be left out: if nothing, 25,000 x 25,088 takes a sixth longer
+STALL_FACTOR = 0.1  # of the forcing term, after each of these
+DROPPED_HESSIAN = 0.1  # by light rows; if nothing, 25,000 x 25,088 takes a sixth longer
 FIRST_ROWS = 1000, 20  # to begin on: so many, or so many of each class
 MANY = 8  # times as many rows, and features, are reason to begin on some
 
@@ -227,11 +227,11 @@ class Fits:
         for i, fit in enumerate(fits):
             here, loss = fit.here, fit.loss
             most = np.minimum(2 * loss.doubt(here.residuals), loss.weights)  # sums of p (1 - p)
-            significant[i] = significant_rows(C * most * lengths, LIGHT)
-            # The forcing term: what the step may leave of the gap.
-            goal = max(ENOUGH * tolerance, LEFT * here.gap) * BETTER**fit.n_stalled
+            significant[i] = significant_rows(C * most * lengths, DROPPED_HESSIAN)
+            forcing = max(LEAST_FORCING * tolerance, FORCING_TERM * here.gap)
+            goal = forcing * STALL_FACTOR**fit.n_stalled * here.objective
             precondition = preconditioner(self._rows, loss, here.residuals, C, fit.sample)
-            systems.append(System(here.gradient.astype(dtype), precondition, goal * here.objective))
+            systems.append(System(here.gradient.astype(dtype), precondition, goal))
         while unsolved := [i for i, system in enumerate(systems) if system.unsolved]:
             directions = np.stack([systems[i].direction for i in unsolved])
 
