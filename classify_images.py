@@ -51,7 +51,7 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.console import keep_stdout_for_the_table
 from pyimagesearch.utils.filenames import recorded_path
-from pyimagesearch.utils.files import check_outputs, refuse_overwriting
+from pyimagesearch.utils.pathchecks import check_outputs, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 

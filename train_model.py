@@ -54,8 +54,9 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
-from pyimagesearch.utils.files import check_outputs, refuse_overwriting, replacing
+from pyimagesearch.utils.files import replacing
 from pyimagesearch.utils.memory import available_bytes
+from pyimagesearch.utils.pathchecks import check_outputs, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows

@@ -3,13 +3,12 @@ import os
 import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.files import check_writable, replacing, temporary_folder
+from pyimagesearch.utils.files import check_writable, replacing
 
 ROOT = Path(__file__).parents[1]
 
@@ -306,23 +305,3 @@ def test_a_file_is_replaced_with_the_calls_that_windows_has(tmp_path):
         [sys.executable, "-W", "error", "-c", program, str(target)], cwd=ROOT, check=True
     )
     assert target.read_text() == "two"
-
-
-def test_without_a_temporary_folder_the_user_is_told_how_to_name_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    said = r"cannot write in the temporary folder '.*/gone': No such file .* set TMPDIR"
-    with pytest.raises(InputError, match=said), temporary_folder():
-        pass
-
-
-def fill(folder):
-    (folder / "file").touch()
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def test_a_temporary_folder_that_gets_full_is_named_and_gone(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    said = r"No space left on device; .* set TMPDIR"
-    with pytest.raises(InputError, match=said), temporary_folder() as folder:
-        fill(folder)
-    assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
-from pyimagesearch.utils.files import temporary_folder
+from pyimagesearch.utils.temporary import temporary_folder
 
 ACCELERATOR_DEVICES = ("nvidia*", "kfd", "dxg", "accel*", "vfio/[0-9]*")  # below /dev
 

@@ -27,7 +27,8 @@ from pyimagesearch.nn.weights import (
 from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
-from pyimagesearch.utils.files import full_disk_named, require_readable
+from pyimagesearch.utils.pathchecks import require_readable
+from pyimagesearch.utils.temporary import full_disk_named
 
 # What the variables of layers that normalise are where nothing was learnt: the
 # layer then passes on what it gets.

@@ -16,7 +16,7 @@ from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.vgg import VGG
 from pyimagesearch.nn.weights import IMAGENET, RANDOM, check_weights, sha256_of
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.files import require_readable
+from pyimagesearch.utils.pathchecks import require_readable
 
 ENGINES = ("auto", "keras", "ncnn")
 

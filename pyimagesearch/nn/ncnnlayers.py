@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pyimagesearch.nn.chain import Convolution, Layer, MaxPooling
-from pyimagesearch.utils.files import temporary_folder
+from pyimagesearch.utils.temporary import temporary_folder
 
 # ncnn computes 16 channels at a time, and the transforms of fewer do not pay.
 WINOGRAD_CHANNELS = 16

@@ -13,8 +13,10 @@ import numpy as np
 
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
-from pyimagesearch.utils.files import full_disk_named, replacing, require_readable
+from pyimagesearch.utils.files import replacing
+from pyimagesearch.utils.pathchecks import require_readable
 from pyimagesearch.utils.progress import progress_bar
+from pyimagesearch.utils.temporary import full_disk_named
 
 IMAGENET, RANDOM = "imagenet", "random"
 SUFFIXES = (".h5", ".hdf5", ".keras")

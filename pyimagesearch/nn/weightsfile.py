@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pyimagesearch.utils.files import temporary_folder
+from pyimagesearch.utils.temporary import temporary_folder
 
 WEIGHTS_IN_ARCHIVE = "model.weights.h5"
 

@@ -6,8 +6,7 @@ import logging
 import os
 import secrets
 import stat
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,8 +19,6 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 CANNOT_SYNC_FOLDER = (*CANNOT_SYNC, errno.EBADF, errno.EACCES, errno.EPERM)
 HAS_FOLDERS = hasattr(os, "O_DIRECTORY")  # that can be opened, unlike those of Windows
-
-
 PARTIAL = ".partial"
 
 
@@ -144,70 +141,6 @@ def _warn_of_no_sync(folder: Path, reason: str) -> None:
     )
 
 
-@contextlib.contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Make a folder that is gone when the block ends.
-
-    Raises
-    ------
-    InputError
-        If there is no place for it, or the block finds a disk full.
-    """
-    try:
-        folder = tempfile.TemporaryDirectory()
-    except OSError as error:
-        raise temporary_error(error) from error
-    with folder as name, full_disk_named():
-        yield Path(name)
-
-
-@contextlib.contextmanager
-def full_disk_named() -> Iterator[None]:
-    """Complain of the temporary folder if a disk gets full, as libraries write there."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK_IS_FULL:
-            raise
-        raise temporary_error(error) from error
-
-
-def temporary_error(error: OSError) -> InputError:
-    """Return the complaint about a temporary folder that is full, or cannot be had."""
-    folder = (
-        f"the temporary folder '{tempfile.tempdir}'" if tempfile.tempdir else "a temporary folder"
-    )
-    return InputError(
-        f"cannot write in {folder}: {error.strerror}; make room, or set TMPDIR to another folder"
-    )
-
-
-def require_readable(path: Path, what: str, expected: str) -> None:
-    """Refuse what is no file, or one that cannot be opened for reading.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    what, expected : str
-        What it is, and what should be there, for the message.
-
-    Raises
-    ------
-    InputError
-        In the system's words, if it has any.
-    """
-    try:
-        if path.is_file():  # opening a FIFO would wait for ever
-            path.open("rb").close()
-            return
-    except OSError as error:
-        raise InputError(
-            f"cannot read {what} '{path}': {error.strerror}; expected {expected}"
-        ) from error
-    raise InputError(f"no {what} '{path}': expected {expected}")
-
-
 def check_writable(path: Path) -> None:
     """Refuse a file that `replacing` could not write, before hours are spent.
 
@@ -226,88 +159,6 @@ def check_writable(path: Path) -> None:
     path = Path(path)
     make_parents(path)
     _create_beside(Path(os.path.realpath(path)), path).unlink()
-
-
-def check_outputs(outputs: Mapping[str, str | None], **inputs: str | None) -> None:
-    """Refuse outputs that could not be written, or only over another file of the command line.
-
-    To be called before the work whose result is to be written. The missing
-    folders above the outputs are created.
-
-    Parameters
-    ----------
-    outputs, inputs : mapping of str to str or None
-        The file of each option, by its long name; None where it is not given.
-
-    Raises
-    ------
-    InputError
-        If two options name the same file, or as `check_writable` does.
-    """
-    require_distinct(inputs | outputs)
-    for path in outputs.values():
-        if path is not None:
-            check_writable(Path(path))
-
-
-def require_distinct(options: Mapping[str, str | None]) -> None:
-    """Refuse options that name the same file, of which one would overwrite another.
-
-    Parameters
-    ----------
-    options : mapping of str to str or None
-        The file of each option, by its long name; None where it is not given.
-
-    Raises
-    ------
-    InputError
-        If two of them are the same file.
-    """
-    taken: dict[Path, str] = {}
-    for option, path in options.items():
-        if path is None:
-            continue
-        other = taken.setdefault(Path(path).resolve(), option)
-        if other != option:
-            raise InputError(f"--{option} and --{other} are both '{path}': give another file")
-
-
-def refuse_overwriting(
-    outputs: Mapping[str, str | None], inputs: Iterable[str | Path | None]
-) -> None:
-    """Refuse outputs that would overwrite what is read.
-
-    Parameters
-    ----------
-    outputs : mapping of str to str or None
-        The file of each option, by its long name; None where it is not given.
-    inputs : iterable of str, Path or None
-        What is read, images for example; those that are gone do not matter.
-
-    Raises
-    ------
-    InputError
-        If an output is one of them, under whatever name.
-    """
-    given = {option: path for option, path in outputs.items() if path is not None}
-    written = {_identity(path): option for option, path in given.items()}
-    written.pop(None, None)
-    if not written:
-        return  # without a look at each of a million images
-    for path in inputs:
-        if path and (option := written.get(_identity(path))):
-            raise InputError(
-                f"--{option} would overwrite '{path}', which is an input: give another file"
-            )
-
-
-def _identity(path: str | Path) -> tuple[int, int] | None:
-    """Tell a file from others, whatever its name; None if it is not there."""
-    try:
-        status = Path(path).stat()
-    except (OSError, ValueError):  # ValueError: no file has such a name
-        return None
-    return status.st_dev, status.st_ino
 
 
 def make_parents(path: Path) -> None:

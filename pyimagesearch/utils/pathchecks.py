@@ -1,0 +1,115 @@
+"""What is checked of paths before hours are spent: that inputs are there, and outputs harmless."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pyimagesearch.utils.errors import InputError
+from pyimagesearch.utils.files import check_writable
+
+
+def require_readable(path: Path, what: str, expected: str) -> None:
+    """Refuse what is no file, or one that cannot be opened for reading.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what, expected : str
+        What it is, and what should be there, for the message.
+
+    Raises
+    ------
+    InputError
+        In the system's words, if it has any.
+    """
+    try:
+        if path.is_file():  # opening a FIFO would wait for ever
+            path.open("rb").close()
+            return
+    except OSError as error:
+        raise InputError(
+            f"cannot read {what} '{path}': {error.strerror}; expected {expected}"
+        ) from error
+    raise InputError(f"no {what} '{path}': expected {expected}")
+
+
+def check_outputs(outputs: Mapping[str, str | None], **inputs: str | None) -> None:
+    """Refuse outputs that could not be written, or only over another file of the command line.
+
+    To be called before the work whose result is to be written. The missing
+    folders above the outputs are created.
+
+    Parameters
+    ----------
+    outputs, inputs : mapping of str to str or None
+        The file of each option, by its long name; None where it is not given.
+
+    Raises
+    ------
+    InputError
+        If two options name the same file, or as `check_writable` does.
+    """
+    require_distinct(inputs | outputs)
+    for path in outputs.values():
+        if path is not None:
+            check_writable(Path(path))
+
+
+def require_distinct(options: Mapping[str, str | None]) -> None:
+    """Refuse options that name the same file, of which one would overwrite another.
+
+    Parameters
+    ----------
+    options : mapping of str to str or None
+        The file of each option, by its long name; None where it is not given.
+
+    Raises
+    ------
+    InputError
+        If two of them are the same file.
+    """
+    taken: dict[Path, str] = {}
+    for option, path in options.items():
+        if path is None:
+            continue
+        other = taken.setdefault(Path(path).resolve(), option)
+        if other != option:
+            raise InputError(f"--{option} and --{other} are both '{path}': give another file")
+
+
+def refuse_overwriting(
+    outputs: Mapping[str, str | None], inputs: Iterable[str | Path | None]
+) -> None:
+    """Refuse outputs that would overwrite what is read.
+
+    Parameters
+    ----------
+    outputs : mapping of str to str or None
+        The file of each option, by its long name; None where it is not given.
+    inputs : iterable of str, Path or None
+        What is read, images for example; those that are gone do not matter.
+
+    Raises
+    ------
+    InputError
+        If an output is one of them, under whatever name.
+    """
+    given = {option: path for option, path in outputs.items() if path is not None}
+    written = {_identity(path): option for option, path in given.items()}
+    written.pop(None, None)
+    if not written:
+        return  # without a look at each of a million images
+    for path in inputs:
+        if path and (option := written.get(_identity(path))):
+            raise InputError(
+                f"--{option} would overwrite '{path}', which is an input: give another file"
+            )
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """Tell a file from others, whatever its name; None if it is not there."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):  # ValueError: no file has such a name
+        return None
+    return status.st_dev, status.st_ino
