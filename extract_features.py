@@ -225,10 +225,10 @@ def extract(
             dataKey="features",
             bufSize=buffer_size,
             provenance=record.to_json(),
+            classLabels=images.label_names,
             resume=True,
         )
         with writer:
-            writer.storeClassLabels(images.label_names)
             n_before = writer.idx
             if n_before:
                 logger.info(f"resuming at {n_before:,} of {len(images):,}")

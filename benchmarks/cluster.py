@@ -136,11 +136,11 @@ def run_one(dataset: str, output: str, address: str | None, weights: str | None)
         count_bytes(sent, received)
     at_first = {}
     real_add = extract_features.HDF5DatasetWriter.add
-    real_labels = extract_features.HDF5DatasetWriter.storeClassLabels
+    real_enter = extract_features.HDF5DatasetWriter.__enter__
 
-    def store_labels(writer, names) -> None:  # the last step before the pictures go
+    def enter(writer):  # the last step before the images go
         at_first.update(sent=sent[0], received=received[0])
-        real_labels(writer, names)
+        return real_enter(writer)
 
     def add(writer, rows, labels) -> None:
         if not done:
@@ -152,7 +152,7 @@ def run_one(dataset: str, output: str, address: str | None, weights: str | None)
         return Sleeper(SECONDS_PER_PICTURE) if weights is None else load_network(*arguments)
 
     extract_features.HDF5DatasetWriter.add = add
-    extract_features.HDF5DatasetWriter.storeClassLabels = store_labels
+    extract_features.HDF5DatasetWriter.__enter__ = enter
     choice = NetworkChoice(weights=weights or "random")
     jobs = available_cores()
     extract_features.extract(

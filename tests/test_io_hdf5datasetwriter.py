@@ -20,7 +20,7 @@ from pyimagesearch.io import (
     partialfile,
     read_unfinished,
 )
-from pyimagesearch.utils import InputError
+from pyimagesearch.utils import InputError, files
 
 ROWS = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
@@ -601,3 +601,46 @@ def test_a_relative_output_stays_where_it_was_when_the_current_folder_changes(
         writer.storeClassLabels(["cats"])
         writer.add([[0]], [0])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.hdf5", "other"]
+
+
+def test_names_known_at_first_are_in_the_file_that_is_made_once(output, monkeypatch):
+    with write(output) as writer:
+        writer.storeClassLabels(["a", "b", "c"])
+    late = output.read_bytes()
+    output.unlink()
+    made = []
+    real = files.move_into_place
+    monkeypatch.setattr(files, "move_into_place", lambda *paths: made.append(real(*paths)))
+    with write(output, classLabels=["a", "b", "c"]):
+        assert len(made) == 1
+    assert output.read_bytes() == late
+
+
+def test_a_run_with_other_names_is_not_resumed_and_leaves_the_file_to_others(output):
+    with pytest.warns(UserWarning, match="holds 4 of 10 rows"):
+        write(output, 4, classLabels=["a", "b", "c"]).close()
+    with pytest.raises(InputError, match="has other class labels: 'a', 'b', 'c' recorded, 'a' g"):
+        write(output, 4, classLabels=["a"], resume=True)
+    with HDF5DatasetWriter((10, 4), output, dataKey="features", resume=True) as writer:
+        writer.add(ROWS[4:], LABELS[4:])
+    with h5py.File(output) as db:
+        assert list(db["label_names"].asstr()) == ["a", "b", "c"]
+
+
+def test_names_are_added_to_a_run_that_has_none_when_it_is_resumed(output):
+    leave_unfinished(output)
+    names = ["a", "b", "c"]
+    with HDF5DatasetWriter(
+        (10, 4), output, dataKey="features", classLabels=names, resume=True
+    ) as writer:
+        assert writer.idx == 4
+        writer.add(ROWS[4:], LABELS[4:])
+    with h5py.File(output) as db:
+        assert list(db["label_names"].asstr()) == names
+        np.testing.assert_array_equal(db["features"][:], ROWS)
+
+
+def test_wrong_names_are_refused_before_anything_is_made(output):
+    with pytest.raises(InputError):
+        write(output, classLabels=["a", "a"])
+    assert not list(output.parent.iterdir())

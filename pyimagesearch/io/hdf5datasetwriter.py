@@ -26,8 +26,9 @@ class HDF5DatasetWriter:
     """Buffer rows and labels in memory, and append them to an HDF5 file.
 
     The file has a dataset `dataKey` of shape `dims`, a dataset ``labels`` of
-    shape ``(dims[0],)`` (int64) and, once `storeClassLabels` has been called,
-    ``label_names`` of shape ``(n_classes,)`` (variable-length UTF-8).
+    shape ``(dims[0],)`` (int64) and, with `classLabels` or once
+    `storeClassLabels` has been called, ``label_names`` of shape
+    ``(n_classes,)`` (variable-length UTF-8).
 
     The rows are collected in ``<outputPath>.partial``; `close` moves it to
     `outputPath` when every row is there, so a file of that name is whole.
@@ -51,10 +52,13 @@ class HDF5DatasetWriter:
     provenance : mapping, optional
         What JSON can hold of where the rows come from: stored as the
         attribute ``provenance`` of the dataset `dataKey`.
+    classLabels : iterable of str, optional
+        The names of the classes, in the order of the labels 0, 1, 2, ...; see
+        `storeClassLabels` where they are known later.
     resume : bool
         Go on with the ``.partial`` of an earlier run, where there is one.
-        Its shape, its dtype and its provenance must be the same, except for
-        the date and the versions, which stay those of the first run.
+        Its shape, dtype, class labels and provenance must be the same, except
+        for the date and the versions, which stay those of the first run.
 
     Attributes
     ----------
@@ -81,8 +85,8 @@ class HDF5DatasetWriter:
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = folder.name + "/pictures.hdf5"
-    >>> with HDF5DatasetWriter((3, 32, 32, 3), path, dtype="uint8") as writer:
-    ...     writer.storeClassLabels(["cats", "dogs"])
+    >>> names = ["cats", "dogs"]
+    >>> with HDF5DatasetWriter((3, 32, 32, 3), path, dtype="uint8", classLabels=names) as writer:
     ...     writer.add(np.zeros((3, 32, 32, 3), np.uint8), [0, 1, 1])
     >>> with h5py.File(path) as db:
     ...     print(list(db), db["images"].shape, db["labels"][:])
@@ -99,6 +103,7 @@ class HDF5DatasetWriter:
         *,
         dtype: DTypeLike = "float32",
         provenance: Mapping[str, object] | None = None,
+        classLabels: Iterable[str] | None = None,
         resume: bool = False,
     ):
         self.db = None
@@ -111,6 +116,7 @@ class HDF5DatasetWriter:
         self.dtype = rowchecks.checked_dtype(dtype)
         self.bufSize = rowchecks.checked_size(bufSize)
         self.provenance = rowchecks.checked_provenance(provenance)
+        names = None if classLabels is None else rowchecks.checked_names(classLabels)
         self.buffer = {"data": [], "labels": []}
         self.idx = 0
         self._failed = False
@@ -118,9 +124,9 @@ class HDF5DatasetWriter:
 
         partialfile.check_new_output(self.outputPath)
         if not os.path.lexists(self.partialPath):
-            self._create(classLabels=None)
+            self._create(names)
         elif resume:
-            self._reopen()
+            self._reopen(names)
         else:
             raise InputError(
                 f"'{self.partialPath}' holds an unfinished run: "
@@ -212,7 +218,7 @@ class HDF5DatasetWriter:
         self._check_open()
         names = rowchecks.checked_names(classLabels)
         if "label_names" not in self.db:
-            self._create(classLabels=names)
+            self._create(names)
             return
         stored = list(self.db["label_names"].asstr()[:])
         if stored != names:
@@ -331,7 +337,7 @@ class HDF5DatasetWriter:
             labels[block] = self.labels[block]
         partialfile.sync(db)
 
-    def _reopen(self) -> None:
+    def _reopen(self, classLabels: list[str] | None) -> None:
         """Go on with the ``.partial`` of an earlier run, if it is the same."""
         lock = partialfile.lock(self.partialPath)
         db = None
@@ -348,6 +354,12 @@ class HDF5DatasetWriter:
             raise
         self._adopt(db, lock)
         self.idx = found.n_rows
+        if classLabels is not None:
+            try:
+                self.storeClassLabels(classLabels)
+            except BaseException:
+                self._release()
+                raise
 
     def _adopt(self, db: h5py.File, lock: int) -> None:
         if self.db is not db:
