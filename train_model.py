@@ -23,17 +23,24 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import chain
+
+import numpy as np
 
 from pyimagesearch.io import FeaturesFile, open_features
 from pyimagesearch.linear import (
     C_GRID,
+    Calibration,
     Evaluation,
     GridSearch,
+    Suspects,
+    apply_temperature,
     evaluate,
     feature_notes,
+    find_suspects,
+    fit_temperature,
     format_table,
     grid_search,
     label_notes,
@@ -42,6 +49,7 @@ from pyimagesearch.linear import (
     save_classifier,
     search_table,
     stratified_folds,
+    write_suspects,
 )
 from pyimagesearch.preprocessing import Decoding, load_image
 from pyimagesearch.reporting import (
@@ -49,6 +57,7 @@ from pyimagesearch.reporting import (
     check_drawing,
     draw_confusion_matrix,
     draw_mistakes,
+    draw_suspects,
 )
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
@@ -61,8 +70,9 @@ from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows
 from pyimagesearch.utils.versions import installed_versions
+from pyimagesearch.utils.wording import counted
 
-OUTPUTS = ("model", "report", "plot", "mistakes")
+OUTPUTS = ("model", "report", "plot", "mistakes", "suspects")
 PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
 
 logger = logging.getLogger(__name__)
@@ -110,6 +120,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="draw the test pictures that were judged worst: .png, .svg or .pdf",
     )
+    files.add_argument(
+        "--suspects",
+        type=user_path,
+        metavar="FILE",
+        help="list the images whose label is probably wrong, the most suspicious first: .csv, or "
+        "draw them: .png, .svg or .pdf",
+    )
     search = parser.add_argument_group("search")
     search.add_argument(
         "--C",
@@ -129,6 +146,12 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"cores to use, at most {MOST_JOBS}; -1 for all that this process may use "
         "(default: %(default)s)",
     )
+    search.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="divide the scores by one number, the temperature, so that probabilities mean what "
+        "they say; the classes that are predicted stay the same",
+    )
     return parser
 
 
@@ -142,6 +165,10 @@ class Training:
         What the search found; ``search.model`` is the classifier.
     evaluation : Evaluation
         Its judgement of the rows set aside.
+    calibration : Calibration
+        What dividing the scores by one temperature does to its probabilities.
+    suspects : Suspects
+        Rows of both parts whose label is probably wrong.
     notes : list of str
         What is to be known of the rows, a line each.
     seconds : dict of str to float
@@ -150,11 +177,18 @@ class Training:
 
     search: GridSearch
     evaluation: Evaluation
+    calibration: Calibration
+    suspects: Suspects
     notes: list[str]
     seconds: dict[str, float]
 
 
-def train(features: FeaturesFile, grid: Sequence[float] = C_GRID, jobs: int = 1) -> Training:
+def train(
+    features: FeaturesFile,
+    grid: Sequence[float] = C_GRID,
+    jobs: int = 1,
+    calibrate: bool = False,
+) -> Training:
     """Search C on the first 75 % of the rows, and judge the best on the rest.
 
     Parameters
@@ -165,6 +199,8 @@ def train(features: FeaturesFile, grid: Sequence[float] = C_GRID, jobs: int = 1)
         The C's to choose from.
     jobs : int
         How many cores to use.
+    calibrate : bool
+        Divide the classifier by the temperature of its held-out scores.
 
     Returns
     -------
@@ -201,14 +237,23 @@ def train(features: FeaturesFile, grid: Sequence[float] = C_GRID, jobs: int = 1)
     del X  # what is judged is read in blocks, in its place
     searched = time.perf_counter()
     describe(search)
+    held_out = np.full((n_train, len(names)), -np.inf)
+    held_out[:, search.model.classes_] = search.held_out_scores
+    temperature = fit_temperature(held_out, y)
+    if calibrate:
+        apply_temperature(search.model, temperature)
 
     logger.info("evaluating...")
     blocks = features.blocks(n_train, n_rows)
     with errors_naming(features.path):
         evaluation = evaluate(search.model, blocks, labels[n_train:], names)
+        with np.errstate(divide="ignore"):
+            scores = np.log(evaluation.probabilities) * (temperature if calibrate else 1.0)
+    calibration = Calibration.measured(temperature, scores, evaluation.labels, calibrate)
+    suspects = find_suspects(labels, np.concatenate([held_out, scores]), temperature)
     judged = time.perf_counter()
     seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
-    return Training(search, evaluation, row_notes, seconds)
+    return Training(search, evaluation, calibration, suspects, row_notes, seconds)
 
 
 def describe(search: GridSearch) -> None:
@@ -225,11 +270,27 @@ def report_evaluation(evaluation: Evaluation) -> None:
     """Log how well the classifier does on the rows that did not train it."""
     logger.info(f"classification report:\n{evaluation.report()}")
     if len(evaluation.label_names) > 5:
-        logger.info(f"rank-5 accuracy {evaluation.rank_accuracy(5):.4f}")
+        logger.info(f"rank-5 accuracy {evaluation.with_interval(evaluation.rank_accuracy(5))}")
     logger.info(
-        f"accuracy {evaluation.accuracy:.4f}; "
+        f"accuracy {evaluation.with_interval(evaluation.accuracy)}; "
         f"always choosing the largest class gives {evaluation.baseline:.4f}"
     )
+
+
+def report_labels(training: Training, n_rows: int) -> None:
+    """Log how many labels are probably wrong, and what a calibration does."""
+    calibration, n_suspects = training.calibration, len(training.suspects)
+    if n_suspects:
+        logger.info(
+            f"suspects: {counted(n_suspects, 'label')} of {n_rows:,} "
+            f"{'is' if n_suspects == 1 else 'are'} probably wrong; look at them with --suspects"
+        )
+    if calibration.is_applied:
+        logger.info(
+            f"calibrated with temperature {calibration.temperature:.3g}: expected calibration "
+            f"error {calibration.error_before:.4f} before, {calibration.error_after:.4f} after; "
+            "the proof of the optimum is of the classifier before"
+        )
 
 
 def check_rows(features: FeaturesFile, n_train: int) -> None:
@@ -278,6 +339,10 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
     """Write all that was found out as JSON."""
     search, evaluation = training.search, training.evaluation
     n_test, n_classes = len(evaluation.labels), len(features.label_names)
+    rank_5 = {}
+    if n_classes > 5:
+        share = evaluation.rank_accuracy(5)
+        rank_5 = {"rank5_accuracy": share, "rank5_interval": evaluation.interval(share)}
     report = {
         "db": str(features.path),
         "rows": {"train": features.shape[0] - n_test, "test": n_test},
@@ -288,8 +353,11 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
         "all_converged": all(fit.converged for fit in search.fits),
         "notes": [*training.notes, *notes(search)],
         "accuracy": evaluation.accuracy,
+        "accuracy_interval": evaluation.interval(evaluation.accuracy),
         "baseline": evaluation.baseline,
-        **({"rank5_accuracy": evaluation.rank_accuracy(5)} if n_classes > 5 else {}),
+        **rank_5,
+        "calibration": asdict(training.calibration),
+        "n_suspects": len(training.suspects),
         **evaluation.report_dict(),
         "confusion_matrix": evaluation.confusion_matrix().tolist(),
         "seconds": training.seconds,
@@ -302,37 +370,59 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
 
 
 def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
-    """Draw the pictures that were judged worst, from where they were extracted."""
-    names, n_train = features.label_names, features.shape[0] - len(evaluation.labels)
-    decoding = Decoding.recorded(features.record.to_json()).to_show()
-    mistakes = [
-        SheetPicture(
-            image=features.record.image_paths[n_train + i],
-            name=names[evaluation.labels[i]],
-            predicted_name=names[evaluation.predicted[i]],
-            probability=float(evaluation.predicted_probability[i]),
-        )
-        for i in evaluation.worst_mistakes()
-    ]
+    """Draw the test images that were classified worst, from where they were extracted."""
+    n_train = features.shape[0] - len(evaluation.labels)
+    worst = evaluation.worst_mistakes()
+    columns = evaluation.labels, evaluation.predicted, evaluation.predicted_probability
+    mistakes = sheet_pictures(features, n_train + worst, *(column[worst] for column in columns))
     draw_mistakes(
-        mistakes,
-        Path(path),
-        load=lambda picture: load_image(picture, size=None, decoding=decoding),
-        n_test_pictures=len(evaluation.labels),
+        mistakes, Path(path), load=loader(features), n_test_pictures=len(evaluation.labels)
     )
 
 
-def check_pictures(features: FeaturesFile) -> None:
-    """Refuse to draw mistakes of which there are no pictures."""
+def write_or_draw_suspects(path: str, suspects: Suspects, features: FeaturesFile) -> None:
+    """Write a table of the labels that are probably wrong, or draw their images."""
+    if Path(path).suffix.lower() == ".csv":
+        pairs = features.record.near_duplicates or ()
+        near = {row: other for i, j, _ in pairs for row, other in ((i, j), (j, i))}
+        n_train = n_train_rows(features.shape[0])
+        write_suspects(
+            Path(path), suspects, features.label_names, n_train, features.record.image_paths, near
+        )
+        return
+    columns = suspects.rows, suspects.given, suspects.suggested, suspects.suggested_probability
+    pictures = sheet_pictures(features, *columns)
+    draw_suspects(pictures, Path(path), load=loader(features), n_images=features.shape[0])
+
+
+def sheet_pictures(features: FeaturesFile, *columns: np.ndarray) -> list[SheetPicture]:
+    """Return what a sheet shows of some rows: row, own class, predicted class, probability."""
+    names = features.label_names
+    return [
+        SheetPicture(
+            features.record.image_paths[row], names[own], names[predicted], float(probability)
+        )
+        for row, own, predicted, probability in zip(*columns, strict=True)
+    ]
+
+
+def loader(features: FeaturesFile) -> Callable[[Path], np.ndarray]:
+    """Return what reads an image of the features for people to look at."""
+    decoding = Decoding.recorded(features.record.to_json()).to_show()
+    return lambda picture: load_image(picture, size=None, decoding=decoding)
+
+
+def check_pictures(option: str, features: FeaturesFile) -> None:
+    """Refuse to draw images that are not there."""
     if len(features.record.image_paths) != features.shape[0]:
         raise InputError(
             f"'{features.path}' does not record its pictures: "
-            "leave out --mistakes, or extract the features again"
+            f"leave out --{option}, or extract the features again"
         )
     if not any(os.access(path, os.R_OK) for path in features.record.image_paths):
         raise InputError(
             f"none of the pictures of '{features.path}' can be read in "
-            f"'{features.record.dataset}': put them back, or leave out --mistakes"
+            f"'{features.record.dataset}': put them back, or leave out --{option}"
         )
 
 
@@ -341,15 +431,20 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     arguments = build_parser().parse_args(argv)
     outputs = {option: getattr(arguments, option) for option in OUTPUTS}
-    for drawing in filter(None, [arguments.plot, arguments.mistakes]):
+    is_table = bool(arguments.suspects) and Path(arguments.suspects).suffix.lower() == ".csv"
+    drawn = {"plot": arguments.plot, "mistakes": arguments.mistakes}
+    drawn |= {} if is_table else {"suspects": arguments.suspects}
+    for drawing in filter(None, drawn.values()):
         check_drawing(Path(drawing))
     check_outputs(outputs, db=arguments.db)
     with open_features(arguments.db) as features:
         check_inputs_spared(outputs, features)
-        if arguments.mistakes:
-            check_pictures(features)
-        training = train(features, arguments.C, arguments.jobs)
+        for option in ("mistakes", "suspects"):
+            if drawn.get(option):
+                check_pictures(option, features)
+        training = train(features, arguments.C, arguments.jobs, arguments.calibrate)
         report_evaluation(training.evaluation)
+        report_labels(training, features.shape[0])
         logger.info("saving model...")
         write_model(arguments.model, training, features)
         if arguments.report:
@@ -359,6 +454,8 @@ def main(argv: list[str] | None = None) -> None:
             draw_confusion_matrix(matrix, features.label_names, Path(arguments.plot))
         if arguments.mistakes:
             draw_worst(arguments.mistakes, training.evaluation, features)
+        if arguments.suspects:
+            write_or_draw_suspects(arguments.suspects, training.suspects, features)
     for option, path in outputs.items():
         if path:
             logger.info(f"{option}: {path}")

@@ -1,6 +1,7 @@
 """The linear classifier: an exact, fast grid search, and its judgement."""
 
 from pyimagesearch.linear.answers import Answer, AnswerTable, FolderEvaluation, Tally, csv_rows
+from pyimagesearch.linear.calibration import Calibration, apply_temperature, fit_temperature
 from pyimagesearch.linear.classifierfile import load_classifier, save_classifier
 from pyimagesearch.linear.evaluation import Evaluation, evaluate
 from pyimagesearch.linear.gridsearch import (
@@ -10,6 +11,7 @@ from pyimagesearch.linear.gridsearch import (
     grid_search,
 )
 from pyimagesearch.linear.memory import required_bytes
+from pyimagesearch.linear.suspects import Suspects, find_suspects, write_suspects
 from pyimagesearch.linear.table import format_table, notes, search_table
 from pyimagesearch.linear.trainingimages import TrainingImages
 from pyimagesearch.linear.trainingrows import feature_notes, label_notes, stratified_folds
@@ -18,15 +20,20 @@ __all__ = [
     "C_GRID",
     "Answer",
     "AnswerTable",
+    "Calibration",
     "Evaluation",
     "Fit",
     "FolderEvaluation",
     "GridSearch",
+    "Suspects",
     "Tally",
     "TrainingImages",
+    "apply_temperature",
     "csv_rows",
     "evaluate",
     "feature_notes",
+    "find_suspects",
+    "fit_temperature",
     "format_table",
     "grid_search",
     "label_notes",
@@ -36,4 +43,5 @@ __all__ = [
     "save_classifier",
     "search_table",
     "stratified_folds",
+    "write_suspects",
 ]

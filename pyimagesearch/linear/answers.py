@@ -209,7 +209,8 @@ class FolderEvaluation:
             return [*lines, "no picture lies in a folder with the name of a class: no report"]
         columns = map(np.array, zip(*self._evaluated, strict=True))
         evaluation = Evaluation(*columns, label_names=list(self._names))
-        return [*lines, f"accuracy {evaluation.accuracy:.4f}\n{evaluation.report()}"]
+        accuracy = evaluation.with_interval(evaluation.accuracy)
+        return [*lines, f"accuracy {accuracy}\n{evaluation.report()}"]
 
     def warning(self) -> str | None:
         """Return what makes the accuracy say little, if anything does."""

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix
 
 from pyimagesearch.linear.solver.rows import count_not_finite, refuse_not_finite
 from pyimagesearch.utils.texttable import display_width, printable
+from pyimagesearch.utils.wording import counted
 
+CONFIDENCE = 0.95  # of the interval of a share
 N_HEAD_LINES = 2  # of scikit-learn's classification report
 STAND_IN = "\ue000"  # a character that no font and no name has
 
@@ -28,6 +31,8 @@ class Evaluation:
         How many classes were thought likelier than the true one.
     label_names : sequence of str
         Names of all classes, also of those that no picture here has.
+    probabilities : ndarray of float64, shape (n, n_classes), or None
+        All that the classifier gave, where they were kept.
     """
 
     labels: np.ndarray
@@ -36,6 +41,7 @@ class Evaluation:
     predicted_probability: np.ndarray
     rank: np.ndarray
     label_names: Sequence[str]
+    probabilities: np.ndarray | None = None
 
     @property
     def accuracy(self) -> float:
@@ -46,6 +52,32 @@ class Evaluation:
     def baseline(self) -> float:
         """Accuracy of always choosing the class that has the most pictures here."""
         return float(np.bincount(self.labels).max() / len(self.labels))
+
+    def interval(self, share: float) -> tuple[float, float]:
+        """Return between what a share of the images here probably lies for all such images.
+
+        Wilson's interval of 95 %: Wilson, "Probable Inference, the Law of Succession, and
+        Statistical Inference", Journal of the American Statistical Association 22, 1927.
+        """
+        n = len(self.labels)
+        low, high = binomtest(round(share * n), n).proportion_ci(CONFIDENCE, "wilson")
+        return float(low), float(high)
+
+    def with_interval(self, share: float) -> str:
+        """Return a share of the images, and how sure it is.
+
+        Examples
+        --------
+        >>> labels = np.array([1] * 73 + [0] * 2)
+        >>> ones = np.ones(75, int)
+        >>> evaluation = Evaluation(labels, ones, ones, ones, 1 - labels, ["cats", "dogs"])
+        >>> evaluation.with_interval(evaluation.accuracy)
+        '0.9733 (95 % interval 0.908 to 0.993, 75 images)'
+        """
+        low, high = self.interval(share)
+        n_images = counted(len(self.labels), "image")
+        percent = f"{100 * CONFIDENCE:.0f} %"
+        return f"{share:.4f} ({percent} interval {low:.3f} to {high:.3f}, {n_images})"
 
     def confusion_matrix(self) -> np.ndarray:
         """Return counts of pictures: (true class, predicted class)."""
@@ -132,4 +164,5 @@ def evaluate(
         predicted_probability=probabilities.max(axis=1),
         rank=(probabilities > true_probability[:, None]).sum(axis=1),
         label_names=label_names,
+        probabilities=probabilities,
     )

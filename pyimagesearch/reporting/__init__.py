@@ -5,6 +5,7 @@ from pyimagesearch.reporting.contactsheet import (
     SheetPicture,
     draw_contact_sheet,
     draw_mistakes,
+    draw_suspects,
 )
 from pyimagesearch.reporting.figurefile import check_drawing
 
@@ -14,4 +15,5 @@ __all__ = [
     "draw_confusion_matrix",
     "draw_contact_sheet",
     "draw_mistakes",
+    "draw_suspects",
 ]

@@ -36,6 +36,7 @@ MISTAKES_LEGEND = (
     "true class → what it was taken for, and how probable that seemed "
     "(worst: the true class seemed least so)"
 )
+SUSPECTS_LEGEND = "given class → the most probable one, and how probable it seems"
 INK, WRONG_RED = "black", "#b2182b"
 MOUNT_GREY = 240
 LANCZOS = Image.Resampling.LANCZOS
@@ -129,6 +130,38 @@ def draw_mistakes(
     title = sheet_title(len(pictures), len(mistakes), n_test_pictures)
     legend = MISTAKES_LEGEND if pictures else ""
     draw_contact_sheet(pictures, path, title=title, legend=legend, load=load)
+
+
+def draw_suspects(
+    suspects: Sequence[SheetPicture],
+    path: Path,
+    *,
+    load: Callable[[Path], np.ndarray],
+    n_images: int,
+    n_drawn_at_most: int = 48,
+) -> None:
+    """Draw thumbnails of the images whose label is probably wrong.
+
+    Parameters
+    ----------
+    suspects : sequence of SheetPicture
+        All of them, the most suspicious first.
+    path, load
+        As for `draw_contact_sheet`.
+    n_images : int
+        How many images were looked at, for the title.
+    n_drawn_at_most : int
+        How many of `suspects` are read and drawn.
+
+    Raises
+    ------
+    InputError
+        If `path` has another suffix or cannot be written.
+    """
+    drawn = suspects[:n_drawn_at_most]
+    of_all = f" of {len(suspects):,}" if len(drawn) < len(suspects) else ""
+    title = f"{len(drawn):,}{of_all} suspects among {n_images:,} images, the most suspicious first"
+    draw_contact_sheet(drawn, path, title=title, legend=SUSPECTS_LEGEND if drawn else "", load=load)
 
 
 def sheet_title(n_drawn: int, n_mistakes: int, n_test_pictures: int) -> str:
