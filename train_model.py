@@ -41,11 +41,13 @@ from pyimagesearch.linear import (
     feature_notes,
     find_suspects,
     fit_temperature,
-    format_table,
     grid_search,
     label_notes,
+    memory_notes,
     notes,
-    required_bytes,
+    report_evaluation,
+    report_search,
+    require_enough_rows,
     save_classifier,
     search_table,
     stratified_folds,
@@ -64,7 +66,6 @@ from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
 from pyimagesearch.utils.files import replacing
-from pyimagesearch.utils.memory import available_bytes
 from pyimagesearch.utils.pathchecks import check_outputs, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
@@ -213,8 +214,8 @@ def train(
     """
     n_rows, labels, names = features.shape[0], features.labels, features.label_names
     n_train = n_train_rows(n_rows)
-    check_rows(features, n_train)
-    for note in memory_notes(features, n_train, jobs):
+    require_enough_rows(features.path, n_rows, names, N_FOLDS)
+    for note in memory_notes((n_train, features.shape[1]), len(names), jobs, features.is_mapped):
         logger.info(f"note: {note}")
 
     started = time.perf_counter()
@@ -236,7 +237,7 @@ def train(
         search = grid_search(X, y, grid, folds, n_jobs=jobs, advance=bar.increment)
     del X  # what is judged is read in blocks, in its place
     searched = time.perf_counter()
-    describe(search)
+    report_search(search)
     held_out = np.full((n_train, len(names)), -np.inf)
     held_out[:, search.model.classes_] = search.held_out_scores
     temperature = fit_temperature(held_out, y)
@@ -256,27 +257,6 @@ def train(
     return Training(search, evaluation, calibration, suspects, row_notes, seconds)
 
 
-def describe(search: GridSearch) -> None:
-    """Log which C is the best, and show the table that it was chosen from."""
-    best = search.best_C
-    logger.info(
-        f"best hyperparameters: {{'C': {best}}}\n{format_table(search_table(search), best)}"
-    )
-    for note in notes(search):
-        logger.info(f"note: {note}")
-
-
-def report_evaluation(evaluation: Evaluation) -> None:
-    """Log how well the classifier does on the rows that did not train it."""
-    logger.info(f"classification report:\n{evaluation.report()}")
-    if len(evaluation.label_names) > 5:
-        logger.info(f"rank-5 accuracy {evaluation.with_interval(evaluation.rank_accuracy(5))}")
-    logger.info(
-        f"accuracy {evaluation.with_interval(evaluation.accuracy)}; "
-        f"always choosing the largest class gives {evaluation.baseline:.4f}"
-    )
-
-
 def report_labels(training: Training, n_rows: int) -> None:
     """Log how many labels are probably wrong, and what a calibration does."""
     calibration, n_suspects = training.calibration, len(training.suspects)
@@ -291,33 +271,6 @@ def report_labels(training: Training, n_rows: int) -> None:
             f"error {calibration.error_before:.4f} before, {calibration.error_after:.4f} after; "
             "the proof of the optimum is of the classifier before"
         )
-
-
-def check_rows(features: FeaturesFile, n_train: int) -> None:
-    """Refuse a file that has too little to train on and to judge with."""
-    n_rows, names = features.shape[0], features.label_names
-    if len(names) == 1:
-        raise InputError(
-            f"'{features.path}' holds one class ('{names[0]}'): a classifier needs at least two"
-        )
-    if n_train < 2 * N_FOLDS:
-        raise InputError(
-            f"'{features.path}' has {n_rows} rows, of which {n_train} would train: "
-            f"expected at least {2 * N_FOLDS} for {N_FOLDS} folds; add pictures"
-        )
-
-
-def memory_notes(features: FeaturesFile, n_train: int, jobs: int) -> list[str]:
-    """Warn of a search that may not fit in the memory there is: the estimate can be wrong."""
-    there, n_features = available_bytes(), features.shape[1]
-    needed = required_bytes(n_train, n_features, len(features.label_names), jobs)
-    needed += 0 if features.is_mapped else 4 * n_train * n_features  # in single precision
-    if there is None or needed <= there:
-        return []
-    return [
-        f"the search needs some {needed / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are "
-        "available: it will be slow or be killed; close other programs, or use a larger machine"
-    ]
 
 
 def check_inputs_spared(outputs: Mapping[str, str | None], features: FeaturesFile) -> None:

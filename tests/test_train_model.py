@@ -19,9 +19,9 @@ from sklearn.metrics import classification_report
 from sklearn.model_selection import StratifiedKFold
 
 from pyimagesearch.io import HDF5DatasetWriter, open_features
-from pyimagesearch.linear import C_GRID, grid_search, load_classifier
+from pyimagesearch.linear import C_GRID, grid_search, load_classifier, memory_notes
 from pyimagesearch.utils.split import N_FOLDS
-from train_model import build_parser, main, memory_notes
+from train_model import build_parser, main
 
 ROOT = Path(__file__).parents[1]
 needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -362,7 +362,7 @@ def test_too_few_rows_are_counted(capsys):
 
 
 def test_a_search_that_may_not_fit_in_memory_is_warned_of_with_the_numbers(monkeypatch, capsys):
-    monkeypatch.setattr("train_model.available_bytes", lambda: 50 * 10**6)
+    monkeypatch.setattr("pyimagesearch.linear.memory.available_bytes", lambda: 50 * 10**6)
     assert train() == 0
     assert "GB of memory, and 0.1 GB are available" in capsys.readouterr().out
 
@@ -414,12 +414,12 @@ def test_ordinary_rows_are_noted_nothing_of():
 def memory_needed() -> float:
     """Return how many GB a search of 60 million such rows is warned to need."""
     with open_features("f.hdf5") as file:
-        (note,) = memory_notes(file, 60_000_000, 1)
+        (note,) = memory_notes((60_000_000, file.shape[1]), 3, 1, file.is_mapped)
     return float(re.search(r"some ([\d.]+) GB", note)[1])
 
 
 def test_rows_that_cannot_be_mapped_count_as_memory(features, monkeypatch):
-    monkeypatch.setattr("train_model.available_bytes", lambda: 0)
+    monkeypatch.setattr("pyimagesearch.linear.memory.available_bytes", lambda: 0)
     mapped = memory_needed()
     rewrite("features", data=features[0], chunks=(8, N_FEATURES))
     assert memory_needed() - mapped == pytest.approx(60e6 * N_FEATURES * 4 / 1e9, abs=0.2)

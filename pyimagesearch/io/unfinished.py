@@ -146,7 +146,13 @@ def inspect(db: h5py.File, path: Path, data_key: str) -> Unfinished:
         raise InputError(_not_ours(path, data_key))
     if "label_names" in db:
         db["label_names"].asstr()[:]  # raises here rather than hours later
-    recorded = read_record(data, path)
+    try:
+        recorded = read_record(data, path)
+    except InputError as error:
+        what = str(error).removeprefix(f"'{path}' ")
+        raise InputError(
+            f"cannot go on with '{path}': it {what}; delete it to start again"
+        ) from error
     missing = np.flatnonzero(labels[:] < 0)
     return Unfinished(
         path,

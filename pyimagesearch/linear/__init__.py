@@ -10,11 +10,17 @@ from pyimagesearch.linear.gridsearch import (
     GridSearch,
     grid_search,
 )
-from pyimagesearch.linear.memory import required_bytes
+from pyimagesearch.linear.memory import memory_notes, required_bytes
+from pyimagesearch.linear.reports import report_evaluation, report_search
 from pyimagesearch.linear.suspects import Suspects, find_suspects, write_suspects
 from pyimagesearch.linear.table import format_table, notes, search_table
 from pyimagesearch.linear.trainingimages import TrainingImages
-from pyimagesearch.linear.trainingrows import feature_notes, label_notes, stratified_folds
+from pyimagesearch.linear.trainingrows import (
+    feature_notes,
+    label_notes,
+    require_enough_rows,
+    stratified_folds,
+)
 
 __all__ = [
     "C_GRID",
@@ -38,7 +44,11 @@ __all__ = [
     "grid_search",
     "label_notes",
     "load_classifier",
+    "memory_notes",
     "notes",
+    "report_evaluation",
+    "report_search",
+    "require_enough_rows",
     "required_bytes",
     "save_classifier",
     "search_table",

@@ -1,8 +1,11 @@
 """How much memory a search takes."""
 
+import math
+
 from pyimagesearch.linear.solver.preconditioner import SAMPLE, largest_sample
 from pyimagesearch.linear.solver.rows import BLOCK_BYTES, COPY_BYTES, LEAST_ROWS
 from pyimagesearch.linear.solver.rowspace import SLAB_BYTES, row_space_is_cheaper
+from pyimagesearch.utils.memory import available_bytes
 
 INTERPRETER_BYTES = 90 * 2**20  # Python, its libraries and their threads, 2026-11
 FLOAT32, FLOAT64 = 4, 8
@@ -43,3 +46,28 @@ def required_bytes(
     block = max(BLOCK_BYTES, FLOAT32 * LEAST_ROWS * n_features)
     of_pass = n_jobs * (COLUMN_BYTES * n_features * n_classes * n_folds + block)
     return INTERPRETER_BYTES + max(first, copied + n_folds * of_fold + of_pass)
+
+
+def memory_notes(
+    shape: tuple[int, int], n_classes: int, n_jobs: int, are_mapped: bool
+) -> list[str]:
+    """Warn of a search that may not fit in the memory there is: the estimate can be wrong.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the training part.
+    n_classes, n_jobs : int
+        As of `required_bytes`.
+    are_mapped : bool
+        Whether the rows lie in a file, and take no memory.
+    """
+    there = available_bytes()
+    needed = required_bytes(*shape, n_classes, n_jobs)
+    needed += 0 if are_mapped else FLOAT32 * math.prod(shape)
+    if there is None or needed <= there:
+        return []
+    return [
+        f"the search needs some {needed / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are "
+        "available: it will be slow or be killed; close other programs, or use a larger machine"
+    ]

@@ -2,14 +2,36 @@
 
 import warnings
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.split import n_train_rows
 from pyimagesearch.utils.wording import counted, listed, shortened
 
 Folds = list[tuple[np.ndarray, np.ndarray]]  # rows to train on and rows to test on, of each
+
+
+def require_enough_rows(path: Path, n_rows: int, label_names: Sequence[str], n_folds: int) -> None:
+    """Refuse a file whose rows are too few to train on and to evaluate with.
+
+    Raises
+    ------
+    InputError
+        With how many there are, and how many are needed.
+    """
+    if len(label_names) == 1:
+        raise InputError(
+            f"'{path}' holds one class ('{label_names[0]}'): a classifier needs at least two"
+        )
+    n_train = n_train_rows(n_rows)
+    if n_train < 2 * n_folds:
+        raise InputError(
+            f"'{path}' has {n_rows} rows, of which {n_train} would train: expected at least "
+            f"{2 * n_folds} for {n_folds} folds; add pictures"
+        )
 
 
 def stratified_folds(labels: np.ndarray, n_folds: int, label_names: Sequence[str]) -> Folds:
