@@ -187,16 +187,7 @@ def extract(
     threads = "1 thread" if jobs == 1 else f"{jobs} threads"
     logger.info(f"engine: {network.engine}, {threads} ({network.why})")
 
-    record = RunRecord(
-        dataset=str(images.root),
-        **network.description.to_json(),
-        weights_file=choice.weights_file and str(choice.weights_file.absolute()),
-        engine=network.engine,
-        batch_size=network.batch_size,
-        seed=seed,
-        created=creation_date(),
-        versions=installed_versions(PACKAGES),
-    )
+    record = begun_record(images, network, choice, seed)
     if unfinished:
         unfinished.require_same(record.to_json())
         unfinished.require_same_images([*images.paths, *images.skipped.broken_links])
@@ -207,24 +198,12 @@ def extract(
         checked = check(images, unfinished, jobs, skip_bad)
         report_duplicates(images, checked)
         images = checked.images
-        record = replace(
-            record,
-            processors=extractor.processors,
-            image_bytes=checked.n_bytes,
-            contents_sha256=checked.contents_sha256,
-            skipped=checked.bad,
-            **checked.decoding.record(),
-            **checked.duplicates.record(checked.images.paths),
-            paths=checked.images.paths,
-            digests=checked.row_digests,
-        )
-
         writer = HDF5DatasetWriter(
             (len(images), n_features),
             output,
             dataKey="features",
             bufSize=buffer_size,
-            provenance=record.to_json(),
+            provenance=completed_record(record, checked, extractor).to_json(),
             classLabels=images.label_names,
             resume=True,
         )
@@ -236,6 +215,37 @@ def extract(
             write_features(writer, checked, extractor)
         elapsed_s = time.perf_counter() - started
     return Extraction((len(images), n_features), len(images) - n_before, elapsed_s)
+
+
+def begun_record(
+    images: LabelledImages, network: Network, choice: NetworkChoice, seed: int
+) -> RunRecord:
+    """Return what is known before an image is read; a run resumes only if it is the same."""
+    return RunRecord(
+        dataset=str(images.root),
+        **network.description.to_json(),
+        weights_file=choice.weights_file and str(choice.weights_file.absolute()),
+        engine=network.engine,
+        batch_size=network.batch_size,
+        seed=seed,
+        created=creation_date(),
+        versions=installed_versions(PACKAGES),
+    )
+
+
+def completed_record(record: RunRecord, checked: CheckedImages, extractor: Extractor) -> RunRecord:
+    """Add of which images the rows are, what was in these, and what computes them."""
+    return replace(
+        record,
+        processors=extractor.processors,
+        image_bytes=checked.n_bytes,
+        contents_sha256=checked.contents_sha256,
+        skipped=checked.bad,
+        **checked.decoding.record(),
+        **checked.duplicates.record(checked.images.paths),
+        paths=checked.images.paths,
+        digests=checked.row_digests,
+    )
 
 
 def check(
