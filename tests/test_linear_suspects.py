@@ -62,18 +62,18 @@ def test_a_class_without_rows_is_never_suggested():
     sharpness=st.sampled_from([0.3, 1.0, 3.0]),
     seed=st.integers(0, 999),
 )
-def test_the_errors_and_their_order_are_those_of_cleanlab(n, n_classes, sharpness, seed):
+def test_the_suspects_and_their_order_are_those_of_cleanlab(n, n_classes, sharpness, seed):
     labels, predicted = predictions(n, n_classes, sharpness, seed)
     if len(np.unique(labels)) < n_classes:
         return
     expected = find_label_issues(
         labels,
         predicted,
-        filter_by="confident_learning",
+        filter_by="low_normalized_margin",
         return_indices_ranked_by="normalized_margin",
         n_jobs=1,
     )
     found = find_suspects(labels, np.log(predicted), temperature=1.0)
-    assert set(found.rows) == set(expected)
     margins = predicted[np.arange(n), labels] - predicted.max(axis=1)
+    assert len(found) == len(expected)
     np.testing.assert_allclose(margins[found.rows], margins[expected], rtol=1e-9)

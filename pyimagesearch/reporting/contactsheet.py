@@ -20,6 +20,7 @@ from pyimagesearch.reporting.figurefile import (
     text_width,
 )
 from pyimagesearch.utils.errors import InputError
+from pyimagesearch.utils.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -160,7 +161,8 @@ def draw_suspects(
     """
     drawn = suspects[:n_drawn_at_most]
     of_all = f" of {len(suspects):,}" if len(drawn) < len(suspects) else ""
-    title = f"{len(drawn):,}{of_all} suspects among {n_images:,} images, the most suspicious first"
+    n_shown = f"{len(drawn):,}{of_all} suspects" if of_all else counted(len(drawn), "suspect")
+    title = f"{n_shown} among {counted(n_images, 'image')}, the most suspicious first"
     draw_contact_sheet(drawn, path, title=title, legend=SUSPECTS_LEGEND if drawn else "", load=load)
 
 
