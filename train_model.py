@@ -22,6 +22,7 @@ import argparse
 import json
 import logging
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ from itertools import chain
 
 import numpy as np
 
-from pyimagesearch.io import FeaturesFile, open_features
+from pyimagesearch.io import FeaturesFile, creation_date, open_features
 from pyimagesearch.linear import (
     C_GRID,
     Calibration,
@@ -56,17 +57,20 @@ from pyimagesearch.linear import (
 from pyimagesearch.preprocessing import Decoding, load_image
 from pyimagesearch.reporting import (
     SheetPicture,
+    TrainedImages,
     check_drawing,
     draw_confusion_matrix,
     draw_mistakes,
     draw_suspects,
+    is_page,
+    write_training_page,
 )
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
 from pyimagesearch.utils.files import replacing
-from pyimagesearch.utils.pathchecks import check_outputs, refuse_overwriting
+from pyimagesearch.utils.pathchecks import check_outputs, files_of, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 from pyimagesearch.utils.split import N_FOLDS, n_train_rows
@@ -106,8 +110,11 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument(
         "--report",
         type=user_path,
+        action="append",
+        default=[],
         metavar="FILE",
-        help="write the search and the judgement as JSON",
+        help="write the search and the evaluation, .html as a page to look at, all else as JSON; "
+        "may be repeated",
     )
     files.add_argument(
         "--plot",
@@ -288,15 +295,15 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     save_classifier(path, training.search.model, features.label_names, extraction, trained)
 
 
-def write_report(path: str, training: Training, features: FeaturesFile) -> None:
-    """Write all that was found out as JSON."""
+def report_of(training: Training, features: FeaturesFile) -> dict[str, object]:
+    """Return all that was found out as JSON has it."""
     search, evaluation = training.search, training.evaluation
     n_test, n_classes = len(evaluation.labels), len(features.label_names)
     rank_5 = {}
     if n_classes > 5:
         share = evaluation.rank_accuracy(5)
         rank_5 = {"rank5_accuracy": share, "rank5_interval": evaluation.interval(share)}
-    report = {
+    return {
         "db": str(features.path),
         "rows": {"train": features.shape[0] - n_test, "test": n_test},
         "n_features": features.shape[1],
@@ -316,10 +323,38 @@ def write_report(path: str, training: Training, features: FeaturesFile) -> None:
         "seconds": training.seconds,
         "versions": installed_versions(PACKAGES),
     }
+
+
+def write_json(path: str, report: dict[str, object]) -> None:
+    """Write a report for machines."""
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     with replacing(path) as temporary:
         # A byte of a path that is not UTF-8 becomes JSON's own escape, \udc80 to \udcff.
         temporary.write_text(text, "utf-8", errors="backslashreplace")
+
+
+def write_page(
+    path: str, report: dict[str, object], training: Training, features: FeaturesFile, **more: object
+) -> None:
+    """Write a report for people; for `more` see `write_training_page`."""
+    n_rows, n_test = features.shape[0], len(training.evaluation.labels)
+    paths = features.record.image_paths
+    images = TrainedImages(
+        paths if len(paths) == n_rows else [],
+        features.labels,
+        np.arange(n_rows - n_test, n_rows),
+        loader(features),
+    )
+    write_training_page(
+        path,
+        report,
+        features.record.to_json(),
+        training.evaluation,
+        images,
+        created=creation_date(),
+        suspects=training.suspects,
+        **more,
+    )
 
 
 def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
@@ -400,8 +435,14 @@ def main(argv: list[str] | None = None) -> None:
         report_labels(training, features.shape[0])
         logger.info("saving model...")
         write_model(arguments.model, training, features)
-        if arguments.report:
-            write_report(arguments.report, training, features)
+        report = report_of(training, features)
+        for path in arguments.report:
+            if is_page(path):
+                command = shlex.join(["python", "train_model.py", *(argv or sys.argv[1:])])
+                more = {"command": command, "n_threads": arguments.jobs}
+                write_page(path, report, training, features, **more)
+            else:
+                write_json(path, report)
         if arguments.plot:
             matrix = training.evaluation.confusion_matrix()
             draw_confusion_matrix(matrix, features.label_names, Path(arguments.plot))
@@ -409,9 +450,8 @@ def main(argv: list[str] | None = None) -> None:
             draw_worst(arguments.mistakes, training.evaluation, features)
         if arguments.suspects:
             write_or_draw_suspects(arguments.suspects, training.suspects, features)
-    for option, path in outputs.items():
-        if path:
-            logger.info(f"{option}: {path}")
+    for option, path in files_of(outputs):
+        logger.info(f"{option}: {path}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ HOMES = {
     "sklearn": {"linear"},
     "scipy": {"linear"},
     "skops": {"linear"},
+    "jinja2": {"reporting"},
+    "markupsafe": {"reporting"},
     "matplotlib": {"reporting"},
     "imutils": {"preprocessing"},
     "PIL": {"preprocessing", "reporting"},
@@ -95,7 +97,7 @@ def test_help_and_usage_errors_do_not_import_tensorflow(script, arguments, code)
         f"    runpy.run_path({script!r}, run_name='__main__')\n"
         "except SystemExit as stop:\n"
         f"    assert stop.code == {code}, stop.code\n"
-        "heavy = {'cv2', 'distributed', 'imutils', 'keras', 'matplotlib', 'tensorflow'}\n"
+        "heavy = {'cv2', 'distributed', 'imutils', 'jinja2', 'keras', 'matplotlib', 'tensorflow'}\n"
         "assert not heavy & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Drawings of how a classifier did. The only home of matplotlib."""
+"""Pages and drawings of how a classifier did. The only home of matplotlib and Jinja2."""
 
 from pyimagesearch.reporting.confusionmatrix import draw_confusion_matrix
 from pyimagesearch.reporting.contactsheet import (
@@ -8,12 +8,17 @@ from pyimagesearch.reporting.contactsheet import (
     draw_suspects,
 )
 from pyimagesearch.reporting.figurefile import check_drawing
+from pyimagesearch.reporting.page import is_page
+from pyimagesearch.reporting.trainingpage import TrainedImages, write_training_page
 
 __all__ = [
     "SheetPicture",
+    "TrainedImages",
     "check_drawing",
     "draw_confusion_matrix",
     "draw_contact_sheet",
     "draw_mistakes",
     "draw_suspects",
+    "is_page",
+    "write_training_page",
 ]

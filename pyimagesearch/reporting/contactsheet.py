@@ -38,6 +38,7 @@ MISTAKES_LEGEND = (
     "(worst: the true class seemed least so)"
 )
 SUSPECTS_LEGEND = "given class → the most probable one, and how probable it seems"
+N_MISTAKES = 48  # that are drawn, and that a page shows
 INK, WRONG_RED = "black", "#b2182b"
 MOUNT_GREY = 240
 LANCZOS = Image.Resampling.LANCZOS
@@ -106,7 +107,7 @@ def draw_mistakes(
     *,
     load: Callable[[Path], np.ndarray],
     n_test_pictures: int,
-    n_drawn_at_most: int = 48,
+    n_drawn_at_most: int = N_MISTAKES,
 ) -> None:
     """Draw thumbnails of the worst mistakes, with their names beneath.
 
@@ -253,7 +254,7 @@ def _write_missing(axes: "Axes", left: int, top: int, image: Path) -> None:
 def _write_caption(axes: "Axes", left: int, top: int, picture: SheetPicture) -> None:
     """Write a picture's name, and beneath it the predicted one with its probability."""
     room = TILE * POINTS_PER_INCH / PIXELS_PER_INCH
-    certainty = _percent(picture.probability)
+    certainty = percent(picture.probability)
     name = elided(printable(picture.name), CAPTION_SIZE, room)
     predicted_room = room - text_width(certainty, CAPTION_SIZE) - CAPTION_SIZE
     predicted = elided(f"→ {printable(picture.predicted_name)}", CAPTION_SIZE, predicted_room)
@@ -264,7 +265,7 @@ def _write_caption(axes: "Axes", left: int, top: int, picture: SheetPicture) -> 
     axes.text(left + TILE, top + 41, certainty, horizontalalignment="right", **style)
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
     """Write a probability without rounding it to nothing or to certainty."""
     rounded = f"{probability:.0%}"
     return {"0%": "<1%", "100%": ">99%"}.get(rounded, rounded)

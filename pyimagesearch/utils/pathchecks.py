@@ -1,10 +1,12 @@
 """What is checked of paths before hours are spent: that inputs are there, and outputs harmless."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pyimagesearch.utils.errors import InputError
 from pyimagesearch.utils.files import check_writable
+
+Files = Mapping[str, str | Sequence[str] | None]  # of options, by their long names
 
 
 def require_readable(path: Path, what: str, expected: str) -> None:
@@ -33,7 +35,19 @@ def require_readable(path: Path, what: str, expected: str) -> None:
     raise InputError(f"no {what} '{path}': expected {expected}")
 
 
-def check_outputs(outputs: Mapping[str, str | None], **inputs: str | None) -> None:
+def files_of(options: Files) -> Iterator[tuple[str, str]]:
+    """Yield each file of some options, with the option; one that may be repeated has a list.
+
+    Examples
+    --------
+    >>> list(files_of({"model": "a", "plot": None, "report": ["b", "c"]}))
+    [('model', 'a'), ('report', 'b'), ('report', 'c')]
+    """
+    for option, files in options.items():
+        yield from ((option, file) for file in ([files] if isinstance(files, str) else files or ()))
+
+
+def check_outputs(outputs: Files, **inputs: str | None) -> None:
     """Refuse outputs that could not be written, or only over another file of the command line.
 
     To be called before the work whose result is to be written. The missing
@@ -41,8 +55,9 @@ def check_outputs(outputs: Mapping[str, str | None], **inputs: str | None) -> No
 
     Parameters
     ----------
-    outputs, inputs : mapping of str to str or None
-        The file of each option, by its long name; None where it is not given.
+    outputs, inputs : mapping of str to str, sequence of str or None
+        The file or the files of each option, by its long name; None where it
+        is not given.
 
     Raises
     ------
@@ -50,18 +65,18 @@ def check_outputs(outputs: Mapping[str, str | None], **inputs: str | None) -> No
         If two options name the same file, or as `check_writable` does.
     """
     require_distinct(inputs | outputs)
-    for path in outputs.values():
-        if path is not None:
-            check_writable(Path(path))
+    for _, path in files_of(outputs):
+        check_writable(Path(path))
 
 
-def require_distinct(options: Mapping[str, str | None]) -> None:
+def require_distinct(options: Files) -> None:
     """Refuse options that name the same file, of which one would overwrite another.
 
     Parameters
     ----------
-    options : mapping of str to str or None
-        The file of each option, by its long name; None where it is not given.
+    options : mapping of str to str, sequence of str or None
+        The file or the files of each option, by its long name; None where it
+        is not given.
 
     Raises
     ------
@@ -69,23 +84,20 @@ def require_distinct(options: Mapping[str, str | None]) -> None:
         If two of them are the same file.
     """
     taken: dict[Path, str] = {}
-    for option, path in options.items():
-        if path is None:
-            continue
+    for option, path in files_of(options):
         other = taken.setdefault(Path(path).resolve(), option)
         if other != option:
             raise InputError(f"--{option} and --{other} are both '{path}': give another file")
 
 
-def refuse_overwriting(
-    outputs: Mapping[str, str | None], inputs: Iterable[str | Path | None]
-) -> None:
+def refuse_overwriting(outputs: Files, inputs: Iterable[str | Path | None]) -> None:
     """Refuse outputs that would overwrite what is read.
 
     Parameters
     ----------
-    outputs : mapping of str to str or None
-        The file of each option, by its long name; None where it is not given.
+    outputs : mapping of str to str, sequence of str or None
+        The file or the files of each option, by its long name; None where it
+        is not given.
     inputs : iterable of str, Path or None
         What is read, images for example; those that are gone do not matter.
 
@@ -94,8 +106,7 @@ def refuse_overwriting(
     InputError
         If an output is one of them, under whatever name.
     """
-    given = {option: path for option, path in outputs.items() if path is not None}
-    written = {_identity(path): option for option, path in given.items()}
+    written = {_identity(path): option for option, path in files_of(outputs)}
     written.pop(None, None)
     if not written:
         return  # without a look at each of a million images

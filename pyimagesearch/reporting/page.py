@@ -1,0 +1,81 @@
+"""Write a page: one HTML file that needs no other and no network."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyimagesearch.reporting.contactsheet import percent
+from pyimagesearch.reporting.figurefile import printable
+from pyimagesearch.utils.files import replacing
+from pyimagesearch.utils.wording import counted
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+SUFFIXES = (".html", ".htm")
+
+
+def is_page(path: str | Path) -> bool:
+    """Tell whether a file is to be a page, by its suffix."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def write_page(path: str | Path, template: str, **values: object) -> None:
+    """Fill in a template, and write it piece by piece.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write. A file that is there is replaced once the new one
+        is whole.
+    template : str
+        Its name in ``templates/``.
+    **values
+        What it fills in. Texts may hold anything: they are escaped.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    pieces = environment().get_template(template).stream(**values)
+    pieces.enable_buffering(1000)
+    with (
+        replacing(Path(path)) as temporary,
+        # A byte of a path that is not UTF-8 is written as \udc80 to \udcff, JSON's own escape.
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
+    ):
+        file.writelines(pieces)
+
+
+def environment() -> "Environment":
+    """Return what the templates are filled in by: names in them are escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # and in the order given
+    made.filters |= {"percent": percent, "plain": printable, "name": isolated}
+    made.globals |= {
+        "counted": counted,
+        "style": (TEMPLATES / "page.css").read_text("utf-8"),
+        "script": (script := (TEMPLATES / "page.js").read_text("utf-8")),
+        # No other script runs, wherever it came from.
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+    return made
+
+
+def isolated(text: object) -> str:
+    """Return HTML of a name that does not turn what stands beside it, as Arabic would."""
+    from markupsafe import Markup
+
+    seen = printable(str(text))
+    return Markup("<bdi>{}</bdi>").format(seen if seen.strip() else repr(seen))
