@@ -19,8 +19,10 @@ demo: .venv/ready
 	|| { echo "make: no ImageNet weights here: going on with --weights random" >&2; \
 	$(BIN)/python extract_features.py --dataset $(DEMO)/images --output $(DEMO)/features.hdf5 \
 	--weights random; }
-	$(BIN)/python train_model.py --db $(DEMO)/features.hdf5 --model $(DEMO)/model.cpickle
+	$(BIN)/python train_model.py --db $(DEMO)/features.hdf5 --model $(DEMO)/model.cpickle \
+	--report $(DEMO)/report.html
 	$(BIN)/python classify_images.py --model $(DEMO)/model.cpickle $(DEMO)/new
+	@echo "look at $(CURDIR)/$(DEMO)/report.html"
 
 # The stamp is newer than all lists only if all was installed.
 .venv/ready: requirements.txt requirements-cluster.txt tests/requirements.txt constraints.txt

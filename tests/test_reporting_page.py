@@ -16,6 +16,7 @@ from PIL import Image
 import extract_features
 from pyimagesearch.linear.evaluation import Evaluation
 from pyimagesearch.reporting import TrainedImages, write_training_page
+from pyimagesearch.reporting.accuracyplot import accuracy_plot
 from pyimagesearch.reporting.confusions import confusions
 from pyimagesearch.reporting.page import environment
 from pyimagesearch.reporting.thumbnails import MOST_BYTES, SIDE, thumbnail, thumbnails
@@ -290,6 +291,24 @@ def test_the_command_of_the_extraction_is_understood():
     assert (arguments.dataset, arguments.output) == ("my 'animals'", "a b.hdf5")
     assert (arguments.layer, arguments.size, arguments.seed) == ("conv4_block6_out", 224, 7)
     assert (arguments.weights, arguments.pooling) == ("imagenet", "avg")
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.02, 0.5, 0.97, 1.0])
+@pytest.mark.parametrize("std", [0.0, 0.004, 0.3])
+def test_the_plot_of_any_accuracies_lies_within_its_frame(mean, std):
+    grid = (0.1, 1.0, 1e5)
+    search = [{"C": C, "mean_accuracy": mean, "std_accuracy": std} for C in grid]
+    plot = accuracy_plot(search, 1.0)
+    heights = [y for point in plot.points for y in (point.high, point.y, point.low)]
+    assert heights == 3 * sorted(heights[:3])
+    assert 0 < min(heights) <= max(heights) <= plot.bottom
+    assert [point.is_best for point in plot.points] == [False, True, False]
+    assert [text for _, text in plot.x_ticks] == ["0.1", "1", "100000"]
+    ticks = [float(text.rstrip("%")) for _, text in plot.y_ticks]
+    assert ticks == sorted(set(ticks))
+    assert ticks[0] <= 100 * mean <= ticks[-1]
+    assert ticks[0] >= 0
+    assert ticks[-1] <= 100
 
 
 def test_of_very_many_classes_the_table_has_those_with_mistakes():

@@ -160,6 +160,22 @@ def test_the_report_for_machines_says_what_the_screen_says(features, capsys):
     assert f"accuracy {report['accuracy']:.4f}" in capsys.readouterr().out
 
 
+def test_the_report_is_also_a_page_that_holds_the_same(capsys):
+    assert train("--report", "r.html", "--report", "r.json") == 0
+    page = Path("r.html").read_text("utf-8")
+    (held,) = re.findall(r'<script type="application/json" id="report">(.*)</script>', page)
+    assert json.loads(held) == json.loads(Path("r.json").read_text("utf-8"))
+    assert "python train_model.py --db f.hdf5 --model out/m.cpickle --report r.html" in page
+    assert '<section id="cell-0-0"' in page.replace('class="cell" ', "")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["[INFO] report: r.html", "[INFO] report: r.json"]
+
+
+def test_no_report_overwrites_another_output(capsys):
+    assert train("--report", "r.json", "--report", "f.hdf5") == 1
+    assert "--report and --db are both 'f.hdf5'" in capsys.readouterr().err
+
+
 @takes_any_name
 def test_the_report_takes_a_path_that_is_not_utf_8():
     odd = os.fsdecode(b"caf\xe9.hdf5")

@@ -64,10 +64,9 @@ def accuracy_plot(search: Sequence[Mapping[str, float]], best_C: float) -> Accur
     """
     rows = sorted(search, key=lambda row: row["C"])
     logs = [math.log10(row["C"]) for row in rows]
-    ticks = y_ticks(
-        min(row["mean_accuracy"] - row["std_accuracy"] for row in rows),
-        max(row["mean_accuracy"] + row["std_accuracy"] for row in rows),
-    )
+    lows = [max(0.0, row["mean_accuracy"] - row["std_accuracy"]) for row in rows]
+    highs = [min(1.0, row["mean_accuracy"] + row["std_accuracy"]) for row in rows]
+    ticks = y_ticks(min(lows), max(highs))
 
     def x(log: float) -> float:
         span = logs[-1] - logs[0]
@@ -79,14 +78,8 @@ def accuracy_plot(search: Sequence[Mapping[str, float]], best_C: float) -> Accur
         return round(HEIGHT - BOTTOM - part * (HEIGHT - BOTTOM - TOP), 1)
 
     points = [
-        Point(
-            x(log),
-            y(row["mean_accuracy"]),
-            y(row["mean_accuracy"] - row["std_accuracy"]),
-            y(row["mean_accuracy"] + row["std_accuracy"]),
-            row["C"] == best_C,
-        )
-        for row, log in zip(rows, logs, strict=True)
+        Point(x(log), y(row["mean_accuracy"]), y(low), y(high), row["C"] == best_C)
+        for row, log, low, high in zip(rows, logs, lows, highs, strict=True)
     ]
     step = math.ceil(len(rows) / MOST_TICKS)
     x_ticks = [(points[i].x, f"{rows[i]['C']:g}") for i in range(0, len(rows), step)]
@@ -102,10 +95,10 @@ def y_ticks(low: float, high: float) -> list[float]:
     >>> y_ticks(0.93, 0.968)
     [0.93, 0.94, 0.95, 0.96, 0.97]
     >>> y_ticks(1.0, 1.0)
-    [0.99, 1.0, 1.01]
+    [0.998, 0.999, 1.0]
     """
     if high - low < 0.002:
-        low, high = low - 0.001, high + 0.001
+        low, high = (low - 0.002, high) if high > 0.5 else (low, high + 0.002)
     for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5):
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         if last - first <= 5:
