@@ -19,7 +19,6 @@ if __name__ == "__main__":
     stop_at_once()  # on Ctrl-C, while the imports below take their second
 
 import argparse
-import json
 import logging
 import os
 import shlex
@@ -59,17 +58,18 @@ from pyimagesearch.reporting import (
     SheetPicture,
     TrainedImages,
     check_drawing,
+    check_page,
     draw_confusion_matrix,
     draw_mistakes,
     draw_suspects,
     is_page,
+    write_json,
     write_training_page,
 )
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
-from pyimagesearch.utils.files import replacing
 from pyimagesearch.utils.pathchecks import check_outputs, files_of, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
@@ -325,14 +325,6 @@ def report_of(training: Training, features: FeaturesFile) -> dict[str, object]:
     }
 
 
-def write_json(path: str, report: dict[str, object]) -> None:
-    """Write a report for machines."""
-    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    with replacing(path) as temporary:
-        # A byte of a path that is not UTF-8 becomes JSON's own escape, \udc80 to \udcff.
-        temporary.write_text(text, "utf-8", errors="backslashreplace")
-
-
 def write_page(
     path: str, report: dict[str, object], training: Training, features: FeaturesFile, **more: object
 ) -> None:
@@ -351,7 +343,6 @@ def write_page(
         features.record.to_json(),
         training.evaluation,
         images,
-        created=creation_date(),
         suspects=training.suspects,
         **more,
     )
@@ -424,7 +415,11 @@ def main(argv: list[str] | None = None) -> None:
     drawn |= {} if is_table else {"suspects": arguments.suspects}
     for drawing in filter(None, drawn.values()):
         check_drawing(Path(drawing))
+    for page in filter(is_page, arguments.report):
+        check_page(page)
     check_outputs(outputs, db=arguments.db)
+    command = shlex.join(["python", "train_model.py", *(argv or sys.argv[1:])])
+    of_the_run = {"created": creation_date(), "command": command, "n_threads": arguments.jobs}
     with open_features(arguments.db) as features:
         check_inputs_spared(outputs, features)
         for option in ("mistakes", "suspects"):
@@ -438,9 +433,7 @@ def main(argv: list[str] | None = None) -> None:
         report = report_of(training, features)
         for path in arguments.report:
             if is_page(path):
-                command = shlex.join(["python", "train_model.py", *(argv or sys.argv[1:])])
-                more = {"command": command, "n_threads": arguments.jobs}
-                write_page(path, report, training, features, **more)
+                write_page(path, report, training, features, **of_the_run)
             else:
                 write_json(path, report)
         if arguments.plot:

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import shlex
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +19,10 @@ from pyimagesearch.linear.evaluation import Evaluation
 from pyimagesearch.reporting import TrainedImages, write_training_page
 from pyimagesearch.reporting.accuracyplot import accuracy_plot
 from pyimagesearch.reporting.confusions import confusions
-from pyimagesearch.reporting.page import environment
+from pyimagesearch.reporting.page import check_page, environment
 from pyimagesearch.reporting.thumbnails import MOST_BYTES, SIDE, thumbnail, thumbnails
 from pyimagesearch.reporting.trainingpage import N_IN_CELLS, extraction_commands
+from pyimagesearch.utils import InputError
 
 ODD_NAMES = [
     "<script>alert(1)</script>",
@@ -328,6 +330,12 @@ def test_the_same_is_written_again_byte_for_byte(tmp_path):
     for name in ("one.html", "two.html"):
         write(tmp_path / name, [0, 1, 1], [0, 1, 0], ["a", "b"], images)
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def test_a_page_is_refused_before_the_work_where_jinja2_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(InputError, match=r"cannot write 'page\.html': .*jinja2.*install"):
+        check_page("page.html")
 
 
 def test_a_page_is_written_piece_by_piece(tmp_path, monkeypatch):

@@ -8,17 +8,19 @@ from pyimagesearch.reporting.contactsheet import (
     draw_suspects,
 )
 from pyimagesearch.reporting.figurefile import check_drawing
-from pyimagesearch.reporting.page import is_page
+from pyimagesearch.reporting.page import check_page, is_page, write_json
 from pyimagesearch.reporting.trainingpage import TrainedImages, write_training_page
 
 __all__ = [
     "SheetPicture",
     "TrainedImages",
     "check_drawing",
+    "check_page",
     "draw_confusion_matrix",
     "draw_contact_sheet",
     "draw_mistakes",
     "draw_suspects",
     "is_page",
+    "write_json",
     "write_training_page",
 ]

@@ -1,12 +1,15 @@
-"""Write a page: one HTML file that needs no other and no network."""
+"""Write a page, one HTML file that needs no other and no network; and a report for machines."""
 
 import base64
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyimagesearch.reporting.contactsheet import percent
 from pyimagesearch.reporting.figurefile import printable
+from pyimagesearch.utils.errors import InputError, first_line
 from pyimagesearch.utils.files import replacing
 from pyimagesearch.utils.wording import counted
 
@@ -20,6 +23,44 @@ SUFFIXES = (".html", ".htm")
 def is_page(path: str | Path) -> bool:
     """Tell whether a file is to be a page, by its suffix."""
     return Path(path).suffix.lower() in SUFFIXES
+
+
+def check_page(path: str | Path) -> None:
+    """Refuse a page that cannot be written, before the work that it is to show.
+
+    Raises
+    ------
+    InputError
+        If Jinja2 is missing.
+    """
+    try:
+        environment()
+    except ImportError as error:
+        raise InputError(
+            f"cannot write '{path}': {first_line(error)}; install requirements.txt again, or "
+            "leave the page out"
+        ) from error
+
+
+def write_json(path: str | Path, report: Mapping[str, object]) -> None:
+    """Write a report for machines.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write.
+    report : mapping
+        As JSON has it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    with replacing(Path(path)) as temporary:
+        # A byte of a path that is not UTF-8 becomes JSON's own escape, \udc80 to \udcff.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
 
 
 def write_page(path: str | Path, template: str, **values: object) -> None:
