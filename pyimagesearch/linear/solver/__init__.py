@@ -10,13 +10,12 @@ from pyimagesearch.linear.solver.rowspace import (
     row_space_is_cheaper,
     to_feature_weights,
 )
-from pyimagesearch.linear.solver.subspace import Point, Solution
+from pyimagesearch.linear.solver.subspace import Solution
 
 __all__ = [
     "COPY_BYTES",
     "MAX_ITER",
     "Fits",
-    "Point",
     "Rows",
     "Solution",
     "centred",
