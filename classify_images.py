@@ -28,6 +28,8 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import chain
 
+import numpy as np
+
 from pyimagesearch.extraction import Extractor, open_extractor, scheduler_address
 from pyimagesearch.linear import (
     Answer,
@@ -46,7 +48,14 @@ from pyimagesearch.preprocessing import (
     list_images,
     load_image,
 )
-from pyimagesearch.reporting import SheetPicture, check_drawing, draw_contact_sheet
+from pyimagesearch.reporting import (
+    AnswersReport,
+    SheetPicture,
+    check_drawing,
+    check_page,
+    draw_contact_sheet,
+    is_page,
+)
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.console import keep_stdout_for_the_table
@@ -55,7 +64,7 @@ from pyimagesearch.utils.pathchecks import check_outputs, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 
-OUTPUTS = ("csv", "sheet")
+OUTPUTS = ("csv", "sheet", "report")
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +129,15 @@ def build_parser() -> argparse.ArgumentParser:
         type=user_path,
         metavar="FILE",
         help="draw the pictures that the classifier is least sure of: .png, .svg or .pdf",
+    )
+    answers.add_argument(
+        "--report",
+        type=user_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the answers by class, the least sure first: .html as a page to look at, all "
+        "else as JSON; may be repeated",
     )
     answers.add_argument(
         "--labelled",
@@ -214,8 +232,13 @@ def draw_sheet(path: str, tally: Tally, names: list[str], decoding: Decoding) ->
         Path(path),
         title=f"{len(drawn):,} of {tally.n_answers:,} pictures, the least sure first",
         legend="file → class, and how probable it seems",
-        load=lambda picture: load_image(picture, size=None, decoding=decoding.to_show()),
+        load=loader(decoding),
     )
+
+
+def loader(decoding: Decoding) -> Callable[[Path], np.ndarray]:
+    """Return what reads an image for people to look at."""
+    return lambda image: load_image(image, size=None, decoding=decoding.to_show())
 
 
 def shown(answers: Iterator[Answer], n_pictures: int) -> Iterator[Answer]:
@@ -238,6 +261,8 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     outputs = {option: getattr(arguments, option) for option in OUTPUTS}
     if arguments.sheet:
         check_drawing(Path(arguments.sheet))
+    for page in filter(is_page, arguments.report):
+        check_page(page)
     check_outputs(outputs, model=arguments.model, weights=arguments.weights)
     if arguments.cluster is not None:
         scheduler_address(arguments.cluster)  # before the network is loaded
@@ -254,6 +279,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     table = AnswerTable(names, images.paths, arguments.top, arguments.tsv)
     tally, started = Tally(names), time.perf_counter()
     evaluation = FolderEvaluation(names, TrainingImages(model), image_digest)
+    answers = AnswersReport(names)
     with (
         open_extractor(network, arguments.cluster, arguments.jobs) as extractor,
         csv_rows(arguments.csv, names, arguments.all) as write_row,
@@ -261,10 +287,12 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         for answer in shown(classify(model, images, extractor), len(images)):
             if answer.problem is not None:
                 logger.error(answer.problem)
+                answers.add_unreadable(answer.path, answer.problem)
                 continue
             print(table.line(answer), flush=True)
             write_row(answer)
             tally.add(answer)
+            answers.add(answer)
             if arguments.labelled:
                 evaluation.add(answer)
 
@@ -279,6 +307,11 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     if arguments.sheet and tally.n_answers:
         draw_sheet(arguments.sheet, tally, names, images.decoding)
         logger.info(f"sheet: {arguments.sheet}")
+    for path in arguments.report:
+        notes = evaluation.report() if arguments.labelled else []
+        about = {"Classifier": arguments.model, "Network": network.description.network}
+        answers.write(path, loader(images.decoding), about, notes, arguments.jobs)
+        logger.info(f"report: {path}")
     if n_bad := len(images) - tally.n_answers:
         raise InputError(
             f"{n_bad:,} of {len(images):,} pictures cannot be read: replace them; "

@@ -75,6 +75,25 @@ def test_a_picture_gets_the_probabilities_of_its_training(trained, image_folder,
     assert lines[-1] == "[INFO] csv: a.csv"
 
 
+def test_the_answers_are_also_a_page_and_json(trained, image_folder, capsys):
+    bad = image_folder / "cats" / "bad.jpg"
+    bad.write_bytes(b"no image")
+    reports = ("--report", "a.html", "--report", "a.json")
+    assert run_main("-m", "m.cpickle", str(image_folder), "--labelled", *reports) == 1
+    page, found = Path("a.html").read_text("utf-8"), json.loads(Path("a.json").read_text("utf-8"))
+    out = capsys.readouterr().out
+    answered = {row[0]: row[1] for row in table(out)[: found["n_images"]]}
+    assert {row["path"]: row["class"] for row in found["answers"]} == answered
+    assert sum(found["classes"].values()) == found["n_images"] == 15
+    assert found["n_unreadable"] == 1
+    assert page.count('src="data:image/') == 15 + 15  # least sure, and by class
+    assert "bad.jpg" in page
+    assert "precision" in page
+    assert "[INFO] report: a.html\n[INFO] report: a.json\n" in out
+    assert run_main("-m", "m.cpickle", str(image_folder), "--report", "m.cpickle") == 1
+    assert "--report and --model are both 'm.cpickle'" in capsys.readouterr().err
+
+
 def test_an_image_whose_features_are_not_finite_ends_the_run(
     trained, image_folder, monkeypatch, capsys
 ):

@@ -1,5 +1,6 @@
 """Pages and drawings of how a classifier did. The only home of matplotlib and Jinja2."""
 
+from pyimagesearch.reporting.answersreport import AnswersReport
 from pyimagesearch.reporting.confusionmatrix import draw_confusion_matrix
 from pyimagesearch.reporting.contactsheet import (
     SheetPicture,
@@ -12,6 +13,7 @@ from pyimagesearch.reporting.page import check_page, is_page, write_json
 from pyimagesearch.reporting.trainingpage import TrainedImages, write_training_page
 
 __all__ = [
+    "AnswersReport",
     "SheetPicture",
     "TrainedImages",
     "check_drawing",

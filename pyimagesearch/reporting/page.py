@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyimagesearch.reporting.contactsheet import percent
 from pyimagesearch.reporting.figurefile import printable
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 SUFFIXES = (".html", ".htm")
+
+
+class Shown(NamedTuple):
+    """An image in a page, and what a classifier says of it; None is not known.
+
+    Where `label` and `predicted` differ, it is a mistake.
+    """
+
+    path: Path | None
+    name: str
+    label: str
+    predicted: str | None = None
+    probability: float | None = None
 
 
 def is_page(path: str | Path) -> bool:

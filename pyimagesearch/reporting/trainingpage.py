@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from pyimagesearch.reporting.accuracyplot import accuracy_plot
 from pyimagesearch.reporting.confusions import Cell, confusions
 from pyimagesearch.reporting.contactsheet import N_MISTAKES, sheet_title
-from pyimagesearch.reporting.page import write_page
+from pyimagesearch.reporting.page import Shown, write_page
 from pyimagesearch.reporting.thumbnails import thumbnails
 
 # With at most 4.5 kB each and base64, all thumbnails together take less than 4.4 MB.
@@ -44,16 +44,6 @@ class Suspected(Protocol):
     given: np.ndarray
     suggested: np.ndarray
     suggested_probability: np.ndarray
-
-
-class Shown(NamedTuple):
-    """An image, and what a classifier says of it; None is not known."""
-
-    path: Path | None
-    name: str
-    label: str
-    predicted: str | None = None
-    probability: float | None = None
 
 
 @dataclass(frozen=True)
