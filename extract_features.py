@@ -43,6 +43,7 @@ from pyimagesearch.io import (
 from pyimagesearch.nn import ENGINES, Network, NetworkChoice, list_layers, load_network
 from pyimagesearch.nn.commandline import add_network_options, chosen_network, layer_table
 from pyimagesearch.preprocessing import (
+    SOURCES,
     CheckedImages,
     Decoding,
     Duplicates,
@@ -81,6 +82,21 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of pictures, one folder per class: DIR/cats/1.jpg, DIR/dogs/2.jpg",
     )
+    labels = files.add_mutually_exclusive_group()
+    labels.add_argument(
+        "--labels",
+        type=user_path,
+        metavar="FILE",
+        help="table with the label of each image, whatever its folder: a CSV with the columns path "
+        "and label, and perhaps split (train, test) and group (never on both sides of the split)",
+    )
+    labels.add_argument(
+        "--labels-from",
+        choices=SOURCES,
+        default="folder",
+        help="what names the class of an image: its folder, or the beginning of its own name as in "
+        "dog.123.jpg (default: %(default)s)",
+    )
     files.add_argument(
         "-o", "--output", type=user_path, metavar="FILE", help="HDF5 file to make; must not exist"
     )
@@ -95,7 +111,8 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument(
         "--skip-bad",
         action="store_true",
-        help="leave out pictures that cannot be read, instead of stopping before the work starts",
+        help="leave out pictures that cannot be read, and lines of a table without a picture, "
+        "instead of stopping before the work starts",
     )
     add_network_options(parser)
     computing = add_computing_options(parser, ENGINES)
@@ -141,6 +158,8 @@ def extract(
     jobs: int = 1,
     seed: int = 42,
     skip_bad: bool = False,
+    labels: str | None = None,
+    labels_from: str = "folder",
     cluster: str | None = None,
     load_network: Callable[..., Network] = load_network,
 ) -> Extraction:
@@ -154,7 +173,7 @@ def extract(
     choice : NetworkChoice or None
         Which network, cut where, with which weights; None is VGG16 as in the
         chapter.
-    batch_size, buffer_size, engine, jobs, seed, skip_bad, cluster
+    batch_size, buffer_size, engine, jobs, seed, skip_bad, labels, labels_from, cluster
         As on the command line.
     load_network : callable
         Loads the network, see `pyimagesearch.nn.load_network`.
@@ -174,7 +193,9 @@ def extract(
         scheduler_address(cluster)  # or it would be refused when the network is loaded
     output = Path(output)
     choice = choice or NetworkChoice()
-    images = list_labelled_images(dataset, seed)
+    images = list_labelled_images(
+        dataset, seed, table=labels, labels_from=labels_from, skip_bad=skip_bad
+    )
     report_classes(images)
     make_parents(output)
     check_new_output(output)
@@ -189,7 +210,7 @@ def extract(
 
     record = begun_record(images, network, choice, seed)
     if unfinished:
-        unfinished.require_same(record.to_json())
+        unfinished.require_same({"labels": None} | record.to_json())
         unfinished.require_same_images([*images.paths, *images.skipped.broken_links])
     else:
         check_room(output, len(images) * n_features * FLOAT_BYTES)
@@ -230,6 +251,7 @@ def begun_record(
         seed=seed,
         created=creation_date(),
         versions=installed_versions(PACKAGES),
+        labels=images.labelling.record(images.label_of),
     )
 
 
@@ -243,6 +265,7 @@ def completed_record(record: RunRecord, checked: CheckedImages, extractor: Extra
         skipped=checked.bad,
         **checked.decoding.record(),
         **checked.duplicates.record(checked.images.paths),
+        **checked.split_record(),
         paths=checked.images.paths,
         digests=checked.row_digests,
     )
@@ -259,6 +282,7 @@ def check(
         recorded = {
             "recorded_paths": paths,
             "recorded_duplicates": paths and Duplicates.recorded(unfinished.provenance, paths),
+            "n_recorded_train": unfinished.record.n_train,
             "decoding": Decoding.recorded(unfinished.provenance),
         }
     n_missing = len(images) - len(done)

@@ -4,6 +4,7 @@
 
 The first 75 % of the rows, which are shuffled already, choose C by a grid
 search with 3 folds and fit the classifier at the best C; the rest judge it.
+Where the file records a split or groups of rows, these are kept.
 What is saved is a plain scikit-learn LogisticRegression.
 """
 
@@ -50,6 +51,7 @@ from pyimagesearch.linear import (
     require_enough_rows,
     save_classifier,
     search_table,
+    split_lines,
     stratified_folds,
     write_suspects,
 )
@@ -70,10 +72,11 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
+from pyimagesearch.utils.groups import joined_groups
 from pyimagesearch.utils.pathchecks import check_outputs, files_of, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
-from pyimagesearch.utils.split import N_FOLDS, n_train_rows
+from pyimagesearch.utils.split import N_FOLDS
 from pyimagesearch.utils.versions import installed_versions
 from pyimagesearch.utils.wording import counted
 
@@ -220,15 +223,19 @@ def train(
         If the rows or their classes are too few, or a feature is not finite.
     """
     n_rows, labels, names = features.shape[0], features.labels, features.label_names
-    n_train = n_train_rows(n_rows)
-    require_enough_rows(features.path, n_rows, names, N_FOLDS)
+    n_train = features.n_train
+    require_enough_rows(features.path, n_rows, n_train, names, N_FOLDS)
+    is_recorded = features.record.n_train is not None
+    for line in split_lines(n_rows, n_train, is_recorded, features.groups):
+        logger.info(line)
     for note in memory_notes((n_train, features.shape[1]), len(names), jobs, features.is_mapped):
         logger.info(f"note: {note}")
 
     started = time.perf_counter()
     X, y = features.mapped(0, n_train), labels[:n_train]
     with errors_naming(features.path):
-        folds = stratified_folds(y, N_FOLDS, names)
+        groups = joined_groups(n_rows, features.groups)[:n_train]
+        folds = stratified_folds(y, N_FOLDS, names, groups)
         blocks = chain([(slice(n_train), X)], features.blocks(n_train, n_rows))
         row_notes = [*label_notes(labels, n_train, names, N_FOLDS), *feature_notes(blocks, n_rows)]
     for note in row_notes:
@@ -291,7 +298,7 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     """Save the classifier, with the names of its classes and how its features were made."""
     extraction, digests = features.record.for_classifier(), features.record.digests
     known = isinstance(digests, list) and len(digests) == features.shape[0]
-    trained = digests[: n_train_rows(len(digests))] if known else ()
+    trained = digests[: features.n_train] if known else ()
     save_classifier(path, training.search.model, features.label_names, extraction, trained)
 
 
@@ -364,7 +371,7 @@ def write_or_draw_suspects(path: str, suspects: Suspects, features: FeaturesFile
     if Path(path).suffix.lower() == ".csv":
         pairs = features.record.near_duplicates or ()
         near = {row: other for i, j, _ in pairs for row, other in ((i, j), (j, i))}
-        n_train = n_train_rows(features.shape[0])
+        n_train = features.n_train
         write_suspects(
             Path(path), suspects, features.label_names, n_train, features.record.image_paths, near
         )

@@ -23,7 +23,8 @@ from PIL import Image
 
 from extract_features import extract
 from pyimagesearch import io
-from pyimagesearch.preprocessing import checkedimages, row_order
+from pyimagesearch.preprocessing import checkedimages
+from pyimagesearch.preprocessing.roworder import split_order
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.console import console_logging
 from pyimagesearch.utils.split import n_train_rows
@@ -96,13 +97,14 @@ def test_a_run_goes_on_in_the_order_in_which_an_earlier_release_began(
     image_folder, tmp_path, monkeypatch
 ):
     def backwards(*arguments):
-        return row_order(*arguments)[::-1]
+        order, n_train = split_order(*arguments)
+        return order[::-1], n_train
 
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     whole, broken, now = (tmp_path / name for name in ("whole.hdf5", "broken.hdf5", "now.hdf5"))
     run(image_folder, now)
     with monkeypatch.context() as earlier:
-        earlier.setattr(checkedimages, "row_order", backwards)
+        earlier.setattr(checkedimages, "split_order", backwards)
         run(image_folder, whole)
         with contextlib.suppress(InputError):
             run(image_folder, broken, load_network=stop_after(4), buffer_size=1)
@@ -236,8 +238,8 @@ def test_splits_and_small_classes_are_warned_of(tmp_path, output, capsys):
     run(tmp_path / "images", output)
     split, merged, small = capsys.readouterr().err.splitlines()
     assert split.startswith("[WARNING] a class has the name of a split, 'val', from 'val': ")
-    assert merged.startswith("[WARNING] 2 of 3 classes are collected from several folders, ")
-    assert merged.endswith(f"give '{tmp_path}/images/test' as the data set")
+    assert merged.startswith("[WARNING] 'test', 'train' look like the parts of a split, and ")
+    assert f"--dataset {tmp_path}/images/test --output test.hdf5" in merged
     assert small.startswith("[WARNING] 1 class has fewer than 4 images, 'val' (1): too few ")
 
 

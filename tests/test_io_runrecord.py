@@ -28,6 +28,9 @@ WHOLE = RunRecord(
     contents_sha256="cd",
     skipped={"cats/3.jpg": "it is empty"},
     decoding={"upright": True},
+    labels={"from": "table", "sha256": "ef"},
+    n_train=1,
+    groups=[[0, 1]],
     duplicate_groups=[[0, 1]],
     near_duplicates=[[0, 1, False]],
     paths=["cats/1.jpg", "dogs/2.jpg"],
@@ -55,6 +58,9 @@ KEYS = [
     "contents_sha256",
     "skipped",
     "decoding",
+    "labels",
+    "n_train",
+    "groups",
     "duplicate_groups",
     "near_duplicates",
     "paths",
@@ -79,7 +85,8 @@ def test_nothing_is_written_of_what_is_not_known():
 
 
 def test_a_classifier_keeps_no_entry_per_image():
-    dropped = {"skipped", "duplicate_groups", "near_duplicates", "paths", "digests"}
+    dropped = {"skipped", "labels", "n_train", "groups", "duplicate_groups", "near_duplicates"}
+    dropped |= {"paths", "digests"}
     assert list(WHOLE.for_classifier()) == [key for key in KEYS if key not in dropped]
 
 

@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, StratifiedKFold
 
 from pyimagesearch.linear import feature_notes, label_notes, stratified_folds
 from pyimagesearch.utils import InputError
@@ -132,3 +132,35 @@ def test_rows_that_are_all_zero_are_noted(zero, start):
     found = feature_notes(in_blocks(rows), 10)
     assert len(found) == (start is not None)
     assert all(note.startswith(start) for note in found)
+
+
+def test_rows_that_are_alone_in_their_groups_have_the_folds_of_grid_search():
+    labels = np.random.default_rng(0).integers(0, 3, 60)
+    plain = stratified_folds(labels, 3, ["a", "b", "c"])
+    alone = stratified_folds(labels, 3, ["a", "b", "c"], list(range(60)))
+    expected = StratifiedKFold(3).split(labels, labels)
+    for folds in zip(plain, alone, expected, strict=True):
+        assert len({tuple(np.concatenate(fold).tolist()) for fold in folds}) == 1
+
+
+def test_no_group_is_in_two_folds():
+    labels = np.random.default_rng(0).integers(0, 3, 60)
+    keys = np.arange(60) // 4
+    folds = stratified_folds(labels, 3, ["a", "b", "c"], keys)
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(60))
+    for train, test in folds:
+        assert not set(keys[train]) & set(keys[test])
+    expected = StratifiedGroupKFold(3).split(labels, labels, keys)
+    assert [test.tolist() for _, test in folds] == [test.tolist() for _, test in expected]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ([0] * 6 + [1] * 6, "the 12 rows to train on are in 2 groups: expected 3 at least, one"),
+        ([0] * 6 + list(range(1, 7)), "in 7 groups, and one fold takes all but one class away"),
+    ],
+)
+def test_groups_that_cannot_be_folds_are_refused(keys, message):
+    with pytest.raises(InputError, match=message):
+        stratified_folds(np.array([0] * 6 + [1] * 6), 3, ["a", "b"], keys)

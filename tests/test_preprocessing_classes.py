@@ -85,11 +85,20 @@ def test_class_names_of_splits_are_named_with_their_folders():
 
 
 def test_classes_from_several_folders_are_named_with_what_to_give_instead():
-    (line,) = class_warnings(labelled("train/cats/1", "test/cats/1", "train/dogs/1"))
+    (line,) = class_warnings(labelled("paris/cats/1", "rome/cats/1", "rome/dogs/1"))
     assert line == (
-        "1 of 2 classes are collected from several folders, such as 'cats' from 'test/cats', "
-        "'train/cats': for the pictures of one of them, give '/data/test' as the data set"
+        "1 of 2 classes are collected from several folders, such as 'cats' from 'paris/cats', "
+        "'rome/cats': for the pictures of one of them, give '/data/paris' as the data set"
     )
+
+
+@pytest.mark.parametrize("test", ["test", "val"])
+def test_folders_to_train_and_to_test_are_given_the_commands_that_keep_them_apart(test):
+    (line,) = class_warnings(labelled("b/train/cats/1", f"b/{test}/cats/1", "b/train/dogs/1"))
+    assert line.startswith(f"{', '.join(sorted([repr('b/train'), repr(f'b/{test}')]))} look like ")
+    assert "'python extract_features.py --dataset /data/b/train --output train.hdf5'" in line
+    assert f"'python extract_features.py --dataset /data/b/{test} --output test.hdf5'" in line
+    assert line.endswith("give both to train_model.py, --db train.hdf5 --test test.hdf5")
 
 
 def test_plain_class_folders_give_no_warning():

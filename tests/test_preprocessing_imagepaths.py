@@ -211,9 +211,10 @@ def test_a_picture_outside_a_class_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put(Path("animals"), "0001.jpg", "cats/1.jpg")
     stray = "lies outside a class folder: move it into"
-    assert complaint("animals") == f"'animals/0001.jpg' {stray} animals/<class>/"
+    advice = ", or label the images with --labels FILE or --labels-from name"
+    assert complaint("animals") == f"'animals/0001.jpg' {stray} animals/<class>/{advice}"
     monkeypatch.chdir("animals")
-    assert complaint(".") == f"'0001.jpg' {stray} <class>/"
+    assert complaint(".") == f"'0001.jpg' {stray} <class>/{advice}"
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path, monkeypatch):

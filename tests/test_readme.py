@@ -54,7 +54,7 @@ def test_each_option_is_in_the_table_of_its_script_with_its_default(script, text
     (table,) = re.findall(rf"^`{script}`\n\n((?:\|.*\n)+)", text, re.MULTILINE)
     for action in options(script):
         flags = [flag for flag in action.option_strings if flag not in HYPHENATED]
-        rows = [row for row in table.splitlines() if row.startswith(f"| `{flags[0]}")]
+        rows = [row for row in table.splitlines() if re.match(rf"\| `{flags[0]}[ `]", row)]
         assert len(rows) == 1, flags
         assert all(f"`{flag}" in rows[0] for flag in flags), flags
         if action.default not in (None, False) and not isinstance(action.default, tuple | list):

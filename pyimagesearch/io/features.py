@@ -13,6 +13,7 @@ from pyimagesearch.io.partialfile import reason
 from pyimagesearch.io.runrecord import RunRecord, read_record
 from pyimagesearch.io.sources import find_dataset, reading, where_mapped
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.split import n_train_rows
 
 BLOCK_BYTES = 32 * 2**20  # what is read at a time
 
@@ -38,6 +39,8 @@ class FeaturesFile:
         The names of the classes.
     record : RunRecord
         What the file records of where its rows come from; empty if nothing.
+    n_train : int
+        How many rows train a classifier, from the first on: as recorded, else 75 %.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class FeaturesFile:
         self.label_names = _checked_names(names, self.shape[0], path)
         self.labels = self._checked_labels(_dataset(db, path, "labels", 1, kinds="iuf"))
         self.record = RunRecord.from_json(read_record(self._features, path))
+        self.n_train = self._checked_split()
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return rows `start` to `stop`: float32, shape (stop - start, d)."""
@@ -96,6 +100,26 @@ class FeaturesFile:
     def is_mapped(self) -> bool:
         """Whether `mapped` leaves the rows where they lie, and takes no memory for them."""
         return where_mapped(self._features) is not None
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """Rows that must not be parted: as a table has them, and duplicates."""
+        return [*(self.record.groups or ()), *(self.record.duplicate_groups or ())]
+
+    def _checked_split(self) -> int:
+        n_rows, recorded = self.shape[0], self.record.n_train
+        if recorded is not None and not 0 < recorded < n_rows:
+            raise InputError(
+                f"'{self.path}' records that {recorded:,} of its {n_rows:,} rows train: expected "
+                "some to train and some to test; extract the features again"
+            )
+        wrong = [row for group in self.groups for row in group if not 0 <= row < n_rows]
+        if wrong:
+            raise InputError(
+                f"'{self.path}' records row {wrong[0]:,} in a group, and has {n_rows:,} rows: "
+                "extract the features again"
+            )
+        return n_train_rows(n_rows) if recorded is None else recorded
 
     def _checked_labels(self, dataset: h5py.Dataset) -> np.ndarray:
         n_rows, n_classes = self.shape[0], len(self.label_names)

@@ -16,8 +16,9 @@ from pyimagesearch.utils.filenames import recorded_path
 # What a field says of itself.
 ROWS = {"decides_rows": True}  # with another value a run is not resumed
 RUN = {"decides_rows": False}  # with another value the rows are the same
-IMAGES = ROWS | {"per_image": True}  # an entry per image: of no use to a classifier
+IMAGES = ROWS | {"per_image": True}  # of single images: of no use to a classifier
 TEXT, TEXTS = {"expected": "a text"}, {"expected": "a list of texts"}
+COUNT, ROW_LISTS = {"expected": "a whole number"}, {"expected": "lists of row numbers"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,13 @@ class RunRecord:
         The images that cannot be read, and why.
     decoding : dict
         As of `pyimagesearch.preprocessing.Decoding`.
+    labels : dict
+        Where the labels come from, and what tells whether they are the same;
+        None if from the folders' names, as ever.
+    n_train : int
+        How many rows train, from the first on; None if as many as ever.
+    groups : list of list of int
+        Rows that must not be parted, by a table.
     duplicate_groups, near_duplicates : list
         As of `pyimagesearch.preprocessing.Duplicates`.
     paths, digests : list of str
@@ -67,7 +75,10 @@ class RunRecord:
     contents_sha256: str | None = field(default=None, metadata=ROWS)
     skipped: dict[str, str] | None = field(default=None, metadata=IMAGES)
     decoding: dict[str, object] | None = field(default=None, metadata=ROWS)
-    duplicate_groups: list[list[int]] | None = field(default=None, metadata=IMAGES)
+    labels: dict[str, str] | None = field(default=None, metadata=IMAGES)
+    n_train: int | None = field(default=None, metadata=IMAGES | COUNT)
+    groups: list[list[int]] | None = field(default=None, metadata=IMAGES | ROW_LISTS)
+    duplicate_groups: list[list[int]] | None = field(default=None, metadata=IMAGES | ROW_LISTS)
     near_duplicates: list[list[object]] | None = field(default=None, metadata=IMAGES)
     paths: list[str] | None = field(default=None, metadata=IMAGES | TEXTS)
     digests: list[str] | None = field(default=None, metadata=IMAGES)
@@ -152,6 +163,7 @@ def read_record(dataset: h5py.Dataset, path: Path) -> dict[str, object]:
     for name, of in FIELDS.items():
         value, expected = recorded.get(name), of.get("expected")
         is_one = {"a text": isinstance(value, str), "a list of texts": _is_listing(value)}
+        is_one |= {"a whole number": _is_count(value), "lists of row numbers": _are_groups(value)}
         if value is not None and not is_one.get(expected, True):
             raise InputError(
                 f"'{path}' has a 'provenance' with {name!r} of {_shortened(value)}: "
@@ -217,6 +229,16 @@ def _phrase(key: str, recorded: object, now: object) -> str:
 def _is_listing(value: object) -> bool:
     """Tell whether it is a list of names, which may be long, and not a shape."""
     return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_groups(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(group, list) and all(map(_is_count, group)) for group in value
+    )
 
 
 def _apart(some: list, others: list) -> list:

@@ -19,6 +19,7 @@ from pyimagesearch.linear.trainingrows import (
     feature_notes,
     label_notes,
     require_enough_rows,
+    split_lines,
     stratified_folds,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "required_bytes",
     "save_classifier",
     "search_table",
+    "split_lines",
     "stratified_folds",
     "write_suspects",
 ]

@@ -5,16 +5,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.split import n_train_rows
 from pyimagesearch.utils.wording import counted, listed, shortened
 
 Folds = list[tuple[np.ndarray, np.ndarray]]  # rows to train on and rows to test on, of each
 
 
-def require_enough_rows(path: Path, n_rows: int, label_names: Sequence[str], n_folds: int) -> None:
+def require_enough_rows(
+    path: Path, n_rows: int, n_train: int, label_names: Sequence[str], n_folds: int
+) -> None:
     """Refuse a file whose rows are too few to train on and to evaluate with.
 
     Raises
@@ -26,7 +27,6 @@ def require_enough_rows(path: Path, n_rows: int, label_names: Sequence[str], n_f
         raise InputError(
             f"'{path}' holds one class ('{label_names[0]}'): a classifier needs at least two"
         )
-    n_train = n_train_rows(n_rows)
     if n_train < 2 * n_folds:
         raise InputError(
             f"'{path}' has {n_rows} rows, of which {n_train} would train: expected at least "
@@ -34,8 +34,41 @@ def require_enough_rows(path: Path, n_rows: int, label_names: Sequence[str], n_f
         )
 
 
-def stratified_folds(labels: np.ndarray, n_folds: int, label_names: Sequence[str]) -> Folds:
+def split_lines(
+    n_rows: int, n_train: int, is_recorded: bool, groups: Iterable[Sequence[int]]
+) -> list[str]:
+    """Say where the rows are split, and which are kept together, if that is not as ever.
+
+    Examples
+    --------
+    >>> split_lines(10, 6, True, [[0, 3], [8, 9]])
+    ['split: the first 6 rows train, as recorded, and 4 test', \
+'groups: 2 of the 6 rows to train on are in groups, and no group is in two folds']
+    """
+    lines = []
+    if is_recorded:
+        lines.append(
+            f"split: the first {n_train:,} rows train, as recorded, and {n_rows - n_train:,} test"
+        )
+    grouped = [[row for row in group if row < n_train] for group in groups]
+    if n_grouped := len({row for group in grouped if len(group) > 1 for row in group}):
+        lines.append(
+            f"groups: {n_grouped:,} of the {n_train:,} rows to train on are in groups, and no "
+            "group is in two folds"
+        )
+    return lines
+
+
+def stratified_folds(
+    labels: np.ndarray,
+    n_folds: int,
+    label_names: Sequence[str],
+    group_keys: Sequence[int] | None = None,
+) -> Folds:
     """Divide training rows into folds as ``GridSearchCV(cv=n_folds)`` does.
+
+    Where rows are in groups, it is as ``GridSearchCV(cv=StratifiedGroupKFold(n_folds))`` does: no
+    group is in two folds.
 
     Parameters
     ----------
@@ -45,6 +78,8 @@ def stratified_folds(labels: np.ndarray, n_folds: int, label_names: Sequence[str
         How many folds.
     label_names : sequence of str
         Names of all classes.
+    group_keys : sequence of int, length n, or None
+        Rows with equal keys are a group.
 
     Returns
     -------
@@ -56,7 +91,7 @@ def stratified_folds(labels: np.ndarray, n_folds: int, label_names: Sequence[str
     ------
     InputError
         If scikit-learn could not train: all rows, or those of a training part, are of one class,
-        or every class has fewer rows than there are folds.
+        every class has fewer rows than there are folds, or there are fewer groups.
     """
     n_rows, counts = len(labels), np.bincount(labels, minlength=len(label_names))
     there = np.flatnonzero(counts)
@@ -71,8 +106,22 @@ def stratified_folds(labels: np.ndarray, n_folds: int, label_names: Sequence[str
             f"no class has {n_folds} of the {n_rows:,} rows to train on, one per fold: "
             f"{_with_counts(there, counts, label_names)}; add images"
         )
+    splitter, n_groups = StratifiedKFold(n_folds), n_rows
+    if group_keys is not None and (n_groups := len(set(group_keys))) < n_rows:
+        splitter = StratifiedGroupKFold(n_folds)
+    if n_groups < n_folds:
+        raise InputError(
+            f"the {n_rows:,} rows to train on are in {counted(n_groups, 'group')}: expected "
+            f"{n_folds} at least, one per fold; add images of other groups"
+        )
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # `label_notes` has it
-        folds = list(StratifiedKFold(n_folds).split(labels, labels))
+        folds = list(splitter.split(labels, labels, group_keys))
+    if n_groups < n_rows and any(len(np.unique(labels[train])) < 2 for train, _ in folds):
+        raise InputError(
+            f"the {n_rows:,} rows to train on are in {counted(n_groups, 'group')}, and one fold "
+            "takes all but one class away: expected two classes beside each fold; add images of "
+            "other groups"
+        )
     if any(len(np.unique(labels[train])) < 2 for train, _ in folds):
         small = there[counts[there] < 2]
         raise InputError(

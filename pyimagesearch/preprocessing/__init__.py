@@ -6,6 +6,7 @@ from pyimagesearch.preprocessing.duplicates import Duplicates
 from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
+from pyimagesearch.preprocessing.labelling import SOURCES
 from pyimagesearch.preprocessing.reports import (
     report_classes,
     report_duplicates,
@@ -15,6 +16,7 @@ from pyimagesearch.preprocessing.roworder import row_order
 from pyimagesearch.preprocessing.unlabelledimages import UnlabelledImages, list_images
 
 __all__ = [
+    "SOURCES",
     "CheckedImages",
     "Decoding",
     "Duplicates",

@@ -14,9 +14,10 @@ from pyimagesearch.preprocessing.duplicates import Duplicates, find_duplicates
 from pyimagesearch.preprocessing.imageloader import Inspection, inspect_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.preprocessing.nearduplicates import SIDE
-from pyimagesearch.preprocessing.roworder import row_order
+from pyimagesearch.preprocessing.roworder import split_order
 from pyimagesearch.preprocessing.samplerange import decide, mismatch
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.groups import joined_groups
 from pyimagesearch.utils.orderedmap import threaded_map
 from pyimagesearch.utils.split import n_train_rows
 
@@ -57,6 +58,8 @@ class CheckedImages:
         How they are read: the same for all of them.
     notes : list of str
         What to report of that, a line each.
+    n_train : int
+        How many rows train, from the first on.
     """
 
     images: LabelledImages
@@ -66,11 +69,20 @@ class CheckedImages:
     duplicates: Duplicates = field(default_factory=Duplicates)
     decoding: Decoding = field(default_factory=Decoding)
     notes: list[str] = field(default_factory=list)
+    n_train: int = 0
 
     @cached_property
     def row_digests(self) -> list[str]:
         """The digests in the order of the rows."""
         return [self.digests[path] for path in self.images.paths]
+
+    def split_record(self) -> dict[str, object]:
+        """Return what a provenance holds of the split and the groups: nothing if all is usual."""
+        is_usual = self.images.is_test is None and self.n_train == n_train_rows(len(self.images))
+        groups = self.images.groups
+        return ({} if is_usual else {"n_train": self.n_train}) | (
+            {"groups": groups} if groups else {}
+        )
 
     @property
     def n_bytes(self) -> int:
@@ -142,6 +154,7 @@ def check_images(
     known: Mapping[str, str] = MappingProxyType({}),
     recorded_paths: Collection[str] = (),
     recorded_duplicates: Duplicates | None = None,
+    n_recorded_train: int | None = None,
     decoding: Decoding | None = None,
 ) -> CheckedImages:
     """Decode every picture once, so that a bad one is known at the start.
@@ -164,6 +177,8 @@ def check_images(
         earlier release may have ordered them in another way.
     recorded_duplicates : Duplicates or None
         What that run has found of them.
+    n_recorded_train : int or None
+        How many of these rows train, if that was recorded.
     decoding : Decoding or None
         How an earlier run, which is to go on, has read them.
 
@@ -213,12 +228,14 @@ def check_images(
     }
     if set(recorded_paths) == set(readable.paths):
         in_order, duplicates = readable.reordered(recorded_paths), recorded_duplicates
+        n_train = n_recorded_train or n_train_rows(len(in_order))
     else:
         thumbnails = np.array([one.found.thumbnail for one in checked.values()], np.uint8)
         thumbnails = thumbnails.reshape(-1, SIDE, SIDE)  # also if there are none
         duplicates = find_duplicates(readable.paths, digests, thumbnails)
-        keys = duplicates.keys(readable.paths)
-        order = row_order(readable.labels, keys, n_train_rows(len(readable)))
+        groups = [*readable.groups, *duplicates.groups(readable.paths)]
+        keys = joined_groups(len(readable), groups)
+        order, n_train = split_order(readable.labels, keys, readable.is_test)
         in_order = readable.reordered(readable.paths[image] for image in order)
     return CheckedImages(
         in_order,
@@ -228,6 +245,7 @@ def check_images(
         duplicates or Duplicates(),
         decoding,
         notes,
+        n_train,
     )
 
 

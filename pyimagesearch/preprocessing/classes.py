@@ -1,5 +1,6 @@
 """What to tell about the classes of a folder before hours are spent on them."""
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -7,16 +8,18 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
-from pyimagesearch.preprocessing.roworder import row_order
+from pyimagesearch.preprocessing.roworder import split_order
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.groups import joined_groups
 from pyimagesearch.utils.names import lookalike_key, nfc
-from pyimagesearch.utils.split import ENOUGH_IMAGES, N_FOLDS, n_train_rows
+from pyimagesearch.utils.split import ENOUGH_IMAGES, N_FOLDS
 from pyimagesearch.utils.texttable import display_width, padded, printable
 from pyimagesearch.utils.wording import counted, first_lines, listed, shortened
 
 MOST_ROWS = 20  # of a table that shows every class
 N_EXTREMES = 5  # the largest and the smallest classes, of more than that
-SPLITS = frozenset(["train", "test", "val", "valid", "validation", "training", "testing"])
+TRAIN = frozenset(["train", "training"])
+SPLITS = TRAIN | {"test", "val", "valid", "validation", "testing"}
 
 
 def require_two_classes(images: LabelledImages) -> None:
@@ -30,6 +33,12 @@ def require_two_classes(images: LabelledImages) -> None:
     if len(images.label_names) > 1:
         return
     (name,) = images.label_names
+    if images.labelling.source != "folder":
+        where = "the table of labels" if images.labelling.source == "table" else "their own names"
+        raise InputError(
+            f"the {len(images):,} images under {str(images.root)!r} are of one class, {name!r}, "
+            f"by {where}: expected at least two classes; correct {where}"
+        )
     found_in = _parents(images)[name]
     advice = "put the pictures of each class into a folder of its own"
     if len(found_in) > 1:  # cats/batch1 and dogs/batch1
@@ -66,6 +75,9 @@ def class_table(images: LabelledImages) -> str:
 
 def class_warnings(images: LabelledImages) -> list[str]:
     """Return where the folders may mean something else than classes, a line each."""
+    if images.labelling.source != "folder":
+        parents = {name: [name] for name in images.label_names}
+        return _lookalikes(parents, "the labels", "give them one spelling")
     parents = _parents(images)
     lines = (
         _splits(images, parents),
@@ -94,6 +106,18 @@ def _merged(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | N
     if not merged:
         return None
     folders = parents[merged[0]]
+    parts = sorted({PurePosixPath(folder).parent for name in merged for folder in parents[name]})
+    if len(parts) > 1 and all(lookalike_key(part.name) in SPLITS for part in parts):
+        # The part to train with first: a stable sort by whether it is none.
+        train, test, *_ = sorted(parts, key=lambda part: lookalike_key(part.name) not in TRAIN)
+        return (
+            f"{listed(map(str, parts))} look like the parts of a split, and their classes are "
+            "merged: to keep them apart, extract each for itself, "
+            f"'python extract_features.py --dataset {shlex.quote(str(images.root / train))} "
+            "--output train.hdf5' and "
+            f"'python extract_features.py --dataset {shlex.quote(str(images.root / test))} "
+            "--output test.hdf5', and give both to train_model.py, --db train.hdf5 --test test.hdf5"
+        )
     above = PurePosixPath(folders[0]).parent
     return (
         f"{len(merged):,} of {len(images.label_names):,} classes are collected from several "
@@ -102,7 +126,11 @@ def _merged(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | N
     )
 
 
-def _lookalikes(parents: Mapping[str, list[str]]) -> list[str]:
+def _lookalikes(
+    parents: Mapping[str, list[str]],
+    source: str = "the folders",
+    advice: str = "move their images into one folder",
+) -> list[str]:
     """Name the folders of classes that a reader would take for one, a line for each of these."""
     alike = defaultdict(list)
     for name in parents:
@@ -113,9 +141,8 @@ def _lookalikes(parents: Mapping[str, list[str]]) -> list[str]:
             folders = [folder for name in sorted(names) for folder in parents[name]]
             quote = ascii if len(set(map(nfc, folders))) < len(folders) else repr
             lines.append(
-                f"{len(names)} classes have names that look alike, from the folders "
-                f"{', '.join(map(quote, folders))}: if they are one class, move their images into "
-                "one folder"
+                f"{len(names)} classes have names that look alike, from {source} "
+                f"{', '.join(map(quote, folders))}: if they are one class, {advice}"
             )
     return first_lines(lines, "more classes have several names that look alike")
 
@@ -143,8 +170,9 @@ def small_classes(images: LabelledImages) -> list[str]:
     """Name all classes with too few pictures for the folds and a test, in one line if any."""
     counts = np.bincount(images.labels, minlength=len(images.label_names)).tolist()
     counts = dict(zip(images.label_names, counts, strict=True))
-    n_train = n_train_rows(len(images))
-    train = row_order(images.labels, range(len(images)), n_train)[:n_train]
+    keys = joined_groups(len(images), images.groups)
+    order, n_train = split_order(images.labels, keys, images.is_test)
+    train = order[:n_train]
     if np.bincount(images.labels[train], minlength=1).max() < N_FOLDS:
         sizes = shortened([f"{name!r} ({n:,})" for name, n in counts.items()], MOST_ROWS)
         return [

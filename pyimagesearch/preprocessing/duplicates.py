@@ -30,9 +30,13 @@ class Duplicates:
     group_of: Mapping[str, str] = field(default_factory=dict)
     near: tuple[tuple[str, str, bool], ...] = ()
 
-    def keys(self, paths: Sequence[str]) -> list[str]:
-        """Return a key for each image that only its duplicates share."""
-        return [self.group_of.get(path, path) for path in paths]
+    def groups(self, paths: Sequence[str]) -> list[list[int]]:
+        """Return the rows of each photograph that has several."""
+        groups = defaultdict(list)
+        for row, path in enumerate(paths):
+            if path in self.group_of:
+                groups[self.group_of[path]].append(row)
+        return list(groups.values())
 
     def record(self, paths: Sequence[str]) -> dict[str, object]:
         """Return what a provenance holds of it, by row; nothing where there are no duplicates.
@@ -46,14 +50,9 @@ class Duplicates:
         (('a/1', 'b/3', False),)
         """
         row = {path: i for i, path in enumerate(paths)}
-        groups = defaultdict(list)
-        for path in paths:
-            if path in self.group_of:
-                groups[self.group_of[path]].append(row[path])
+        groups = self.groups(paths)
         pairs = [[row[one], row[other], mirrored] for one, other, mirrored in self.near]
-        return ({GROUPS: list(groups.values())} if groups else {}) | (
-            {NEAR: pairs} if pairs else {}
-        )
+        return ({GROUPS: groups} if groups else {}) | ({NEAR: pairs} if pairs else {})
 
     @classmethod
     def recorded(cls, provenance: Mapping[str, object], paths: Sequence[str]) -> "Duplicates":

@@ -1,16 +1,22 @@
 """List a folder of labelled pictures in an order that every machine repeats."""
 
 import random
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
 from pyimagesearch.preprocessing.imagekinds import picture_suffixes
+from pyimagesearch.preprocessing.labelling import (
+    Labelling,
+    labels_of_folders,
+    labels_of_names,
+    labels_of_table,
+)
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.filenames import why_no_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +35,8 @@ class LabelledImages:
         Class names in code point order, as ``LabelEncoder.classes_`` has them.
     skipped : SkippedFiles
         What the folder holds beside them.
+    labelling : Labelling
+        Where the labels come from, and what is known of the pictures beside.
     """
 
     root: Path
@@ -36,6 +44,7 @@ class LabelledImages:
     labels: np.ndarray
     label_names: tuple[str, ...]
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
+    labelling: Labelling = field(default_factory=Labelling)
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -44,6 +53,27 @@ class LabelledImages:
     def absolute_path(self, row: int) -> Path:
         """Return where the picture of a row lies."""
         return self.root / self.paths[row]
+
+    @property
+    def label_of(self) -> dict[str, str]:
+        """The name of each picture's class, by its path."""
+        names = (self.label_names[label] for label in self.labels.tolist())
+        return dict(zip(self.paths, names, strict=True))
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """The rows of each given group, of those that have several."""
+        rows = defaultdict(list)
+        for row, path in enumerate(self.paths):
+            if path in self.labelling.group_of:
+                rows[self.labelling.group_of[path]].append(row)
+        return [group for group in rows.values() if len(group) > 1]
+
+    @property
+    def is_test(self) -> np.ndarray | None:
+        """Which pictures test by a given split: (n,) bool; None if none is given."""
+        test = self.labelling.test
+        return None if test is None else np.array([path in test for path in self.paths], bool)
 
     def without(self, bad: Collection[str]) -> "LabelledImages":
         """Leave pictures out; the others keep their order.
@@ -73,26 +103,43 @@ class LabelledImages:
 
     def reordered(self, paths: Iterable[str]) -> "LabelledImages":
         """Return some or all of the pictures in another order."""
-        return _labelled(self.root, paths, self.skipped)
+        label_of = self.label_of
+        label_of = {path: label_of[path] for path in paths}
+        return _labelled(self.root, label_of, self.skipped, self.labelling)
 
 
-def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
-    """List a folder's pictures, label them by folder name, and shuffle.
+def list_labelled_images(
+    dataset: str | Path,
+    seed: int = 42,
+    *,
+    table: str | Path | None = None,
+    labels_from: str = "folder",
+    skip_bad: bool = False,
+) -> LabelledImages:
+    """List a folder's pictures, label them, and shuffle.
 
     A picture is a file with the suffix of a kind that `load_image` reads, in
     capitals or not, or one without a suffix whose contents are of such a kind.
     Names with a dot in front (``._0001.jpg``, ``.ipynb_checkpoints/``) are
-    passed over; links are followed. The label is the name of the folder, or
-    of the link to it, that a picture lies in, at whatever depth; folders of
-    the same name are one class. The order depends only on the relative paths
-    and on `seed`: the paths are sorted by code point before they are shuffled.
+    passed over; links are followed. If nothing else is asked for, the label is
+    the name of the folder, or of the link to it, that a picture lies in, at
+    whatever depth; folders of the same name are one class. The order depends
+    only on the relative paths and on `seed`: the paths are sorted by code
+    point before they are shuffled.
 
     Parameters
     ----------
     dataset : str or Path
-        Folder with one folder per class.
+        Folder with one folder per class, or with a table or names that tell
+        the classes.
     seed : int
         Seed of the shuffle.
+    table : str, Path or None
+        A table of labels; pictures without a line are left out.
+    labels_from : str
+        Without a table: ``folder``, or ``name`` for the names of the pictures.
+    skip_bad : bool
+        Skip the lines of a table that have no picture, instead of refusing it.
 
     Returns
     -------
@@ -105,7 +152,7 @@ def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
         If `dataset` is missing, not a folder or without pictures; if a folder
         below it cannot be listed, since its pictures would be lost without a
         word; if a picture lies in no class folder, or in one whose name is
-        not valid UTF-8.
+        not valid UTF-8, or has no label in its name; if the table is wrong.
     """
     if not str(dataset):  # which Path takes for the current folder
         raise InputError("the name of the dataset is empty: expected a folder of class folders")
@@ -119,22 +166,31 @@ def list_labelled_images(dataset: str | Path, seed: int = 42) -> LabelledImages:
             f"no images under {str(dataset)!r}: looked for {kinds}, "
             f"one folder per class{passed_over}"
         )
-    for path in paths:
-        _require_class_folder(dataset, path)
-    paths.sort()
+    labelling = Labelling("folder" if labels_from == "folder" else "name")
+    if table is not None:
+        listed = [*paths, *skipped.broken_links]
+        label_of, labelling = labels_of_table(table, dataset, listed, skip_bad)
+        broken_links = tuple(path for path in skipped.broken_links if path in label_of)
+        skipped = replace(skipped, broken_links=broken_links)
+    elif labels_from == "name":
+        label_of = labels_of_names(dataset, paths)
+    else:
+        label_of = labels_of_folders(dataset, paths)
+    paths = sorted(path for path in paths if path in label_of)
     random.Random(seed).shuffle(paths)
-    return _labelled(dataset.absolute(), paths, skipped)
+    label_of = {path: label_of[path] for path in paths}
+    return _labelled(dataset.absolute(), label_of, skipped, labelling)
 
 
-def _labelled(root: Path, paths: Iterable[str], skipped: SkippedFiles) -> LabelledImages:
-    """Label each path with the name of its own folder."""
-    paths = tuple(paths)
-    names = [PurePosixPath(path).parent.name for path in paths]
-    label_names = tuple(sorted(set(names)))
+def _labelled(
+    root: Path, label_of: Mapping[str, str], skipped: SkippedFiles, labelling: Labelling
+) -> LabelledImages:
+    """Return pictures in the order of their labels' mapping, with their classes numbered."""
+    label_names = tuple(sorted(set(label_of.values())))
     index = {name: label for label, name in enumerate(label_names)}
-    labels = np.array([index[name] for name in names], dtype=np.int64)
+    labels = np.array([index[name] for name in label_of.values()], dtype=np.int64)
     labels.flags.writeable = False
-    return LabelledImages(root, paths, labels, label_names, skipped)
+    return LabelledImages(root, tuple(label_of), labels, label_names, skipped, labelling)
 
 
 def _require_folder(dataset: Path) -> None:
@@ -150,18 +206,3 @@ def _require_folder(dataset: Path) -> None:
             f"{str(dataset)!r} cannot be found: {error.strerror}; "
             "expected a folder of class folders"
         ) from error
-
-
-def _require_class_folder(dataset: Path, path: str) -> None:
-    """Refuse a picture that lies in no class folder, or in one without a name."""
-    folder = PurePosixPath(path).parent
-    if not folder.name:
-        raise InputError(
-            f"{(dataset / path).as_posix()!r} lies outside a class folder: "
-            f"move it into {(dataset / '<class>').as_posix()}/"
-        )
-    try:
-        folder.name.encode()
-    except UnicodeEncodeError as error:
-        name = (dataset / folder).as_posix()
-        raise InputError(f"a class is named after its folder, and {why_no_text(name)}") from error

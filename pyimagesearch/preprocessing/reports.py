@@ -12,6 +12,8 @@ from pyimagesearch.preprocessing.classes import (
 )
 from pyimagesearch.preprocessing.duplicates import contradictions, duplicate_notes
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.wording import counted, listed
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ def report_classes(images: LabelledImages) -> None:
     """
     require_two_classes(images)
     logger.info(f"{len(images.label_names):,} classes:\n{class_table(images)}")
+    for line in images.labelling.notes:
+        logger.info(line)
     if images.skipped.kinds:
         logger.info(f"passed over: {images.skipped}")
     for line in [*skipped_folder_warnings(images), *class_warnings(images), *small_classes(images)]:
@@ -47,13 +51,47 @@ def report_duplicates(images: LabelledImages, checked: CheckedImages) -> None:
     Raises
     ------
     InputError
-        If those that can be read are of one class only.
+        If those that can be read are of one class only, or of one side of a
+        given split, or of one group.
     """
     require_two_classes(checked.images)
+    require_two_sides(checked)
     found = checked.images, checked.digests, checked.duplicates
     for line in [*checked.notes, *duplicate_notes(*found)]:
         logger.info(line)
     known = small_classes(images)
     newly_small = [line for line in small_classes(checked.images) if line not in known]
-    for line in [*contradictions(*found), *newly_small]:
+    for line in [*contradictions(*found), *parted_duplicates(checked), *newly_small]:
         logger.warning(line)
+
+
+def require_two_sides(checked: CheckedImages) -> None:
+    """Refuse images of which a given split or given groups leave none to train or to test.
+
+    Raises
+    ------
+    InputError
+        With what was given.
+    """
+    n_images, labelling = len(checked.images), checked.images.labelling
+    if 0 < checked.n_train < n_images or not (labelling.group_of or labelling.test):
+        return
+    given = "the split of the table" if labelling.test else "their groups"
+    side = "train" if checked.n_train == 0 else "test"
+    raise InputError(
+        f"none of {counted(n_images, 'image')} is left to {side} by {given}: expected some; "
+        "correct the table"
+    )
+
+
+def parted_duplicates(checked: CheckedImages) -> list[str]:
+    """Count the duplicates that a given split has parted, in one line if any."""
+    groups = checked.duplicates.groups(checked.images.paths)
+    parted = [rows for rows in groups if min(rows) < checked.n_train <= max(rows)]
+    if checked.images.is_test is None or not parted:
+        return []
+    first = [checked.images.paths[row] for row in (min(parted[0]), max(parted[0]))]
+    return [
+        f"the given split has {counted(len(parted), 'photograph')} on both sides, such as "
+        f"{listed(first)}: the accuracy is too high by what was learnt by heart; correct the split"
+    ]

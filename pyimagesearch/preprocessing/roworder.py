@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from pyimagesearch.utils.split import N_FOLDS, TRAIN_FRACTION
+from pyimagesearch.utils.split import N_FOLDS, TRAIN_FRACTION, n_train_rows
 
 Group = list[int]  # images that must not be parted, in ascending order
 
@@ -50,6 +50,45 @@ def row_order(labels: np.ndarray, group_keys: Sequence[Hashable], n_train: int) 
         choices = [_filled(order, n_train) for order in orders]
         train, test, _ = min(choices, key=lambda choice: choice[2])  # the first of equals
     return [image for side in (train, test) for group in sorted(side) for image in group]
+
+
+def split_order(
+    labels: np.ndarray, group_keys: Sequence[Hashable], is_test: np.ndarray | None = None
+) -> tuple[list[int], int]:
+    """Order shuffled images so that the first rows train, and say how many of them do.
+
+    Parameters
+    ----------
+    labels, group_keys
+        As of `row_order`.
+    is_test : ndarray of bool, shape (n,), or None
+        Which images test, where that is given: it is kept as it is.
+
+    Returns
+    -------
+    list of int, length n
+        The image of each row.
+    int
+        How many rows train: as many as are given, else three quarters, or fewer where that would
+        part a group.
+
+    Examples
+    --------
+    >>> split_order(np.array([0, 1, 0, 1]), "abcd", np.array([True, False, False, True]))
+    ([1, 2, 0, 3], 2)
+    >>> split_order(np.array([0, 1, 0, 1, 0, 1, 0, 1]), "aabbccdd")
+    ([0, 1, 2, 3, 4, 5, 6, 7], 6)
+    >>> split_order(np.array([0, 1, 0, 1, 0, 1]), "aabbcc")[1]  # not 4.5 rows
+    4
+    """
+    if is_test is not None:
+        return np.argsort(is_test, kind="stable").tolist(), int(np.count_nonzero(~is_test))
+    n_train = n_train_rows(len(labels))
+    order = row_order(labels, group_keys, n_train)
+    keys = [group_keys[image] for image in order]
+    while 0 < n_train < len(keys) and keys[n_train - 1] == keys[n_train]:
+        n_train -= 1
+    return order, n_train
 
 
 def _groups(keys: Sequence[Hashable]) -> list[Group]:

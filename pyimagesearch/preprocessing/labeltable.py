@@ -1,0 +1,349 @@
+"""A table of labels: what it is, and how its lines are matched with the images of a folder."""
+
+import csv
+import io
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pyimagesearch.preprocessing.imagekinds import picture_suffixes
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.names import nfc
+from pyimagesearch.utils.wording import MOST_NAMED, counted, listed, shortened
+
+# The names that a column may have in the header, in lower case.
+PATH_COLUMNS = ("path", "file", "filename", "image", "id")  # the first of several is taken
+LABEL_COLUMNS = ("label", "class", "category", "breed")
+SPLIT_COLUMN, GROUP_COLUMN = "split", "group"
+EXPECTED = (
+    f"expected a column {', '.join(map(repr, PATH_COLUMNS))}, and a column "
+    f"{', '.join(map(repr, LABEL_COLUMNS))} or columns of 0 and 1, one per class"
+)
+DELIMITERS = ",;\t"
+SPLITS = {
+    **dict.fromkeys(["train", "training"], "train"),
+    **dict.fromkeys(["val", "valid", "validation"], "val"),
+    **dict.fromkeys(["test", "testing"], "test"),
+}
+ONE_HOT = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table.
+
+    Attributes
+    ----------
+    number : int
+        Its number in the file, from 1 on.
+    path, label : str
+        The image as the table names it, and its class.
+    split : str
+        ``train``, ``val`` or ``test``; empty if the table has no such column.
+    group : str
+        What must not be parted; empty if the image is alone in its group.
+    """
+
+    number: int
+    path: str
+    label: str
+    split: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The images of a folder that have a line, and what has no counterpart.
+
+    Attributes
+    ----------
+    line_of : dict of str to Line
+        The line of each image, by its path relative to the folder.
+    without_line : list of str
+        The images that have none.
+    without_image : list of Line
+        The lines that have none.
+    """
+
+    line_of: dict[str, Line]
+    without_line: list[str]
+    without_image: list[Line]
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The labels of images, as a CSV file has them.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    lines : list of Line
+        In the order of the file, which means nothing.
+    ignored : list of str
+        The names of the columns that were not read.
+    """
+
+    path: Path
+    lines: list[Line]
+    ignored: list[str]
+
+    def match(self, images: Sequence[str], folder: Path) -> Matched:
+        """Find the line of each image by its path, with or without its suffix.
+
+        Parameters
+        ----------
+        images : sequence of str
+            Paths relative to `folder`, with ``/`` between their parts.
+        folder : Path
+            Where they lie.
+
+        Raises
+        ------
+        InputError
+            If a line fits several images, or the lines of an image contradict each other.
+        """
+        exact = {nfc(path): path for path in images}
+        by_stem = defaultdict(list)
+        for path in images:
+            by_stem[nfc(_without_suffix(path))].append(path)
+        lines: dict[str, Line] = {}
+        without_image = []
+        for line in self.lines:
+            key = nfc(_relative(line.path, folder))
+            found = [exact[key]] if key in exact else by_stem.get(key, [])
+            if len(found) > 1:
+                raise InputError(
+                    f"line {line.number} of '{self.path}' fits {len(found)} images, "
+                    f"{listed(sorted(found))}: expected one; write its path with its suffix"
+                )
+            if not found:
+                without_image.append(line)
+                continue
+            self._require_agreement(found[0], lines.setdefault(found[0], line), line)
+        if not lines:
+            raise InputError(
+                f"no line of '{self.path}' has an image under '{folder}': its first path is "
+                f"{self.lines[0].path!r}, but images are such as {min(images)!r}; write paths "
+                "relative to the folder"
+            )
+        return Matched(lines, sorted(set(images).difference(lines)), without_image)
+
+    def _require_agreement(self, image: str, first: Line, second: Line) -> None:
+        for what in ("label", "split", "group"):
+            one, other = getattr(first, what), getattr(second, what)
+            if one != other:
+                raise InputError(
+                    f"'{self.path}' has two {what}s for {image!r}, {one!r} in line {first.number} "
+                    f"and {other!r} in line {second.number}: expected one; remove a line"
+                )
+
+    def test_images(self, line_of: Mapping[str, Line]) -> frozenset[str] | None:
+        """Return which images test by the column of splits; None if there is none.
+
+        Images to validate with test, unless there are others to test with: then they train.
+
+        Raises
+        ------
+        InputError
+            If nothing is left to train or to test, or a group would do both.
+        """
+        splits = {line.split for line in line_of.values()}
+        if splits == {""}:
+            return None
+        tests = "test" if "test" in splits else "val"
+        test = frozenset(path for path, line in line_of.items() if line.split == tests)
+        if not 0 < len(test) < len(line_of):
+            raise InputError(
+                f"the column 'split' of '{self.path}' has {listed(sorted(splits))} only: "
+                "expected images to train and images to test; complete it, or remove the column"
+            )
+        side: dict[str, tuple[bool, Line]] = {}
+        for path, line in line_of.items():
+            if not line.group:
+                continue
+            is_test, first = side.setdefault(line.group, (path in test, line))
+            if is_test != (path in test):
+                raise InputError(
+                    f"'{self.path}' has group {line.group!r} on both sides of the split, in lines "
+                    f"{first.number} and {line.number}: expected one side for all of a group; "
+                    "correct 'split' or 'group'"
+                )
+        return test
+
+    def notes(self, matched: Matched, test: frozenset[str] | None) -> list[str]:
+        """Return what a user should know of the table, a line each."""
+        found = []
+        if self.ignored:
+            found.append(f"'{self.path}': ignored {_columns(self.ignored)}")
+        if n := len(matched.without_line):
+            found.append(
+                f"{counted(n, 'image')} without a line in '{self.path}', left out: "
+                f"{listed(matched.without_line)}"
+            )
+        if matched.without_image:
+            found.append(f"left out {self.unmatched(matched)}")
+        if test is not None:
+            n_val = sum(line.split == "val" for line in matched.line_of.values())
+            n_train = len(matched.line_of) - len(test)
+            role = "train" if any(matched.line_of[p].split == "test" for p in test) else "test"
+            val = f" ({n_val:,} to validate {role})" if n_val else ""
+            found.append(f"split of the table: {n_train:,} images train, {len(test):,} test{val}")
+        return found
+
+    def unmatched(self, matched: Matched) -> str:
+        """Name the lines without an image."""
+        lines = matched.without_image
+        names = shortened([f"{line.path!r} (line {line.number})" for line in lines], MOST_NAMED)
+        return f"{counted(len(lines), 'line')} of '{self.path}' without an image: {names}"
+
+
+def read_label_table(path: str | Path) -> LabelTable:
+    """Read a table of labels.
+
+    A header names the columns, in any order and in capitals or not: one of `PATH_COLUMNS`, one of
+    `LABEL_COLUMNS`, and perhaps ``split`` and ``group``. Instead of labels there may be a column
+    per class with a 1 in exactly one of them. Commas, semicolons or tabs separate; UTF-8.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    LabelTable
+        At least one line.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not such a table.
+    """
+    path = Path(path)
+    header, rows = _read(path)
+    places = {name: i for i, name in reversed(list(enumerate(header)))}
+    if len(places) < len(header):
+        twice = sorted({name for name in header if header.count(name) > 1})
+        raise InputError(f"'{path}' has columns of one name, {listed(twice)}: rename or remove one")
+    paths = [name for name in PATH_COLUMNS if name in places]
+    labels = [name for name in LABEL_COLUMNS if name in places]
+    if not paths:
+        raise InputError(f"'{path}' names no images, its columns are {listed(header)}: {EXPECTED}")
+    if len(labels) > 1:
+        raise InputError(
+            f"'{path}' has {len(labels)} columns of labels, {listed(labels)}: expected one; rename "
+            "the others"
+        )
+    known = {paths[0], *labels, SPLIT_COLUMN, GROUP_COLUMN}
+    classes = [] if labels else _one_hot_columns(header, rows, known | set(paths))
+    if not labels and not classes:
+        raise InputError(f"'{path}' has no labels, its columns are {listed(header)}: {EXPECTED}")
+    lines = []
+    for number, row in rows:
+        label = row[places[labels[0]]] if labels else _one_hot(path, number, row, classes)
+        split = row[places[SPLIT_COLUMN]] if SPLIT_COLUMN in places else None
+        group = row[places[GROUP_COLUMN]] if GROUP_COLUMN in places else ""
+        if split is not None and split.lower() not in SPLITS:
+            raise InputError(
+                f"line {number} of '{path}' has the split {split!r}: expected 'train', 'val' or "
+                "'test'; correct it"
+            )
+        image = row[places[paths[0]]]
+        for column, value in ((paths[0], image), (labels[0] if labels else "", label)):
+            if not value:
+                raise InputError(
+                    f"line {number} of '{path}' has an empty {column!r}: expected an image and its "
+                    "label in each line; complete or remove the line"
+                )
+        lines.append(Line(number, image, label, SPLITS[split.lower()] if split else "", group))
+    names = known | {name for _, name in classes}
+    return LabelTable(path, lines, [name for name in header if name not in names])
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header in lower case, and the other lines that are not empty with their number."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            f"cannot read '{path}': {(error.strerror or str(error)).lower()}; expected a table of "
+            "labels"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"'{path}' is not in UTF-8 (byte {error.start:,}): save it as CSV in UTF-8"
+        ) from error
+    delimiter = _delimiter(next(iter(text.lstrip().splitlines()), ""))
+    rows = []
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                rows.append((reader.line_num, [cell.strip() for cell in row]))
+    except csv.Error as error:
+        raise InputError(
+            f"line {reader.line_num} of '{path}' cannot be read: {error}; correct it"
+        ) from error
+    if len(rows) < 2:
+        what = "a header only" if rows else "empty"
+        raise InputError(f"'{path}' is {what}: expected a header and a line per image")
+    (_, names), *lines = rows
+    for number, row in lines:
+        if len(row) != len(names):
+            raise InputError(
+                f"line {number} of '{path}' has {counted(len(row), 'column')}, and the header "
+                f"{len(names):,}: expected as many; put quotes around names that hold {delimiter!r}"
+            )
+    # What one-hot columns are called is the name of a class, which keeps its capitals.
+    special = {*PATH_COLUMNS, *LABEL_COLUMNS, SPLIT_COLUMN, GROUP_COLUMN}
+    return [name.lower() if name.lower() in special else name for name in names], lines
+
+
+def _delimiter(header: str) -> str:
+    """Return what separates the columns: the character that the header has most of."""
+    return max(DELIMITERS, key=header.count)
+
+
+def _one_hot_columns(
+    header: list[str], rows: Iterable[tuple[int, list[str]]], known: set[str]
+) -> list[tuple[int, str]]:
+    """Return the columns, two or more, that hold nothing but 0 and 1."""
+    rows = list(rows)
+    columns = [
+        (i, name)
+        for i, name in enumerate(header)
+        if name and name not in known and all(row[i] in ONE_HOT for _, row in rows)
+    ]
+    return columns if len(columns) > 1 else []
+
+
+def _one_hot(path: Path, number: int, row: list[str], classes: list[tuple[int, str]]) -> str:
+    """Return the name of the one column that has a 1."""
+    ones = [name for i, name in classes if ONE_HOT[row[i]]]
+    if len(ones) != 1:
+        where = f"a 1 in {listed(ones)}" if ones else "no 1"
+        raise InputError(
+            f"line {number} of '{path}' has {where}: expected a 1 in exactly one of the columns "
+            f"{listed(name for _, name in classes)}; correct or remove the line"
+        )
+    return ones[0]
+
+
+def _relative(path: str, folder: Path) -> str:
+    """Return a path of a table relative to the folder of the images."""
+    path = path.replace("\\", "/")
+    if Path(path).is_absolute():
+        path = os.path.relpath(path, folder)
+    return os.path.normpath(path).replace(os.sep, "/")
+
+
+def _without_suffix(path: str) -> str:
+    pure = PurePosixPath(path)
+    return str(pure.with_suffix("")) if pure.suffix.lower() in picture_suffixes() else path
+
+
+def _columns(names: list[str]) -> str:
+    return f"the column{'' if len(names) == 1 else 's'} {listed(names)}"
