@@ -26,7 +26,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, count
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from pyimagesearch.linear import (
     FolderEvaluation,
     Tally,
     TrainingImages,
+    UnknownDetector,
     csv_rows,
     load_classifier,
 )
@@ -144,6 +145,11 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the folder of each picture names its class: print a classification report",
     )
+    answers.add_argument(
+        "--no-unknown",
+        action="store_true",
+        help="name a class of every picture, also with a classifier that can tell unknown ones",
+    )
     add_computing_options(parser, ENGINES)
     return parser
 
@@ -159,13 +165,17 @@ def read_arguments(argv: list[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def classify(model, images: UnlabelledImages, extractor: Extractor) -> Iterator[Answer]:
+def classify(
+    model, detector: UnknownDetector | None, images: UnlabelledImages, extractor: Extractor
+) -> Iterator[Answer]:
     """Yield what a classifier says of each image, in order, in little memory.
 
     Parameters
     ----------
     model : LogisticRegression
         The classifier.
+    detector : UnknownDetector or None
+        Tells which images are unknown to it; None to name a class of all.
     images : UnlabelledImages
         The images.
     extractor : Extractor
@@ -177,10 +187,16 @@ def classify(model, images: UnlabelledImages, extractor: Extractor) -> Iterator[
         One per image.
     """
     with contextlib.closing(extractor.features(images, range(len(images)))) as batches:
-        answers = chain.from_iterable(map(model.predict_proba, batches))
-        for row, probabilities in enumerate(answers):
-            problem = images.unreadable.pop(row, None)
-            yield Answer(images.paths[row], None if problem else probabilities, problem)
+        rows = count()
+        for batch in batches:
+            likenesses = detector.likenesses(batch) if detector else [None] * len(batch)
+            answers = zip(model.predict_proba(batch), likenesses, strict=True)
+            for probabilities, likeness in answers:
+                row = next(rows)
+                if problem := images.unreadable.pop(row, None):
+                    yield Answer(images.paths[row], None, problem)
+                else:
+                    yield Answer(images.paths[row], probabilities, likeness=likeness)
 
 
 def recorded_network(
@@ -221,17 +237,25 @@ def report(evaluation: FolderEvaluation) -> None:
         logger.warning(warning)
 
 
+def caption(answer: Answer, names: list[str]) -> tuple[str, float]:
+    """Return what stands below a picture: the class, and how probable or similar it is."""
+    if answer.is_unknown:
+        return f"? (nearest {names[answer.likeness.nearest]})", answer.likeness.similarity
+    return names[answer.predicted], answer.probability
+
+
 def draw_sheet(path: str, tally: Tally, names: list[str], decoding: Decoding) -> None:
     """Draw the pictures that the classifier is least sure of, the least sure first."""
     drawn = [
-        SheetPicture(answer.path, answer.path.name, names[answer.predicted], answer.probability)
+        SheetPicture(answer.path, answer.path.name, *caption(answer, names))
         for answer in tally.least_sure
     ]
+    similar = " (?: how similar the nearest one is)" if tally.n_unknown else ""
     draw_contact_sheet(
         drawn,
         Path(path),
         title=f"{len(drawn):,} of {tally.n_answers:,} pictures, the least sure first",
-        legend="file → class, and how probable it seems",
+        legend="file → class, and how probable it seems" + similar,
         load=loader(decoding),
     )
 
@@ -268,6 +292,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         scheduler_address(arguments.cluster)  # before the network is loaded
 
     model = load_classifier(arguments.model)
+    detector = None if arguments.no_unknown else UnknownDetector.of(model)
     names = [model.label_names_[label] for label in model.classes_]
     images, skipped = list_images(paths_given(arguments), Decoding.recorded(model.extraction_))
     refuse_overwriting(outputs, [model.extraction_.get("weights_file"), *images.paths])
@@ -282,9 +307,9 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     answers = AnswersReport(names)
     with (
         open_extractor(network, arguments.cluster, arguments.jobs) as extractor,
-        csv_rows(arguments.csv, names, arguments.all) as write_row,
+        csv_rows(arguments.csv, names, arguments.all, detector is not None) as write_row,
     ):
-        for answer in shown(classify(model, images, extractor), len(images)):
+        for answer in shown(classify(model, detector, images, extractor), len(images)):
             if answer.problem is not None:
                 logger.error(answer.problem)
                 answers.add_unreadable(answer.path, answer.problem)

@@ -37,11 +37,14 @@ from pyimagesearch.linear import (
     Evaluation,
     GridSearch,
     Suspects,
+    UnknownEvaluation,
     apply_temperature,
     evaluate,
+    evaluate_unknown,
     feature_notes,
     find_suspects,
     fit_temperature,
+    fit_unknown_detector,
     grid_search,
     label_notes,
     memory_notes,
@@ -51,6 +54,7 @@ from pyimagesearch.linear import (
     require_enough_rows,
     save_classifier,
     search_table,
+    share_notes,
     split_lines,
     stratified_folds,
     write_suspects,
@@ -69,7 +73,7 @@ from pyimagesearch.reporting import (
     write_training_page,
 )
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, user_path
+from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, small_share, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
 from pyimagesearch.utils.groups import joined_groups
@@ -149,6 +153,13 @@ def build_parser() -> argparse.ArgumentParser:
         f"{' '.join(f'{C:g}' for C in C_GRID)})",
     )
     search.add_argument(
+        "--unknown",
+        type=small_share,
+        metavar="SHARE",
+        help="let classify_images.py answer ? for images that are like none that trained; this "
+        "share of the images of the classes, such as 0.05, is then called unknown too",
+    )
+    search.add_argument(
         "-j",
         "--jobs",
         type=jobs,
@@ -184,6 +195,8 @@ class Training:
         What is to be known of the rows, a line each.
     seconds : dict of str to float
         Wall time of reading, of the search with the last fit, and of judging.
+    unknown : UnknownEvaluation or None
+        What tells unknown images, and how many of the rows set aside it does.
     """
 
     search: GridSearch
@@ -192,6 +205,7 @@ class Training:
     suspects: Suspects
     notes: list[str]
     seconds: dict[str, float]
+    unknown: UnknownEvaluation | None = None
 
 
 def train(
@@ -199,6 +213,7 @@ def train(
     grid: Sequence[float] = C_GRID,
     jobs: int = 1,
     calibrate: bool = False,
+    unknown_share: float | None = None,
 ) -> Training:
     """Search C on the first 75 % of the rows, and judge the best on the rest.
 
@@ -212,6 +227,8 @@ def train(
         How many cores to use.
     calibrate : bool
         Divide the classifier by the temperature of its held-out scores.
+    unknown_share : float or None
+        How many images of the classes may be called unknown; None to call none.
 
     Returns
     -------
@@ -238,6 +255,7 @@ def train(
         folds = stratified_folds(y, N_FOLDS, names, groups)
         blocks = chain([(slice(n_train), X)], features.blocks(n_train, n_rows))
         row_notes = [*label_notes(labels, n_train, names, N_FOLDS), *feature_notes(blocks, n_rows)]
+    row_notes += share_notes(unknown_share, n_train) if unknown_share else []
     for note in row_notes:
         logger.info(f"note: {note}")
     read = time.perf_counter()
@@ -249,9 +267,10 @@ def train(
         progress_bar("Training", len(set(grid)) * N_FOLDS + 1).start() as bar,
     ):
         search = grid_search(X, y, grid, folds, n_jobs=jobs, advance=bar.increment)
-    del X  # what is judged is read in blocks, in its place
     searched = time.perf_counter()
     report_search(search)
+    detector = unknown_share and fit_unknown_detector(X, y, unknown_share, groups)
+    del X  # what is judged is read in blocks, in its place
     held_out = np.full((n_train, len(names)), -np.inf)
     held_out[:, search.model.classes_] = search.held_out_scores
     temperature = fit_temperature(held_out, y)
@@ -266,9 +285,11 @@ def train(
             scores = np.log(evaluation.probabilities) * (temperature if calibrate else 1.0)
     calibration = Calibration.measured(temperature, scores, evaluation.labels, calibrate)
     suspects = find_suspects(labels, np.concatenate([held_out, scores]), temperature)
+    right, blocks = evaluation.predicted == evaluation.labels, features.blocks(n_train, n_rows)
+    unknown = detector and evaluate_unknown(detector, blocks, right)
     judged = time.perf_counter()
     seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
-    return Training(search, evaluation, calibration, suspects, row_notes, seconds)
+    return Training(search, evaluation, calibration, suspects, row_notes, seconds, unknown)
 
 
 def report_labels(training: Training, n_rows: int) -> None:
@@ -299,6 +320,8 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     extraction, digests = features.record.for_classifier(), features.record.digests
     known = isinstance(digests, list) and len(digests) == features.shape[0]
     trained = digests[: features.n_train] if known else ()
+    if training.unknown:
+        training.unknown.detector.attach(training.search.model)
     save_classifier(path, training.search.model, features.label_names, extraction, trained)
 
 
@@ -325,6 +348,7 @@ def report_of(training: Training, features: FeaturesFile) -> dict[str, object]:
         **rank_5,
         "calibration": asdict(training.calibration),
         "n_suspects": len(training.suspects),
+        **({"unknown": training.unknown.report_dict()} if training.unknown else {}),
         **evaluation.report_dict(),
         "confusion_matrix": evaluation.confusion_matrix().tolist(),
         "seconds": training.seconds,
@@ -432,9 +456,12 @@ def main(argv: list[str] | None = None) -> None:
         for option in ("mistakes", "suspects"):
             if drawn.get(option):
                 check_pictures(option, features)
-        training = train(features, arguments.C, arguments.jobs, arguments.calibrate)
+        share, calibrate = arguments.unknown, arguments.calibrate
+        training = train(features, arguments.C, arguments.jobs, calibrate, share)
         report_evaluation(training.evaluation)
         report_labels(training, features.shape[0])
+        if training.unknown:
+            logger.info(training.unknown.report())
         logger.info("saving model...")
         write_model(arguments.model, training, features)
         report = report_of(training, features)

@@ -18,7 +18,13 @@ import classify_images
 from extract_features import extract
 from pyimagesearch import nn
 from pyimagesearch.io import open_features
-from pyimagesearch.linear import answers, save_classifier
+from pyimagesearch.linear import (
+    UnknownDetector,
+    answers,
+    fit_unknown_detector,
+    load_classifier,
+    save_classifier,
+)
 from pyimagesearch.preprocessing import list_images
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.names import label_finder
@@ -452,3 +458,119 @@ def test_a_labelled_folder_names_its_class_in_any_normal_form(
 def test_a_labelled_folder_is_the_class_of_exactly_its_name_first():
     find = label_finder(["cafe\u0301", "caf\u00e9"])
     assert (find("cafe\u0301"), find("caf\u00e9"), find("cafe")) == (0, 1, None)
+
+
+@pytest.fixture
+def guarded(trained, image_folder) -> Path:
+    """The same classifier, which can tell unknown images, and a folder of two such."""
+    model, X, _ = trained
+    with open_features("f.hdf5") as features:
+        fit_unknown_detector(X, features.labels, 0.01).attach(model)
+        recorded = features.record
+        save_classifier(
+            "m.cpickle", model, features.label_names, recorded.for_classifier(), recorded.digests
+        )
+    strange = image_folder / "flowers"
+    strange.mkdir()
+    stripes = np.zeros((32, 32, 3), np.uint8)
+    stripes[:, ::4] = 255
+    for name, pixels in (("stripes", stripes), ("more", np.roll(stripes, 1, axis=1))):
+        Image.fromarray(pixels).save(strange / f"{name}.png")
+    return strange
+
+
+def read_csv(path: str) -> list[dict[str, str]]:
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_unknown_image_gets_a_question_mark_the_nearest_class_and_its_similarity(
+    guarded, image_folder, capsys
+):
+    model = load_classifier("m.cpickle")
+    known = image_folder / "cats" / "cats_000.jpg"
+    assert run_main("-m", "m.cpickle", str(guarded), str(known), "--csv", "a.csv", "--all") == 0
+    more, stripes, cat = read_csv("a.csv")
+    added = ["unknown", "nearest class", "similarity"]
+    assert list(cat) == ["path", "class", "probability", *added, *CLASSES]
+    assert (cat["class"], cat["unknown"], cat["nearest class"]) == ("cats", "no", "cats")
+    assert float(cat["probability"]) > 0.5
+    assert float(cat["similarity"]) == pytest.approx(1, abs=1e-4)
+    for row in (more, stripes):
+        assert (row["class"], row["probability"], row["unknown"]) == ("?", "", "yes")
+        assert float(row["similarity"]) < UnknownDetector.of(model).threshold
+        assert sum(float(row[name]) for name in CLASSES) == pytest.approx(1)
+    lines = capsys.readouterr().out.splitlines()
+    width = max(map(len, CLASSES))
+    for line, row in zip(lines, (more, stripes), strict=False):
+        nearest, similarity = row["nearest class"], float(row["similarity"])
+        expected = f"{'?':{width}}  nearest {nearest}, similarity {similarity:.4f}"
+        assert line.removeprefix(row["path"]).lstrip() == expected
+    assert lines[2].split()[1] == "cats"
+    assert "[INFO] 3 of 3 pictures judged" in lines[3]
+    assert [line.split() for line in lines[4:6]] == [["[INFO]", "cats", "1"], ["[INFO]", "?", "2"]]
+
+
+def test_every_line_of_tsv_has_the_same_columns(guarded, image_folder, capsys):
+    known = image_folder / "cats" / "cats_000.jpg"
+    arguments = ["-m", "m.cpickle", str(guarded), str(known), "--tsv", "--top", "2"]
+    assert run_main(*arguments, "--csv", "a.csv") == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [len(row) for row in rows] == [7, 7, 7]
+    for row, written in zip(rows, read_csv("a.csv"), strict=True):
+        assert row[1] == written["class"]
+        assert row[-2:] == [written["nearest class"], f"{float(written['similarity']):.4f}"]
+    assert rows[0][1:5] == ["?", "", "", ""]
+    assert run_main(*arguments, "--no-unknown") == 0
+    assert {len(line.split("\t")) for line in capsys.readouterr().out.splitlines()} == {5}
+
+
+def test_no_unknown_names_a_class_of_all(guarded, capsys):
+    assert run_main("-m", "m.cpickle", str(guarded), "--no-unknown", "--csv", "a.csv") == 0
+    rows = read_csv("a.csv")
+    assert {row["class"] for row in rows} <= set(CLASSES)
+    assert list(rows[0]) == ["path", "class", "probability"]
+    assert "?" not in capsys.readouterr().out
+
+
+def test_unknown_images_are_left_out_of_the_report_and_counted(guarded, image_folder, capsys):
+    (guarded / "more.png").rename(image_folder / "cats" / "more.png")
+    assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
+    said = capsys.readouterr().out
+    assert (
+        "[INFO] left out of the report: 1 pictures in 'flowers', which is no class of this "
+        "classifier\n[INFO] answered ?: 1 of 1 image in folders that are no class\n"
+        "[INFO] answered ?, and left out of the report: 1 of 16 images in folders of the classes "
+        "(coverage 93.8%)\n[INFO] accuracy 1.0000"
+    ) in said
+    assert said.count(" 15\n") >= 2  # the support of the averages
+
+
+def test_a_folder_of_unknown_images_alone_has_no_report(guarded, image_folder, capsys):
+    for path in (image_folder / "cats").iterdir():
+        path.unlink()
+    (guarded / "more.png").rename(image_folder / "cats" / "more.png")
+    assert run_main("-m", "m.cpickle", str(image_folder / "cats"), "--labelled") == 0
+    said = capsys.readouterr().out
+    assert "(coverage 0.0%)\n[INFO] all of them are answered ?: no report\n" in said
+
+
+def test_unknown_images_come_first_on_the_sheet(guarded, image_folder, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(classify_images, "draw_contact_sheet", lambda *a, **o: drawn.append((a, o)))
+    assert run_main("-m", "m.cpickle", str(image_folder), "--sheet", "a.png") == 0
+    (((pictures, _), options),) = drawn
+    assert {picture.image.parent.name for picture in pictures[:2]} == {"flowers"}
+    assert all(picture.predicted_name.startswith("? (nearest ") for picture in pictures[:2])
+    assert all(picture.predicted_name in CLASSES for picture in pictures[2:])
+    assert pictures[0].probability <= pictures[1].probability
+    assert "?: how similar" in options["legend"]
+
+
+def test_an_image_that_cannot_be_read_is_not_called_unknown(guarded, image_folder, capsys):
+    (guarded / "more.png").write_bytes(b"")
+    assert run_main("-m", "m.cpickle", str(guarded), "--csv", "a.csv") == 1
+    assert [Path(row["path"]).name for row in read_csv("a.csv")] == ["stripes.png"]
+    assert "'flowers/more.png' cannot be read" in capsys.readouterr().err.replace(
+        f"{image_folder}/", ""
+    )

@@ -19,7 +19,14 @@ from sklearn.metrics import classification_report
 from sklearn.model_selection import StratifiedKFold
 
 from pyimagesearch.io import HDF5DatasetWriter, open_features
-from pyimagesearch.linear import C_GRID, grid_search, load_classifier, memory_notes
+from pyimagesearch.linear import (
+    C_GRID,
+    UnknownDetector,
+    fit_unknown_detector,
+    grid_search,
+    load_classifier,
+    memory_notes,
+)
 from pyimagesearch.utils.split import N_FOLDS
 from train_model import build_parser, main
 
@@ -518,3 +525,48 @@ def test_the_bar_is_there_before_the_first_fit_and_an_error_has_a_line_of_its_ow
     _, drawn = train_on_a_terminal(code=1)
     assert re.findall(r"(\d+) of 19", drawn)[-1] == "0"
     assert drawn.splitlines()[-1].startswith("[ERROR] 'f.hdf5': features are of size 1e-40")
+
+
+def test_what_tells_unknown_images_goes_with_the_classifier_and_is_tried(features, capsys):
+    rows, labels = features
+    groups = {"duplicate_groups": [[*range(30), 70]]}
+    write(
+        Path("g.hdf5"),
+        rows,
+        labels,
+        provenance={"network": "VGG16", "feature_shape": [120], **groups},
+    )
+    arguments = ["--db", "g.hdf5", "--model", "m.skops", "--unknown", "0.2", "--report", "r.json"]
+    assert main(arguments) == 0
+    kept = UnknownDetector.of(load_classifier("m.skops"))
+    expected = fit_unknown_detector(rows[:60], labels[:60], 0.2, groups["duplicate_groups"])
+    assert (kept.threshold, kept.share) == (expected.threshold, 0.2)
+    np.testing.assert_array_equal(kept.rows, expected.rows)
+    assert kept.threshold != fit_unknown_detector(rows[:60], labels[:60], 0.2).threshold
+    found = [one.is_unknown for one in expected.likenesses(rows[60:])]
+    report = json.loads(Path("r.json").read_text())["unknown"]
+    assert (report["share"], report["threshold"]) == (0.2, kept.threshold)
+    assert report["test_share"] == np.mean(found)
+    out = capsys.readouterr().out
+    assert f"[INFO] unknown: {sum(found)} of 20 test images ({np.mean(found):.1%}) are less" in out
+
+
+def test_without_unknown_nothing_is_kept(capsys):
+    assert train("--report", "r.json") == 0
+    assert "unknown" not in json.loads(Path("r.json").read_text())
+    with Path("out/m.cpickle").open("rb") as file:
+        assert not [name for name in vars(pickle.load(file)) if name.startswith("unknown")]
+    assert "unknown" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["0", "5", "0.6", "nan", "some"])
+def test_a_share_of_unknown_images_is_small(value, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train("--unknown", value)
+    assert stop.value.code == 2
+    assert f"argument --unknown: '{value}'" in capsys.readouterr().err
+
+
+def test_a_share_that_the_rows_cannot_keep_is_noted(capsys):
+    assert train("--unknown", "0.01") == 0
+    assert "note: 60 rows to train on are too few to call 1.0% of" in capsys.readouterr().out

@@ -22,6 +22,13 @@ from pyimagesearch.linear.trainingrows import (
     split_lines,
     stratified_folds,
 )
+from pyimagesearch.linear.unknown import (
+    UnknownDetector,
+    UnknownEvaluation,
+    evaluate_unknown,
+    fit_unknown_detector,
+    share_notes,
+)
 
 __all__ = [
     "C_GRID",
@@ -35,12 +42,16 @@ __all__ = [
     "Suspects",
     "Tally",
     "TrainingImages",
+    "UnknownDetector",
+    "UnknownEvaluation",
     "apply_temperature",
     "csv_rows",
     "evaluate",
+    "evaluate_unknown",
     "feature_notes",
     "find_suspects",
     "fit_temperature",
+    "fit_unknown_detector",
     "format_table",
     "grid_search",
     "label_notes",
@@ -53,6 +64,7 @@ __all__ = [
     "required_bytes",
     "save_classifier",
     "search_table",
+    "share_notes",
     "split_lines",
     "stratified_folds",
     "write_suspects",

@@ -14,12 +14,15 @@ import numpy as np
 
 from pyimagesearch.linear.evaluation import Evaluation
 from pyimagesearch.linear.trainingimages import TrainingImages
+from pyimagesearch.linear.unknown import Likeness
 from pyimagesearch.utils.files import replacing
 from pyimagesearch.utils.names import label_finder
 from pyimagesearch.utils.texttable import display_width, padded, printable
+from pyimagesearch.utils.wording import counted
 
 N_LEAST_SURE = 48  # images that are kept to be drawn
 N_COUNTED = 20  # classes in the summary
+UNKNOWN = "?"  # in the place of a class
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,20 @@ class Answer:
         In the order of the classifier's names; None if it cannot be read.
     problem : str or None
         Why it cannot be read.
+    likeness : Likeness or None
+        How much it is like those that trained the classifier; None if that is
+        not asked.
     """
 
     path: Path
     probabilities: np.ndarray | None
     problem: str | None = None
+    likeness: Likeness | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it shows none of the classes, as far as can be told."""
+        return self.likeness is not None and self.likeness.is_unknown
 
     @property
     def predicted(self) -> int:
@@ -57,6 +69,10 @@ class Answer:
 
 class AnswerTable:
     """A line per answer, for people or for other programs.
+
+    Of an unknown image it has ``?``, the class of the nearest training image and
+    how similar that is. For other programs these two end each line, of known
+    images too.
 
     Parameters
     ----------
@@ -82,14 +98,25 @@ class AnswerTable:
         columns = [
             (self._names[i], f"{answer.probabilities[i]:.4f}") for i in answer.top(self._top)
         ]
+        like = answer.likeness
+        nearest = like and (self._names[like.nearest], f"{like.similarity:.4f}")
         if self._tsv:
-            return "\t".join([path, *chain.from_iterable(columns)])
-        aligned = (f"{padded(name, self._name_width)}  {number}" for name, number in columns)
+            if answer.is_unknown:
+                columns = [(UNKNOWN, ""), *[("", "")] * (len(columns) - 1)]
+            return "\t".join([path, *chain.from_iterable(columns), *(nearest or ())])
+        aligned = [f"{padded(name, self._name_width)}  {number}" for name, number in columns]
+        if answer.is_unknown:
+            aligned = [
+                padded(UNKNOWN, self._name_width),
+                "nearest {}, similarity {}".format(*nearest),
+            ]
         return "  ".join([padded(path, self._path_width), *aligned])
 
 
 @contextlib.contextmanager
-def csv_rows(path: str | None, names: Sequence[str], all_classes: bool) -> Iterator[Callable]:
+def csv_rows(
+    path: str | None, names: Sequence[str], all_classes: bool, tells_unknown: bool = False
+) -> Iterator[Callable]:
     """Yield what writes an answer as a row; the file is there once it is whole.
 
     Parameters
@@ -100,6 +127,10 @@ def csv_rows(path: str | None, names: Sequence[str], all_classes: bool) -> Itera
         Names of the classes.
     all_classes : bool
         Whether a row has the probability of each class.
+    tells_unknown : bool
+        Whether a row says if the image is unknown, which class is nearest, and
+        how similar that is. An unknown one has ``?`` for a class, and no
+        probability of it.
     """
     if path is None:
         yield lambda answer: None
@@ -109,12 +140,18 @@ def csv_rows(path: str | None, names: Sequence[str], all_classes: bool) -> Itera
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(["path", "class", "probability", *(names if all_classes else ())])
+        likeness = ("unknown", "nearest class", "similarity") if tells_unknown else ()
+        classes = names if all_classes else ()
+        writer.writerow(["path", "class", "probability", *likeness, *classes])
 
         def write(answer: Answer) -> None:
-            probabilities = answer.probabilities.tolist() if all_classes else ()
-            row = (answer.path, names[answer.predicted], answer.probability)
-            writer.writerow([*row, *probabilities])
+            row = [answer.path, names[answer.predicted], answer.probability]
+            if answer.is_unknown:
+                row[1:] = UNKNOWN, ""
+            if like := answer.likeness:
+                unknown = "yes" if like.is_unknown else "no"
+                row += unknown, names[like.nearest], f"{like.similarity:.6f}"
+            writer.writerow([*row, *(answer.probabilities.tolist() if all_classes else ())])
 
         yield write
 
@@ -130,40 +167,56 @@ class Tally:
     Attributes
     ----------
     n_answers : int
-        How many there were.
+        How many there were, the unknown ones included.
+    n_unknown : int
+        How many images are unknown.
     least_sure : list of Answer
-        Those of the least probability, the least first.
+        Those of the least probability, the least first; before them the unknown
+        ones, by their similarity.
     """
 
     def __init__(self, names: Sequence[str]):
         self.least_sure: list[Answer] = []
+        self.n_unknown = 0
         self._counts: Counter[str] = Counter()
         self._names = names
 
     @property
     def n_answers(self) -> int:
         """How many answers there were."""
-        return self._counts.total()
+        return self._counts.total() + self.n_unknown
 
     def add(self, answer: Answer) -> None:
         """Take note of an answer."""
-        self._counts[self._names[answer.predicted]] += 1
-        self.least_sure = heapq.nsmallest(
-            N_LEAST_SURE, [*self.least_sure, answer], key=lambda one: one.probability
-        )
+        if answer.is_unknown:
+            self.n_unknown += 1
+        else:
+            self._counts[self._names[answer.predicted]] += 1
+        self.least_sure = heapq.nsmallest(N_LEAST_SURE, [*self.least_sure, answer], key=_sureness)
 
     def summary(self) -> list[str]:
-        """Return how many images there are of each class, the most frequent first."""
+        """Return how many images there are of each class, the most frequent first, and of none."""
         counts = self._counts.most_common(N_COUNTED)
         width = max((display_width(printable(name)) for name, _ in counts), default=0)
         lines = [f"{padded(printable(name), width)}  {n:,}" for name, n in counts]
         if n_more := len(self._counts) - len(counts):
             lines.append(f"and {n_more:,} classes more")
+        if self.n_unknown:
+            lines.append(f"{padded(UNKNOWN, width)}  {self.n_unknown:,}")
         return lines
+
+
+def _sureness(answer: Answer) -> tuple[bool, float]:
+    if answer.is_unknown:
+        return False, answer.likeness.similarity
+    return True, answer.probability
 
 
 class FolderEvaluation:
     """How well a classifier does on images whose folders name their classes.
+
+    Images that it calls unknown have no answer that could be right: they are
+    left out, and counted.
 
     Parameters
     ----------
@@ -182,7 +235,8 @@ class FolderEvaluation:
         self._names, self._find_label = names, label_finder(names)
         self._training, self._digest = training, digest
         self._evaluated: list[tuple[int, int, float, float, int]] = []
-        self._unknown: Counter[str] = Counter()
+        self._strange: Counter[str] = Counter()  # images in folders that are no class
+        self._n_unknown = self._n_strange_unknown = 0
 
     def add(self, answer: Answer) -> None:
         """Compare an answer with the name of its image's folder."""
@@ -190,7 +244,11 @@ class FolderEvaluation:
         name = Path(os.path.abspath(answer.path)).parent.name  # noqa: PTH100
         label = self._find_label(name)
         if label is None:
-            self._unknown[name] += 1
+            self._strange[name] += 1
+            self._n_strange_unknown += answer.is_unknown
+            return
+        if answer.is_unknown:
+            self._n_unknown += 1
             return
         given = float(answer.probabilities[label])
         rank = int((answer.probabilities > given).sum())
@@ -203,10 +261,25 @@ class FolderEvaluation:
         lines = [
             f"left out of the report: {n:,} pictures in '{printable(name)}', which is no class "
             "of this classifier"
-            for name, n in sorted(self._unknown.items())
+            for name, n in sorted(self._strange.items())
         ]
-        if not self._evaluated:
+        if self._n_strange_unknown:
+            n_strange = counted(self._strange.total(), "image")
+            lines.append(
+                f"answered {UNKNOWN}: {self._n_strange_unknown:,} of {n_strange} in folders that "
+                "are no class"
+            )
+        n_evaluated, n_of_classes = len(self._evaluated), len(self._evaluated) + self._n_unknown
+        if not n_of_classes:
             return [*lines, "no picture lies in a folder with the name of a class: no report"]
+        if self._n_unknown:
+            lines.append(
+                f"answered {UNKNOWN}, and left out of the report: {self._n_unknown:,} of "
+                f"{counted(n_of_classes, 'image')} in folders of the classes "
+                f"(coverage {n_evaluated / n_of_classes:.1%})"
+            )
+        if not n_evaluated:
+            return [*lines, f"all of them are answered {UNKNOWN}: no report"]
         columns = map(np.array, zip(*self._evaluated, strict=True))
         evaluation = Evaluation(*columns, label_names=list(self._names))
         accuracy = evaluation.with_interval(evaluation.accuracy)

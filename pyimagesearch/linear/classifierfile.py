@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pyimagesearch.linear.picklemakers import pickle_makers
 from pyimagesearch.linear.trainingimages import pack_digests
+from pyimagesearch.linear.unknown import UnknownDetector
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.files import replacing
@@ -198,7 +199,8 @@ def _defect(model: object) -> str | None:
     digests = getattr(model, "training_digests_", np.empty(0, np.uint64))  # 1.0.0 kept none
     if not isinstance(digests, np.ndarray) or (digests.dtype, digests.ndim) != (np.uint64, 1):
         return "it does not name its training images by digests of 8 bytes"
-    return None
+    detector = UnknownDetector.of(model)
+    return detector and detector.defect(model)
 
 
 def _no_classifier(path: Path, why: str) -> InputError:

@@ -15,9 +15,10 @@ image that is nearest to it. Below a threshold the image is called unknown.
   than they are, and the threshold refuses too few: 3.7 % for 5 %, 8.0 % for 10 %.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -32,6 +33,25 @@ LARGEST = 127  # of int8
 LEAST_SIMILARITY = -1.0  # of a row that has nothing to be compared with
 
 
+class Likeness(NamedTuple):
+    """How much an image is like those that trained a classifier.
+
+    Attributes
+    ----------
+    nearest : int
+        The class of the training image that is nearest, as an index into the
+        classifier's ``classes_``.
+    similarity : float
+        The cosine of the angle between the features of the two, -1 to 1.
+    is_unknown : bool
+        Whether that is too little to be of any class.
+    """
+
+    nearest: int
+    similarity: float
+    is_unknown: bool
+
+
 @dataclass(frozen=True)
 class UnknownDetector:
     """Tells whether an image is like any of those that trained a classifier.
@@ -42,7 +62,7 @@ class UnknownDetector:
         Sketches of training rows. Only their directions count, so each is
         stretched to the range of its type.
     labels : ndarray of int32, shape (n_kept,)
-        The class of each, as in the classifier's ``classes_``.
+        The class of each, as an index into the classifier's ``classes_``.
     threshold : float
         The cosine of the nearest row below which an image is unknown.
     share : float
@@ -54,38 +74,36 @@ class UnknownDetector:
     threshold: float
     share: float
 
-    def nearest(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Find the training row that is nearest to each of some rows.
+    def likenesses(self, X: np.ndarray) -> list[Likeness]:
+        """Compare images with those that trained the classifier.
 
         Parameters
         ----------
         X : ndarray of float32, shape (b, d)
-            Features.
+            Their features.
 
         Returns
         -------
-        ndarray of int32, shape (b,)
-            The class of that row.
-        ndarray of float32, shape (b,)
-            The cosine of the angle between the two, -1 to 1. Images are
-            unknown where it is below `threshold`.
+        list of Likeness
+            One per image.
         """
         similarities = sketch(X, self.rows.shape[1]) @ self._directions.T
         nearest = similarities.argmax(axis=1)
-        return self.labels[nearest], similarities[np.arange(len(X)), nearest]
+        similarity = similarities[np.arange(len(X)), nearest]
+        columns = self.labels[nearest], similarity, similarity < self.threshold
+        return [Likeness(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 
     def attach(self, model: LogisticRegression) -> None:
         """Keep what there is to know as attributes of a classifier, arrays and numbers."""
-        for name, value in vars(self).items():
-            if name in FIELDS:
-                setattr(model, f"unknown_{name}_", value)
+        for name in FIELDS:
+            setattr(model, f"unknown_{name}_", getattr(self, name))
 
     @classmethod
     def of(cls, model: LogisticRegression) -> "UnknownDetector | None":
         """Return what `attach` has kept with a classifier, if it has."""
         if not hasattr(model, "unknown_rows_"):
             return None
-        return cls(**{name: getattr(model, f"unknown_{name}_") for name in FIELDS})
+        return cls(*(getattr(model, f"unknown_{name}_", None) for name in FIELDS))
 
     def defect(self, model: LogisticRegression) -> str | None:
         """Say why it cannot be used with a classifier, as that of a damaged file."""
@@ -95,9 +113,12 @@ class UnknownDetector:
             return "it does not hold its training rows in 8 bits"
         if not len(rows) or rows.shape[1] != n_numbers:
             return f"its training rows are of shape {rows.shape}: expected {n_numbers} numbers each"
-        if not isinstance(labels, np.ndarray) or labels.shape != (len(rows),):
+        if not isinstance(labels, np.ndarray) or (labels.dtype, labels.shape) != (
+            np.int32,
+            (len(rows),),
+        ):
             return "it does not hold a class for each training row"
-        if not np.isin(labels, model.classes_).all():
+        if labels.min() < 0 or labels.max() >= len(model.classes_):
             return "its training rows are of classes that it does not know"
         if not all(isinstance(x, float) and -1 <= x <= 1 for x in (self.threshold, self.share)):
             return "its threshold of unknown images is no cosine"
@@ -109,11 +130,11 @@ class UnknownDetector:
         return unit(self.rows.astype(np.float32))
 
 
-FIELDS = tuple(UnknownDetector.__dataclass_fields__)
+FIELDS = tuple(field.name for field in fields(UnknownDetector))
 
 
 def fit_unknown_detector(
-    X: np.ndarray, y: np.ndarray, share: float, duplicate_groups: Iterable[Sequence[int]] = ()
+    X: np.ndarray, y: np.ndarray, share: float, duplicate_groups: object = None
 ) -> UnknownDetector:
     """Find the threshold that refuses a share of the images of the classes.
 
@@ -126,19 +147,18 @@ def fit_unknown_detector(
     share : float
         How many of the images of the classes may be called unknown, 0 to 1. Of
         few rows no less than one in n + 1 can be refused.
-    duplicate_groups : iterable of sequence of int
-        Rows that show the same photograph, which are no neighbours. Rows from n
-        on do not count.
+    duplicate_groups : list of list of int, optional
+        Rows that show the same photograph, which are no neighbours, as a
+        features file records them; rows from n on do not count.
 
     Returns
     -------
     UnknownDetector
     """
     kept, compared = rows_to_keep(y), evenly_spaced(len(y), MOST_COMPARED)
-    group = np.arange(len(y))
-    for rows in duplicate_groups:
-        group[[row for row in rows if row < len(y)]] = rows[0]
-    found = UnknownDetector(quantized(sketched(X, kept)), y[kept].astype(np.int32), 0.0, share)
+    group = group_of_rows(duplicate_groups, len(y))
+    labels = np.unique(y, return_inverse=True)[1][kept].astype(np.int32)
+    found = UnknownDetector(quantized(sketched(X, kept)), labels, 0.0, share)
     similarities = []
     for start in range(0, len(compared), BLOCK):
         block = compared[start : start + BLOCK]
@@ -148,6 +168,100 @@ def fit_unknown_detector(
     # A new row is below the i-th smallest of n others in i of n + 1 cases: Weibull's quantile.
     threshold = np.quantile(np.concatenate(similarities), share, method="weibull")
     return UnknownDetector(found.rows, found.labels, float(threshold), share)
+
+
+@dataclass(frozen=True)
+class UnknownEvaluation:
+    """How many images of the classes are called unknown all the same.
+
+    Attributes
+    ----------
+    detector : UnknownDetector
+    is_unknown, is_right : ndarray of bool, shape (n,)
+        Of held-out images: whether they are called unknown, and whether the
+        class that is predicted is theirs.
+    """
+
+    detector: UnknownDetector
+    is_unknown: np.ndarray
+    is_right: np.ndarray
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the images with an answer whose class is predicted; None without any."""
+        return None if self.is_unknown.all() else float(self.is_right[~self.is_unknown].mean())
+
+    def report(self) -> str:
+        """Return one line for the screen."""
+        others = "" if self.accuracy is None else f"; accuracy of the others {self.accuracy:.4f}"
+        return (
+            f"unknown: {self.is_unknown.sum():,} of {len(self.is_unknown):,} test images "
+            f"({self.is_unknown.mean():.1%}) are less similar than {self.detector.threshold:.4f} "
+            f"to all that trained, of {self.detector.share:.1%} asked for{others}"
+        )
+
+    def report_dict(self) -> dict[str, float | None]:
+        """Return the same for a machine."""
+        return {
+            "share": self.detector.share,
+            "threshold": self.detector.threshold,
+            "test_share": float(self.is_unknown.mean()),
+            "accuracy_of_others": self.accuracy,
+        }
+
+
+def evaluate_unknown(
+    detector: UnknownDetector,
+    blocks: Iterable[tuple[slice, np.ndarray]],
+    is_right: np.ndarray,
+) -> UnknownEvaluation:
+    """Try on rows that are read a block at a time which of them are called unknown.
+
+    Parameters
+    ----------
+    detector : UnknownDetector
+    blocks : iterable of (slice, ndarray of float32, shape (rows, d))
+        Which rows they are, and their features.
+    is_right : ndarray of bool, shape (n,)
+        Whether the class that is predicted of each row is its own.
+    """
+    found = [likeness for _, block in blocks for likeness in detector.likenesses(block)]
+    return UnknownEvaluation(detector, np.array([one.is_unknown for one in found]), is_right)
+
+
+def share_notes(share: float, n_rows: int) -> list[str]:
+    """Say if so few rows train that the share of images of the classes will be another.
+
+    Examples
+    --------
+    >>> share_notes(0.01, 225)
+    []
+    """
+    n = min(n_rows, MOST_COMPARED)
+    if share * (n + 1) >= 1:
+        return []
+    return [
+        f"{n:,} rows to train on are too few to call {share:.1%} of their kind unknown: it will be "
+        f"about {1 / (n + 1):.1%}; add images"
+    ]
+
+
+def group_of_rows(duplicate_groups: object, n: int) -> np.ndarray:
+    """Return a number for each of n rows that only its duplicates share.
+
+    What is not recorded as it should be does not count.
+
+    Examples
+    --------
+    >>> group_of_rows([[3, 1], [2, 9]], 5)
+    array([0, 1, 2, 1, 4])
+    """
+    group = np.arange(n)
+    for recorded in duplicate_groups if isinstance(duplicate_groups, list) else ():
+        rows = recorded if isinstance(recorded, list) else ()
+        rows = [row for row in rows if isinstance(row, int) and 0 <= row < n]
+        group[rows] = min(rows, default=0)
+    return group
 
 
 def rows_to_keep(y: np.ndarray) -> np.ndarray:

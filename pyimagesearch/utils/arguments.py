@@ -102,6 +102,22 @@ def positive_number(text: str) -> float:
     return number
 
 
+def small_share(text: str) -> float:
+    """Read a share above 0 and up to a half.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If `text` is anything else.
+    """
+    share = positive_number(text)
+    if share > 0.5:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is too large: expected a share of at most 0.5, such as 0.05 for 5 %"
+        )
+    return share
+
+
 def seed(text: str) -> int:
     """Read an integer of at least 0."""
     return _integer_from(text, 0)
