@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -574,3 +575,14 @@ def test_an_image_that_cannot_be_read_is_not_called_unknown(guarded, image_folde
     assert "'flowers/more.png' cannot be read" in capsys.readouterr().err.replace(
         f"{image_folder}/", ""
     )
+
+
+def test_unknown_images_stand_apart_in_the_report(guarded, image_folder):
+    arguments = ["-m", "m.cpickle", str(image_folder), "--labelled"]
+    assert run_main(*arguments, "--report", "r.json", "--report", "r.html") == 0
+    assert json.loads(Path("r.json").read_text())["n_unknown"] == 2
+    page = Path("r.html").read_text("utf-8")
+    assert "answered ?: 2 of 2 images in folders that are no class" in page
+    (unknown,) = re.findall(r'<section id="unknown">(.*?)</section>', page, re.DOTALL)
+    assert unknown.count("<figure") == 2
+    assert "stripes.png" in unknown

@@ -57,7 +57,7 @@ class AnswersReport:
 
     def add(self, answer: Classified) -> None:
         """Take note of an answer, in little memory."""
-        if getattr(answer, "is_unknown", False):
+        if answer.is_unknown:
             like = answer.likeness
             group, name, number = UNKNOWN, self._names[like.nearest], float(like.similarity)
             numbers = {"probability": None, "nearest_class": name, "similarity": number}
