@@ -14,7 +14,6 @@ from pyimagesearch.linear import (
 from pyimagesearch.linear.unknown import (
     LEAST_SIMILARITY,
     N_NUMBERS,
-    group_of_rows,
     rows_to_keep,
     signs,
     sketch,
@@ -77,7 +76,7 @@ def test_an_answer_names_the_nearest_class_and_the_cosine():
 def test_duplicates_are_no_neighbours():
     X, y = draw(300)
     twins = np.concatenate([X, X])
-    groups = [[row, row + 300] for row in range(300)]
+    groups = [*range(300), *range(300)]
     labels = np.concatenate([y, y])
     alone = fit_unknown_detector(X, y, 0.05).threshold
     assert fit_unknown_detector(twins, labels, 0.05, groups).threshold == pytest.approx(
@@ -86,16 +85,9 @@ def test_duplicates_are_no_neighbours():
     assert fit_unknown_detector(twins, labels, 0.05).threshold > 0.99
 
 
-def test_groups_that_are_not_recorded_as_they_should_be_do_not_count():
-    plain = np.arange(4)
-    for groups in (None, 5, "ab", [5, None], [["0"], [1.5, -1]], {}, [[9, 8]]):
-        np.testing.assert_array_equal(group_of_rows(groups, 4), plain)
-    np.testing.assert_array_equal(group_of_rows([[3, 9, 0]], 4), [0, 1, 2, 0])
-
-
 def test_rows_that_are_all_duplicates_call_nothing_unknown():
     X, y = draw(20)
-    detector = fit_unknown_detector(X, y, 0.05, [list(range(20))])
+    detector = fit_unknown_detector(X, y, 0.05, [7] * 20)
     assert detector.threshold == LEAST_SIMILARITY
     assert unknown_share(detector, draw_strange(20)) == 0
 

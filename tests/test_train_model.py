@@ -529,7 +529,7 @@ def test_the_bar_is_there_before_the_first_fit_and_an_error_has_a_line_of_its_ow
 
 def test_what_tells_unknown_images_goes_with_the_classifier_and_is_tried(features, capsys):
     rows, labels = features
-    groups = {"duplicate_groups": [[*range(30), 70]]}
+    groups = {"duplicate_groups": [[*range(20)]], "groups": [[*range(10, 30)]]}
     write(
         Path("g.hdf5"),
         rows,
@@ -539,7 +539,7 @@ def test_what_tells_unknown_images_goes_with_the_classifier_and_is_tried(feature
     arguments = ["--db", "g.hdf5", "--model", "m.skops", "--unknown", "0.2", "--report", "r.json"]
     assert main(arguments) == 0
     kept = UnknownDetector.of(load_classifier("m.skops"))
-    expected = fit_unknown_detector(rows[:60], labels[:60], 0.2, groups["duplicate_groups"])
+    expected = fit_unknown_detector(rows[:60], labels[:60], 0.2, [*[0] * 30, *range(30, 60)])
     assert (kept.threshold, kept.share) == (expected.threshold, 0.2)
     np.testing.assert_array_equal(kept.rows, expected.rows)
     assert kept.threshold != fit_unknown_detector(rows[:60], labels[:60], 0.2).threshold

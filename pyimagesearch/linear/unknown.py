@@ -10,12 +10,12 @@ image that is nearest to it. Below a threshold the image is called unknown.
   "Finding Frequent Items in Data Streams", 2002; Weinberger et al., "Feature
   Hashing for Large Scale Multitask Learning", 2009).
 - The threshold comes from training rows, each compared with all others but its
-  duplicates. With such a fold for each row a row has as many neighbours as a new
+  duplicates and group. With such a fold for each row a row has as many neighbours as a new
   image has. Three folds have a third fewer, so that known images seem farther off
   than they are, and the threshold refuses too few: 3.7 % for 5 %, 8.0 % for 10 %.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -134,7 +134,7 @@ FIELDS = tuple(field.name for field in fields(UnknownDetector))
 
 
 def fit_unknown_detector(
-    X: np.ndarray, y: np.ndarray, share: float, duplicate_groups: object = None
+    X: np.ndarray, y: np.ndarray, share: float, groups: Sequence[int] | None = None
 ) -> UnknownDetector:
     """Find the threshold that refuses a share of the images of the classes.
 
@@ -147,16 +147,16 @@ def fit_unknown_detector(
     share : float
         How many of the images of the classes may be called unknown, 0 to 1. Of
         few rows no less than one in n + 1 can be refused.
-    duplicate_groups : list of list of int, optional
-        Rows that show the same photograph, which are no neighbours, as a
-        features file records them; rows from n on do not count.
+    groups : sequence of int, length n, optional
+        A key of each row. Rows with the same are no neighbours: duplicates, and
+        images that come from one source, of which a new image is none.
 
     Returns
     -------
     UnknownDetector
     """
     kept, compared = rows_to_keep(y), evenly_spaced(len(y), MOST_COMPARED)
-    group = group_of_rows(duplicate_groups, len(y))
+    group = np.arange(len(y)) if groups is None else np.asarray(groups)
     labels = np.unique(y, return_inverse=True)[1][kept].astype(np.int32)
     found = UnknownDetector(quantized(sketched(X, kept)), labels, 0.0, share)
     similarities = []
@@ -244,24 +244,6 @@ def share_notes(share: float, n_rows: int) -> list[str]:
         f"{n:,} rows to train on are too few to call {share:.1%} of their kind unknown: it will be "
         f"about {1 / (n + 1):.1%}; add images"
     ]
-
-
-def group_of_rows(duplicate_groups: object, n: int) -> np.ndarray:
-    """Return a number for each of n rows that only its duplicates share.
-
-    What is not recorded as it should be does not count.
-
-    Examples
-    --------
-    >>> group_of_rows([[3, 1], [2, 9]], 5)
-    array([0, 1, 2, 1, 4])
-    """
-    group = np.arange(n)
-    for recorded in duplicate_groups if isinstance(duplicate_groups, list) else ():
-        rows = recorded if isinstance(recorded, list) else ()
-        rows = [row for row in rows if isinstance(row, int) and 0 <= row < n]
-        group[rows] = min(rows, default=0)
-    return group
 
 
 def rows_to_keep(y: np.ndarray) -> np.ndarray:
