@@ -30,7 +30,7 @@ from itertools import chain
 
 import numpy as np
 
-from pyimagesearch.io import FeaturesFile, creation_date, open_features
+from pyimagesearch.io import FeaturesFile, creation_date, open_to_train
 from pyimagesearch.linear import (
     C_GRID,
     Calibration,
@@ -105,6 +105,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=user_path,
         metavar="FILE",
         help="HDF5 file made by extract_features.py",
+    )
+    files.add_argument(
+        "--test",
+        type=user_path,
+        metavar="FILE",
+        help="HDF5 file of the same features, all rows of which test; all rows of --db train then",
     )
     files.add_argument(
         "-m",
@@ -448,10 +454,10 @@ def main(argv: list[str] | None = None) -> None:
         check_drawing(Path(drawing))
     for page in filter(is_page, arguments.report):
         check_page(page)
-    check_outputs(outputs, db=arguments.db)
+    check_outputs(outputs, db=arguments.db, test=arguments.test)
     command = shlex.join(["python", "train_model.py", *(argv or sys.argv[1:])])
     of_the_run = {"created": creation_date(), "command": command, "n_threads": arguments.jobs}
-    with open_features(arguments.db) as features:
+    with open_to_train(arguments.db, arguments.test) as features:
         check_inputs_spared(outputs, features)
         for option in ("mistakes", "suspects"):
             if drawn.get(option):

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from test_train_model import N_ROWS, draw_rows, write
 
-from pyimagesearch.io import open_features
+from pyimagesearch.io import open_features, open_to_train
 from pyimagesearch.linear import evaluate, grid_search
 from pyimagesearch.utils.groups import joined_groups
 from train_model import main
@@ -75,3 +75,77 @@ def test_a_record_that_does_not_fit_is_refused(provenance, message, capsys):
     write(Path("f.hdf5"), *draw_rows(), provenance=provenance)
     assert main(["--db", "f.hdf5", "--model", "m.cpickle"]) == 1
     assert message in capsys.readouterr().err
+
+
+def made(network="VGG16", **more):
+    return {"network": network, "layer": "block5_pool", **more}
+
+
+def test_all_rows_of_one_file_train_and_all_of_the_other_test(capsys):
+    rows, labels = draw_rows()
+    write(Path("f.hdf5"), rows[:50], labels[:50], provenance=made(n_train=10))
+    order = [2, 0, 1]  # the classes of the other file, by name
+    names, numbers = ["\u043f\u0430\u043d\u0434\u0430", "cats", "dogs"], np.argsort(order)
+    write(Path("t.hdf5"), rows[50:], numbers[labels[50:]], names, provenance=made())
+    report = train("--test", "t.hdf5")
+    assert report["rows"] == {"train": 50, "test": 30}
+    out, err = capsys.readouterr()
+    assert "[INFO] split: all 50 rows of 'f.hdf5' train, and all 30 of 't.hdf5' test\n" in out
+    assert "[WARNING]" not in err
+
+    write(Path("both.hdf5"), rows, labels, provenance=made(n_train=50))
+    command = ["--db", "both.hdf5", "--model", "both.cpickle", "--report", "both.json"]
+    assert main([*command, "--jobs", "1"]) == 0
+    both = json.loads(Path("both.json").read_text())
+    for key in ("accuracy", "confusion_matrix", "classes", "best_params", "calibration"):
+        assert report[key] == both[key]
+
+
+def test_classes_of_one_file_only_and_images_of_both_are_warned_of(capsys):
+    rows, labels = draw_rows()
+    digests = [f"{i:016x}" for i in range(N_ROWS)]
+    write(Path("f.hdf5"), rows[:50], labels[:50], provenance=made(digests=digests[:50]))
+    names = ["cats", "dogs", "yaks"]
+    again = digests[48:78]  # two of them train
+    write(Path("t.hdf5"), rows[50:], labels[50:], names, provenance=made(digests=again))
+    report = train("--test", "t.hdf5")
+    err = capsys.readouterr().err
+    assert "[WARNING] only 'f.hdf5' has 1 class: '\u043f\u0430\u043d\u0434\u0430'\n" in err
+    assert "[WARNING] only 't.hdf5' has 1 class: 'yaks'\n" in err
+    assert "2 of 30 images of 't.hdf5' are in 'f.hdf5' too, byte for byte: " in err
+    assert report["label_names"] == ["cats", "dogs", "\u043f\u0430\u043d\u0434\u0430", "yaks"]
+    assert report["classes"]["yaks"]["recall"] == 0
+
+
+@pytest.mark.parametrize(
+    ("provenance", "columns", "message"),
+    [
+        (made("ResNet50"), 120, "differ in network (VGG16 to train, ResNet50 to test): expected"),
+        (made(weights={"name": "a"}), 120, None),  # the other does not record its weights
+        ({}, 120, None),
+        (made(), 119, "has 120 features per row, and 't.hdf5' has 119: expected features of the"),
+    ],
+)
+def test_features_of_another_make_are_refused_as_far_as_recorded(
+    provenance, columns, message, capsys
+):
+    rows, labels = draw_rows()
+    write(Path("f.hdf5"), rows[:50], labels[:50], provenance=made())
+    write(Path("t.hdf5"), rows[50:, :columns], labels[50:], provenance=provenance)
+    code = main(["--db", "f.hdf5", "--test", "t.hdf5", "--model", "m.cpickle"])
+    assert code == (message is not None)
+    assert (message or "") in capsys.readouterr().err
+
+
+def test_the_images_of_both_files_are_known(tmp_path):
+    rows, labels = draw_rows()
+    for name, part in (("f", slice(50)), ("t", slice(50, 80))):
+        paths = [f"{i}.png" for i in range(len(rows[part]))]
+        provenance = made(dataset=str(tmp_path / name), paths=paths)
+        write(Path(f"{name}.hdf5"), rows[part], labels[part], provenance=provenance)
+    with open_to_train("f.hdf5", "t.hdf5") as features:
+        images = features.record.image_paths
+        blocks = np.concatenate([block for _, block in features.blocks(40, 60)])
+        assert [rows for rows, _ in features.blocks(40, 60)] == [slice(40, 50), slice(50, 60)]
+    assert images[49:51] == [tmp_path / "f" / "49.png", tmp_path / "t" / "0.png"]
+    assert np.array_equal(blocks, rows[40:60])

@@ -2,6 +2,7 @@
 
 from pyimagesearch.io.features import FeaturesFile, open_features
 from pyimagesearch.io.hdf5datasetwriter import HDF5DatasetWriter
+from pyimagesearch.io.joinedfeatures import open_to_train
 from pyimagesearch.io.partialfile import (
     check_new_output,
     check_not_busy,
@@ -21,6 +22,7 @@ __all__ = [
     "check_room",
     "creation_date",
     "open_features",
+    "open_to_train",
     "partial_path",
     "read_unfinished",
 ]
