@@ -3,7 +3,7 @@ VENV := .venv
 BIN = $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test lint newest constraints clean
+.PHONY: demo picture test lint newest constraints clean
 
 test: .venv/ready
 	$(BIN)/python -m pytest -q
@@ -23,6 +23,10 @@ demo: .venv/ready
 	--report $(DEMO)/report.html
 	$(BIN)/python classify_images.py --model $(DEMO)/model.cpickle $(DEMO)/new
 	@echo "look at $(CURDIR)/$(DEMO)/report.html"
+
+# The picture in README.md, of the page of the demo.
+picture: demo
+	$(BIN)/python tests/browser.py $(DEMO)/report.html docs/report.png
 
 # The stamp is newer than all lists only if all was installed.
 .venv/ready: requirements.txt requirements-cluster.txt tests/requirements.txt constraints.txt

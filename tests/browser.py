@@ -1,5 +1,7 @@
 """A headless Chromium, driven over the pipe that it offers: no driver, no package.
 
+python tests/browser.py demo/report.html docs/report.png
+
 The protocol: https://chromedevtools.github.io/devtools-protocol/
 """
 
@@ -10,10 +12,12 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 FLAGS = (
@@ -159,3 +163,12 @@ class Browser:
         """Save what the page looks like as PNG."""
         taken = self.do("Page.captureScreenshot", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(taken["data"]))
+
+
+if __name__ == "__main__":
+    page, picture = map(Path, sys.argv[1:])
+    with Browser() as shown:
+        shown.open(page.resolve(), width=800)
+        shown.ask("location.hash = 'matrix'")
+        shown.screenshot(picture, whole=False)
+    Image.open(picture).quantize(64).save(picture, optimize=True)

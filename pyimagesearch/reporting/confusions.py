@@ -60,6 +60,11 @@ class Confusions:
     wrongly_predicted: set[int]
     most_per_cell: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all images are shown."""
+        return all(cell.n_shown == len(cell.images) for cell in self.cells.values())
+
 
 def confusions(
     labels: np.ndarray,
