@@ -295,6 +295,34 @@ def test_the_command_of_the_extraction_is_understood():
     assert (arguments.dataset, arguments.output) == ("my 'animals'", "a b.hdf5")
     assert (arguments.layer, arguments.size, arguments.seed) == ("conv4_block6_out", 224, 7)
     assert (arguments.weights, arguments.pooling) == ("imagenet", "avg")
+    assert (arguments.labels, arguments.skip_bad) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [
+        pytest.param({"skipped": {"a.jpg": "cut"}}, {"skip_bad": True}, id="skipped"),
+        pytest.param({"labels": {"from": "name"}}, {"labels_from": "name"}, id="names"),
+        pytest.param({"labels": {"from": "table"}}, {"labels": "TABLE.csv"}, id="table"),
+        pytest.param(
+            {"network": "own.keras", "weights_file": "/nets/own.keras", "weights": {"name": "x"}},
+            {"network": "/nets/own.keras", "weights": None},
+            id="network of one's own",
+        ),
+    ],
+)
+def test_the_command_of_the_extraction_asks_for_the_same(recorded, expected):
+    (command,) = extraction_commands({"dataset": "animals", **recorded}, "a.hdf5")
+    arguments = extract_features.build_parser().parse_args(shlex.split(command)[2:])
+    assert {key: getattr(arguments, key) for key in expected} == expected
+
+
+def test_long_values_of_the_provenance_are_cut(tmp_path):
+    record = {"groups": [list(range(5000))], "others": list(range(5000))}
+    write(page := tmp_path / "page.html", [0, 1, 1], [0, 1, 0], ["a", "b"], record=record)
+    text = page.read_text("utf-8")
+    assert "[0, 1, 2, 3" in text
+    assert "4999" not in text
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.02, 0.5, 0.97, 1.0])

@@ -22,7 +22,8 @@ N_IN_CELLS, N_LEAST_SURE, N_SUSPECTS = 560, 24, 48
 N_GROUPS, N_OF_GROUP = 16, 4
 N_NAMES_IN_CELLS = 3_000  # without thumbnails, a name takes little room
 N_PAIRS, N_SKIPPED = 20, 200
-PER_IMAGE = ("paths", "digests", "skipped", "duplicate_groups", "near_duplicates")
+PER_IMAGE = ("paths", "digests", "skipped", "groups", "duplicate_groups", "near_duplicates")
+LONGEST_VALUE = 1_000  # characters of the provenance: it may come from another program
 
 
 class Evaluated(Protocol):
@@ -201,8 +202,9 @@ def duplicate_groups(record: Mapping[str, object], labels: np.ndarray) -> list[l
 
 
 def as_text(value: object) -> str:
-    """Return a value of the record for people: a text as it is, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """Return a value of the record for people: a text as it is, all else as JSON; cut if long."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def extraction_commands(record: Mapping[str, object], output: str) -> list[str]:
@@ -217,14 +219,23 @@ def extraction_commands(record: Mapping[str, object], output: str) -> list[str]:
     """
     if not record.get("dataset"):
         return []
-    size, weights = record.get("size"), record.get("weights_file")
+    network, weights = record.get("network"), record.get("weights_file")
+    if str(network).endswith(".keras"):  # it holds its weights
+        network, weights = weights or network, None
+    else:
+        weights = weights or (record.get("weights") or {}).get("name")
+    size, labels = record.get("size"), (record.get("labels") or {}).get("from")
     options = {
         "dataset": record["dataset"],
+        "labels": "TABLE.csv" if labels == "table" else None,  # its name is not recorded
+        "labels-from": labels if labels != "table" else None,
         "output": output,
-        **{key: record.get(key) for key in ("network", "layer", "pooling", "preprocessing")},
+        "network": network,
+        **{key: record.get(key) for key in ("layer", "pooling", "preprocessing")},
         "size": size[0] if size else None,
-        "weights": weights or (record.get("weights") or {}).get("name"),
+        "weights": weights,
         "seed": record.get("seed"),
     }
     given = [(f"--{key}", str(value)) for key, value in options.items() if value is not None]
-    return [shlex.join(["python", "extract_features.py", *chain.from_iterable(given)])]
+    skip_bad = ["--skip-bad"] if record.get("skipped") else []
+    return [shlex.join(["python", "extract_features.py", *chain.from_iterable(given), *skip_bad])]
