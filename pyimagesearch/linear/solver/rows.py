@@ -144,6 +144,8 @@ class Rows:
 
         def add_block(rows: Block, fits: np.ndarray, sums: np.ndarray) -> None:
             X = self.block(rows)  # (b, d)
+            if X.size * np.dtype(dtype).itemsize <= 2 * BLOCK_BYTES:
+                X = X.astype(dtype, copy=False)  # once for both products, where that is cached
             scores = [None] * len(fits) if V is None else scores_of(X, stacked(*fits))
             Y = np.stack([weigh(i, rows, Z) for i, Z in zip(fits, scores, strict=True)])
             Y = Y.reshape(-1, Y.shape[2]).astype(dtype, copy=False)  # (K for each fit, b)
