@@ -23,6 +23,20 @@ def test_a_system_is_solved_until_half_the_square_of_its_residual_is_below_the_g
     assert n_rough < 0.7 * n_products
 
 
+def test_a_step_that_is_far_is_taken_as_soon_as_its_model_hardly_falls():
+    step, n_products = solved(System(-np.ones((1, 50)), np.copy, 1e-6))
+    on_the_way, n_on_the_way = solved(System(-np.ones((1, 50)), np.copy, 1e-6, far=0.0))
+    assert 2 < n_on_the_way < 0.7 * n_products
+
+    def model(step):
+        return np.vdot(step, SCALES * step) / 2 - step.sum()
+
+    assert model(on_the_way) < 0.9 * model(step)
+    never, n_never = solved(System(-np.ones((1, 50)), np.copy, 1e-6, far=-model(step)))
+    assert n_never == n_products
+    np.testing.assert_array_equal(never, step)
+
+
 def test_with_the_inverse_one_product_solves_a_system():
     step, n_products = solved(System(-np.ones((1, 50)), lambda r: r / SCALES, 1e-12))
     assert n_products == 1

@@ -248,6 +248,21 @@ def test_where_products_cost_more_than_the_sample_there_is_more_of_it(monkeypatc
     assert n_products < 0.7 * n_products_with_5
 
 
+def test_far_from_the_minimum_a_step_is_only_to_make_way(problem, monkeypatch):
+    fars = []
+
+    class Recorded(System):
+        def __init__(self, gradient, precondition, goal, far):
+            fars.append(far)
+            super().__init__(gradient, precondition, goal, far)
+
+    monkeypatch.setattr(newton, "System", Recorded)
+    rows, labels = problem
+    fit_of(rows, labels).solve(C, 1e-10)
+    assert 0 < fars[0] < np.inf
+    assert fars[-1] == np.inf
+
+
 def test_where_steps_help_no_more_a_descent_ends(problem, monkeypatch):
     class Nowhere(System):
         def __init__(self, *of_what):

@@ -42,6 +42,7 @@ LARGE_C = 1e30  # from here on, products with it overflow in single precision
 ROUGH = 1.0  # the gap at which an easier problem is left: its solution is only to begin from
 FORCING_TERM = 0.1  # of a gap a step may leave: below it, the quadratic model is what is wrong
 LEAST_FORCING = 0.4  # of the tolerance it may: if nothing, CALTECH-101 takes a sixth longer
+FAR = 1e-3  # of f: above a gap of ROUGH a step is to fall so far, not to be accurate
 PATIENCE = 12  # steps without a gap smaller by a tenth; pictures in two classes take some in a row
 STALL_FACTOR = 0.1  # of the forcing term, after each of these
 DROPPED_HESSIAN = 0.1  # by light rows; if nothing, 25,000 x 25,088 takes a sixth longer
@@ -231,7 +232,8 @@ class Fits:
             forcing = max(LEAST_FORCING * tolerance, FORCING_TERM * here.gap)
             goal = forcing * STALL_FACTOR**fit.n_stalled * here.objective
             precondition = preconditioner(self._rows, loss, here.residuals, C, fit.sample)
-            systems.append(System(here.gradient.astype(dtype), precondition, goal))
+            far = FAR * here.objective if here.gap > ROUGH else np.inf
+            systems.append(System(here.gradient.astype(dtype), precondition, goal, far))
         while unsolved := [i for i, system in enumerate(systems) if system.unsolved]:
             directions = np.stack([systems[i].direction for i in unsolved])
 
