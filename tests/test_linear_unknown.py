@@ -73,6 +73,18 @@ def test_an_answer_names_the_nearest_class_and_the_cosine():
     assert {type(value) for value in found[0]} == {int, float, bool}
 
 
+def test_the_threshold_lies_between_the_rows_that_share_and_number_ask_for():
+    X, y = draw(9, seed=10)
+    whole = X / np.linalg.norm(X, axis=1, keepdims=True)
+    cosines = whole @ whole.T
+    np.fill_diagonal(cosines, -1)
+    nearest = np.sort(cosines.max(axis=1))
+    # 0.25 of 9 + 1 is 2.5: half way from the second smallest to the third.
+    threshold = fit_unknown_detector(X, y, 0.25).threshold
+    assert threshold == pytest.approx((nearest[1] + nearest[2]) / 2, abs=2e-3)
+    assert nearest[2] - nearest[1] > 0.01
+
+
 def test_duplicates_are_no_neighbours():
     X, y = draw(300)
     twins = np.concatenate([X, X])
