@@ -175,6 +175,12 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     search.add_argument(
+        "--balanced",
+        action="store_true",
+        help="let each class count alike, however many rows it has: class_weight='balanced' of "
+        "scikit-learn, with C chosen by the balanced accuracy",
+    )
+    search.add_argument(
         "--calibrate",
         action="store_true",
         help="divide the scores by one number, the temperature, so that probabilities mean what "
@@ -220,6 +226,7 @@ def train(
     jobs: int = 1,
     calibrate: bool = False,
     unknown_share: float | None = None,
+    balanced: bool = False,
 ) -> Training:
     """Search C on the first 75 % of the rows, and judge the best on the rest.
 
@@ -231,6 +238,8 @@ def train(
         The C's to choose from.
     jobs : int
         How many cores to use.
+    balanced : bool
+        Let each class count alike.
     calibrate : bool
         Divide the classifier by the temperature of its held-out scores.
     unknown_share : float or None
@@ -272,7 +281,9 @@ def train(
         errors_naming(features.path),
         progress_bar("Training", len(set(grid)) * N_FOLDS + 1).start() as bar,
     ):
-        search = grid_search(X, y, grid, folds, n_jobs=jobs, advance=bar.increment)
+        search = grid_search(
+            X, y, grid, folds, n_jobs=jobs, advance=bar.increment, balanced=balanced
+        )
     searched = time.perf_counter()
     report_search(search)
     detector = unknown_share and fit_unknown_detector(X, y, unknown_share, groups)
@@ -346,10 +357,12 @@ def report_of(training: Training, features: FeaturesFile) -> dict[str, object]:
         "label_names": features.label_names,
         "search": [row._asdict() for row in search_table(search)],
         "best_params": {"C": search.best_C},
+        "chosen_by": "balanced_accuracy" if search.balanced else "accuracy",
         "all_converged": all(fit.converged for fit in search.fits),
         "notes": [*training.notes, *notes(search)],
         "accuracy": evaluation.accuracy,
         "accuracy_interval": evaluation.interval(evaluation.accuracy),
+        "balanced_accuracy": evaluation.balanced_accuracy,
         "baseline": evaluation.baseline,
         **rank_5,
         "calibration": asdict(training.calibration),
@@ -463,8 +476,9 @@ def main(argv: list[str] | None = None) -> None:
             if drawn.get(option):
                 check_pictures(option, features)
         share, calibrate = arguments.unknown, arguments.calibrate
-        training = train(features, arguments.C, arguments.jobs, calibrate, share)
-        report_evaluation(training.evaluation)
+        options = arguments.C, arguments.jobs, calibrate, share, arguments.balanced
+        training = train(features, *options)
+        report_evaluation(training.evaluation, arguments.balanced)
         report_labels(training, features.shape[0])
         if training.unknown:
             logger.info(training.unknown.report())

@@ -530,3 +530,54 @@ def test_no_objective_is_found_below_what_the_gap_allows(make, C):
     found = grid_search(X, y, [C], StratifiedKFold(3).split(y, y))
     reached, least = lowest(X, y, found.model)
     assert reached * (1 - found.fits[-1].gap) <= least * (1 + 1e-9)
+
+
+def uneven_rows(n_rows, n_features, n_classes):
+    """Return rows of which half are of one class, a quarter of the next and so on."""
+    X, y = make_rows(3 * n_rows, n_features, n_classes, seed=3, separation=0.3)
+    sizes = [max(4, n_rows >> (label + 1)) for label in range(n_classes)]
+    kept = np.concatenate([np.flatnonzero(y == k)[:size] for k, size in enumerate(sizes)])
+    kept = np.random.default_rng(0).permutation(kept)
+    return X[kept], y[kept]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize(("n_rows", "n_features"), [(40, 80), (80, 8)])
+def test_a_balanced_search_is_that_of_scikit_learn_run_to_convergence(
+    n_rows, n_features, n_classes
+):
+    X, y = uneven_rows(n_rows, n_features, n_classes)
+    grid = [0.001, 0.1, 10.0]
+    found = search(X, y, grid, balanced=True)
+    exact = LogisticRegression(
+        solver="newton-cg", tol=1e-10, max_iter=5000, class_weight="balanced"
+    )
+    expected = GridSearchCV(exact, {"C": grid}, cv=3, scoring="balanced_accuracy").fit(X, y)
+    scores = [expected.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
+    np.testing.assert_allclose(accuracies(found), np.transpose(scores))
+    assert found.best_C == expected.best_params_["C"]
+    assert (
+        found.model.get_params()
+        == LogisticRegression(C=found.best_C, class_weight="balanced").get_params()
+    )
+    best = expected.best_estimator_
+    difference = found.model.decision_function(X) - best.decision_function(X)
+    if n_classes > 2:  # scores may be shifted together
+        difference -= difference.mean(axis=1, keepdims=True)
+    assert np.abs(difference).max() < 1e-5
+    plain = search(X, y, [found.best_C]).model.decision_function(X)
+    assert np.abs(plain - found.model.decision_function(X)).max() > 1e-2
+
+
+def test_the_bound_of_a_balanced_fit_holds():
+    X, y = uneven_rows(80, 8, 3)
+    rough, exact = (search(X, y, balanced=True, tolerance=t) for t in (0.5, TIGHT))
+    for one, best in zip(rough.fits, exact.fits, strict=True):
+        above = one.objective - best.objective
+        assert -TIGHT <= above / one.objective <= one.gap + TIGHT
+    # The objective is scikit-learn's, with its weights.
+    weights = (len(y) / (3 * np.bincount(y)))[y]
+    P = exact.model.predict_proba(X)[np.arange(len(y)), y]
+    penalty = np.square(exact.model.coef_).sum() / 2
+    expected = exact.best_C * -(weights * np.log(P)).sum() + penalty
+    assert exact.fits[-1].objective == pytest.approx(expected, rel=1e-9)

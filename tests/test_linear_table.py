@@ -33,7 +33,7 @@ def test_fits_that_have_converged_need_no_note():
 
 @pytest.mark.parametrize(("best", "side"), [(0.1, "smallest"), (1.0, None), (10.0, "largest")])
 def test_a_best_c_at_an_edge_of_the_grid_is_noted(best, side):
-    said = notes(SimpleNamespace(grid=(0.1, 1.0, 10.0), best_C=best, fits=[]))
+    said = notes(SimpleNamespace(grid=(0.1, 1.0, 10.0), best_C=best, fits=[], balanced=False))
     expected = f"the best C, {best:g}, is the {side} of the grid: a better one may lie beyond"
     assert said == ([f"{expected}; look there with --C"] if side else [])
 

@@ -1,6 +1,7 @@
 """Given splits and groups of rows, as a file of features records them."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,20 @@ def test_the_images_of_both_files_are_known(tmp_path):
         assert [rows for rows, _ in features.blocks(40, 60)] == [slice(40, 50), slice(50, 60)]
     assert images[49:51] == [tmp_path / "f" / "49.png", tmp_path / "t" / "0.png"]
     assert np.array_equal(blocks, rows[40:60])
+
+
+def test_a_balanced_training_says_so_and_is_in_the_model(capsys):
+    rows, labels = draw_rows()
+    few = np.sort(np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels)[::3]]))
+    write(Path("f.hdf5"), rows[few], labels[few])
+    report = train("--balanced")
+    out = capsys.readouterr().out
+    assert "         C  balanced     std " in out
+    assert "note: each class counts alike: C is chosen by the balanced accuracy" in out
+    recalls = [report["classes"][name]["recall"] for name in report["label_names"]]
+    assert f"balanced accuracy {np.mean(recalls):.4f}, the mean of the classes' own" in out
+    assert report["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert report["chosen_by"] == "balanced_accuracy"
+    assert pickle.loads(Path("m.cpickle").read_bytes()).class_weight == "balanced"
+    assert train()["chosen_by"] == "accuracy"
+    assert pickle.loads(Path("m.cpickle").read_bytes()).class_weight is None

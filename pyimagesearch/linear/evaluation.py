@@ -49,6 +49,12 @@ class Evaluation:
         return float((self.labels == self.predicted).mean())
 
     @property
+    def balanced_accuracy(self) -> float:
+        """Mean of the accuracies of the classes that have pictures here."""
+        right = self.labels == self.predicted
+        return float(np.mean([right[self.labels == label].mean() for label in set(self.labels)]))
+
+    @property
     def baseline(self) -> float:
         """Accuracy of always choosing the class that has the most pictures here."""
         return float(np.bincount(self.labels).max() / len(self.labels))

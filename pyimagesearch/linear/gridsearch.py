@@ -40,7 +40,7 @@ class Fit:
     fold : int or None
         The fold left out; None for the last fit, to all rows.
     accuracy : float or None
-        Of the fold left out.
+        Of the fold left out; of a balanced search the balanced one, the mean over its classes.
     objective : float
         C times the sum of the log losses, and half the squared weights, as scikit-learn has it.
     gap : float
@@ -81,6 +81,8 @@ class GridSearch:
     held_out_scores : ndarray of float32, shape (n, K)
         Of each row at the best C, by the fit that did not see it: their softmax are probabilities.
         -inf for a class that this fit had no row of; NaN in a row that no fold left out.
+    balanced : bool
+        Whether each class counts as much as any other, in the fits and in their accuracies.
     """
 
     grid: tuple[float, ...]
@@ -88,6 +90,7 @@ class GridSearch:
     fits: list[Fit]
     model: LogisticRegression
     held_out_scores: np.ndarray
+    balanced: bool = False
 
 
 def grid_search(
@@ -99,6 +102,7 @@ def grid_search(
     tolerance: float = TOLERANCE,
     max_iter: int = MAX_ITER,
     advance: Callable[[], object] = lambda: None,
+    balanced: bool = False,
 ) -> GridSearch:
     """Fit every fold at every C, then all rows at the C of the best mean accuracy.
 
@@ -126,6 +130,9 @@ def grid_search(
         The most Newton steps of one fit.
     advance : callable
         Called without arguments after each fit.
+    balanced : bool
+        Weigh rows as ``LogisticRegression(class_weight="balanced")`` does, and choose C as
+        ``GridSearchCV(scoring="balanced_accuracy")`` does.
 
     Returns
     -------
@@ -146,7 +153,7 @@ def grid_search(
         return float(np.mean([fit.accuracy for fit in fits[C]]))
 
     with ThreadPoolExecutor(n_jobs) as pool, threadpool_limits(1):  # a thread of ours for each core
-        problem = Problem(centred(X, len(classes), pool, n_jobs), labels, folds, max_iter)
+        problem = Problem(centred(X, len(classes), pool, n_jobs), labels, folds, max_iter, balanced)
         path = problem.fits([train for train, _ in problem.folds])
         for C in sorted(grid):
             found, fits[C] = path.solve(problem.strength(C), tolerance), []
@@ -163,7 +170,8 @@ def grid_search(
     recorded = [fit for C in grid for fit in fits[C]]
     recorded.append(problem.record(best_C, last, last_tolerance))
     model = plain_model(best_C, classes, last, problem.rows)
-    return GridSearch(grid, best_C, recorded, model, problem.as_given(best_scores))
+    model.class_weight = "balanced" if balanced else None
+    return GridSearch(grid, best_C, recorded, model, problem.as_given(best_scores), balanced)
 
 
 class Problem:
@@ -179,8 +187,16 @@ class Problem:
         Rows to train on and rows to test on, in the order of the fits.
     """
 
-    def __init__(self, rows: Rows, labels: np.ndarray, folds: Sequence, max_iter: int):
+    def __init__(
+        self,
+        rows: Rows,
+        labels: np.ndarray,
+        folds: Sequence,
+        max_iter: int,
+        balanced: bool = False,
+    ):
         self.rows, self._max_iter, self._labels = rows, max_iter, labels
+        self._balanced = balanced
         self._space, self._order = in_coordinates(rows, [test for _, test in folds])
         self.labels = labels[self._order]
         self.folds = [tuple(np.isin(self._order, part) for part in fold) for fold in folds]
@@ -191,7 +207,7 @@ class Problem:
 
     def fits(self, parts: Sequence[np.ndarray]) -> Fits:
         """Return a fit to each of some parts of the rows, (n,) bool each."""
-        weights = [row_weights(self.labels, part) for part in parts]
+        weights = [row_weights(self.labels, part, self._balanced) for part in parts]
         return Fits(self._space, self.labels, weights, self._max_iter)
 
     def fit_all(self, C: float, tolerance: float, grid: Sequence[float], w: np.ndarray) -> Solution:
@@ -209,7 +225,7 @@ class Problem:
         w = found.point.w
         if self._space.lower:
             w = to_feature_weights(w, self._space, self.rows, self._order)
-        weights = [row_weights(self._labels, every)]
+        weights = [row_weights(self._labels, every, self._balanced)]
         (proven,) = Fits(self.rows, self._labels, weights).bound(self.strength(C), [w])
         return proven._replace(n_iter=found.n_iter, elapsed_s=found.elapsed_s)
 
@@ -223,9 +239,15 @@ class Problem:
         return scores
 
     def accuracy(self, scores: np.ndarray, fold: int) -> float:
-        """Return the share of a fold's rows whose largest score is that of their class."""
+        """Return the share of a fold's rows whose largest score is that of their class.
+
+        Of a balanced search, the mean of the shares of the classes.
+        """
         _, test = self.folds[fold]
-        return float(np.mean(scores[:, test].argmax(axis=0) == self.labels[test]))
+        labels, right = self.labels[test], scores[:, test].argmax(axis=0) == self.labels[test]
+        if not self._balanced:
+            return float(np.mean(right))
+        return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
     def as_given(self, scores: np.ndarray) -> np.ndarray:
         """Return scores (K, n) for rows in the order that they were given in: (n, K)."""
@@ -256,9 +278,17 @@ class Problem:
         )
 
 
-def row_weights(labels: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Return how much the loss of each row counts in a fit to those that are used: (n,)."""
-    return used / penalty_factor(labels[used])
+def row_weights(labels: np.ndarray, used: np.ndarray, balanced: bool = False) -> np.ndarray:
+    """Return how much the loss of each row counts in a fit to those that are used: (n,).
+
+    If `balanced`, each class counts alike: as scikit-learn's ``class_weight="balanced"`` has it,
+    its n rows of N count ``N / (K n)`` each, where K classes have rows.
+    """
+    weights = used / penalty_factor(labels[used])
+    if not balanced:
+        return weights
+    counts = np.bincount(labels[used], minlength=labels.max() + 1)
+    return weights * used.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))[labels]
 
 
 def penalty_factor(labels: np.ndarray) -> int:

@@ -39,9 +39,10 @@ def search_table(search: GridSearch) -> list[Row]:
     ]
 
 
-def format_table(rows: Sequence[Row], best_C: float) -> str:
-    """Lay a table out for the screen; the best C has a star."""
-    lines = ["{:>10} {:>9} {:>7} {:>11} {:>10} {:>8}".format(*HEADINGS)]
+def format_table(rows: Sequence[Row], best_C: float, balanced: bool = False) -> str:
+    """Lay a table out for the screen; the best C has a star, a balanced accuracy its name."""
+    headings = [name if name != "accuracy" or not balanced else "balanced" for name in HEADINGS]
+    lines = ["{:>10} {:>9} {:>7} {:>11} {:>10} {:>8}".format(*headings)]
     for row in rows:
         star = "*" if best_C == row.C else " "
         converged = f"{row.converged}/{row.fits}"
@@ -56,6 +57,11 @@ def notes(search: GridSearch) -> list[str]:
     """Say what a reader of the table should know about it."""
     grid, best = search.grid, search.best_C
     said = []
+    if search.balanced:
+        said.append(
+            "each class counts alike: C is chosen by the balanced accuracy, the mean of the "
+            "classes' own"
+        )
     if len(grid) > 1 and best in (min(grid), max(grid)):
         side = "smallest" if best == min(grid) else "largest"
         said.append(
