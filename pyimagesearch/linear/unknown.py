@@ -25,7 +25,7 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
 N_NUMBERS = 512  # of a sketch: 1,024 tell no better, 256 let through up to twice as many
-MOST_ROWS = 16_384  # that are kept: 8.4 MB, and some 1 ms per image in batches of 4
+MOST_ROWS = 8_192  # that are kept: 4.2 MB, and 1.2 ms of a core per image in batches of 4
 MOST_COMPARED = 8_192  # rows that the threshold is found from: 0.3 points of uncertainty at 10 %
 BLOCK = 1024  # rows at a time
 
