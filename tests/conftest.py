@@ -34,6 +34,14 @@ def heeded_signals():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_folder(tmp_path_factory):
+    """Keep what is made again and again in a folder of the tests' own, their children's too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
     """Draw 3 classes of 5 pictures, each class in a colour of its own."""

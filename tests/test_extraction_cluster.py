@@ -42,9 +42,10 @@ from pyimagesearch.extraction.clusterextractor import ClusterExtractor
 from pyimagesearch.extraction.shipment import shipment_name
 from pyimagesearch.io.runrecord import differences
 from pyimagesearch.nn import Description, Weights
-from pyimagesearch.nn.chain import Convolution, MaxPooling
+from pyimagesearch.nn.graph import Graph, fold, operations
+from pyimagesearch.nn.graph.activations import activate
 from pyimagesearch.nn.kerasnetwork import KerasNetwork
-from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
+from pyimagesearch.nn.ncnn import NcnnNetwork, plain_chain
 from pyimagesearch.preprocessing import Decoding
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.processor import processor_model
@@ -187,15 +188,19 @@ def expected(pictures, tmp_path_factory) -> bytes:
     return output.read_bytes()
 
 
-def load_tiny(*_) -> NcnnNetwork:
-    """Two layers for ncnn."""
+def load_tiny(*_, engine=NcnnNetwork):
+    """Two layers for ncnn or OpenVINO."""
     rng = np.random.default_rng(0)
     kernel, bias = rng.normal(size=(3, 3, 3, 8)), rng.normal(size=8)
-    convolution = Convolution(kernel.astype("f4"), bias.astype("f4"), padding=1, relu=True)
+    x = operations.convolution(
+        operations.image((32, 32, 3)), kernel.astype("f4"), bias.astype("f4"), padding="same"
+    )
+    graph = fold(Graph(operations.pool(activate(x, "relu"), "max", (2, 2), (2, 2), "valid")))
     description = Description(
         "tiny", "pool", "none", (32, 32), "caffe", (16, 16, 8), Weights("random", "0" * 64)
     )
-    return NcnnNetwork({"conv": convolution, "pool": MaxPooling(2)}, description, "a test")
+    network = plain_chain(graph) if engine is NcnnNetwork else graph
+    return engine(network, description, "a test")
 
 
 def on_result(monkeypatch, number: int, do) -> None:

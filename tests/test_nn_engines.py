@@ -1,5 +1,6 @@
-"""Both engines against an independent Keras ``predict``, on photographs."""
+"""All engines against an independent Keras ``predict``, on photographs."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,13 +11,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from graphs import saved_graph
 from photographs import photographs, relative_difference
 
 from pyimagesearch.nn import Description, NetworkChoice, Weights, load_network, loading, zoo
-from pyimagesearch.nn.chain import plain_chain
 from pyimagesearch.nn.kerasmodel import fill_with_random
 from pyimagesearch.nn.kerasnetwork import PROCESSOR_BATCH_SIZE, KerasNetwork
-from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
+from pyimagesearch.nn.ncnn import NcnnNetwork, plain_chain
 from pyimagesearch.utils import InputError
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
@@ -101,7 +102,7 @@ def cut_by_hand(small_model, request) -> tuple[str, np.ndarray]:
     return request.param, cut.predict(batch, verbose=0)
 
 
-@pytest.mark.parametrize("engine", ["ncnn", "keras"])
+@pytest.mark.parametrize("engine", ["ncnn", "openvino", "keras"])
 def test_vgg16_cut_anywhere_and_pooled_is_what_keras_gives(cut_by_hand, engine):
     import keras
 
@@ -153,7 +154,7 @@ def test_the_last_short_batch_is_not_compiled_anew():
 
 
 @pytest.mark.parametrize("size", [(30, 30), (61, 47)])
-def test_ncnn_computes_kernels_of_other_sizes_and_linear_layers_too(size):
+def test_ncnn_computes_kernels_of_other_sizes_and_linear_layers_too(size, tmp_path):
     import keras
 
     keras.utils.set_random_seed(0)
@@ -164,71 +165,136 @@ def test_ncnn_computes_kernels_of_other_sizes_and_linear_layers_too(size):
     x = layers.Conv2D(20, 5, padding="same", bias_initializer="normal")(x)
     x = layers.Conv2D(4, 1, activation="relu", bias_initializer="normal")(x)
     model = keras.Model(start, x)
-    network = NcnnNetwork(plain_chain(model), describe_model(model), why="a test")
+    chain = plain_chain(saved_graph(model, tmp_path))
+    network = NcnnNetwork(chain, describe_model(model), why="a test")
     pictures = np.random.default_rng(0).standard_normal((3, *size, 3), np.float32)
     expected = model.predict(pictures, verbose=0).reshape(3, -1)
     assert relative_difference(network(pictures), expected) < 1e-5
 
 
-def test_only_plain_chains_are_taken_apart():
+def test_only_plain_chains_are_taken_for_one(tmp_path):
     import keras
 
     layers = keras.layers
     start = keras.Input((8, 8, 3))
     plain = layers.Conv2D(3, 3, padding="same", activation="relu")(start)
-    assert len(plain_chain(keras.Model(start, plain))) == 1
+    folded = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(3, 3, use_bias=False)(start)))
+    chains = [plain, layers.MaxPooling2D(2)(plain), folded, layers.Conv2D(3, 3)(start)]
     others = [
         layers.Conv2D(3, 3, strides=2)(start),
         layers.Conv2D(3, 3, dilation_rate=2)(start),
         layers.Conv2D(3, 3, activation="tanh")(start),
-        layers.Conv2D(3, 3, use_bias=False)(start),
-        layers.Conv2D(3, 3, dtype="float16")(start),
+        layers.Conv2D(3, (1, 3))(start),
+        layers.Conv2D(3, 3, groups=3)(start),
         layers.Conv2D(3, 2, padding="same")(start),
-        layers.MaxPooling2D(2, padding="same")(start),
+        layers.MaxPooling2D(2, padding="same")(layers.Conv2D(3, 2)(start)),
         layers.MaxPooling2D(2, strides=1)(start),
         layers.AveragePooling2D(2)(start),
         layers.BatchNormalization()(start),
         layers.Add()([plain, start]),
     ]
-    assert [plain_chain(keras.Model(start, other)) for other in others] == [None] * len(others)
+
+    def is_chain(output) -> bool:
+        return plain_chain(saved_graph(keras.Model(start, output), tmp_path)) is not None
+
+    assert [is_chain(output) for output in chains] == [True] * len(chains)
+    assert [is_chain(output) for output in others] == [False] * len(others)
 
 
-def test_auto_takes_ncnn_for_a_chain_and_keras_for_the_rest(monkeypatch):
-    chain = NetworkChoice(weights="random", size=(32, 32))
-    other = NetworkChoice("MobileNet", weights="random", size=(32, 32))
+CHAIN = NetworkChoice(weights="random", size=(32, 32))
+BRANCHED = NetworkChoice("MobileNet", weights="random", size=(32, 32))
+
+
+@pytest.fixture
+def untranslatable(tmp_path) -> NetworkChoice:
+    """A network with a layer that has no translation, and a branch."""
+    import keras
+
+    layers = keras.layers
+    start = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, name="conv")(start)
+    x = layers.TimeDistributed(layers.Dense(2), name="odd")(x)
+    keras.Model(start, x).save(tmp_path / "odd.keras")
+    return NetworkChoice(str(tmp_path / "odd.keras"), preprocessing="none")
+
+
+def installed(monkeypatch, *names: str) -> None:
+    """Have only some of the engines installed, on a machine without an accelerator."""
+    monkeypatch.setattr(loading, "is_installed", lambda engine: engine in names)
     monkeypatch.setattr(loading, "accelerator_devices", list)
-    network = load_network(chain)
-    assert (network.engine, network.why) == ("ncnn", "no accelerator, and a plain chain")
-    network = load_network(other)
-    assert (network.engine, network.why) == ("keras", "not a plain chain")
-    with pytest.raises(InputError, match="plain chains of convolutions only"):
-        load_network(other, "ncnn")
+
+
+@pytest.mark.parametrize(
+    ("there", "choice", "expected"),
+    [
+        pytest.param(
+            ("ncnn", "openvino"), CHAIN, ("ncnn", "no accelerator, and a plain chain"), id="chain"
+        ),
+        pytest.param(
+            ("ncnn", "openvino"),
+            BRANCHED,
+            ("openvino", "no accelerator, and all of it translated"),
+            id="branched",
+        ),
+        pytest.param(
+            ("openvino",),
+            CHAIN,
+            ("openvino", "no accelerator, and all of it translated"),
+            id="chain without ncnn",
+        ),
+        pytest.param(
+            ("ncnn",), BRANCHED, ("keras", "OpenVINO is not installed"), id="branched on ncnn"
+        ),
+        pytest.param((), CHAIN, ("keras", "OpenVINO is not installed"), id="Keras only"),
+    ],
+)
+def test_auto_takes_the_fastest_engine_that_is_there(monkeypatch, there, choice, expected):
+    installed(monkeypatch, *there)
+    network = load_network(choice)
+    assert (network.engine, network.why) == expected
+
+
+def test_keras_computes_what_has_no_translation_and_the_layer_is_named(monkeypatch, untranslatable):
+    installed(monkeypatch, "ncnn", "openvino")
+    network = load_network(untranslatable)
+    why = "layer 'odd' (TimeDistributed): there is no translation of its kind"
+    assert (network.engine, network.why) == ("keras", why)
+    with pytest.raises(InputError, match=r"'openvino' cannot compute .*: layer 'odd' \(TimeDis"):
+        load_network(untranslatable, "openvino")
+
+
+def test_what_lies_behind_the_cut_needs_no_translation(monkeypatch, untranslatable):
+    installed(monkeypatch, "openvino")
+    choice = dataclasses.replace(untranslatable, layer="conv")
+    assert load_network(choice).engine == "openvino"
+
+
+def test_an_engine_is_refused_where_it_cannot_be_taken(monkeypatch):
+    with pytest.raises(InputError, match="it is no plain chain of convolutions; use --engine ker"):
+        load_network(BRANCHED, "ncnn")
+    installed(monkeypatch)
+    for engine in ("ncnn", "openvino"):
+        with pytest.raises(InputError, match=f"pip install {engine}"):
+            load_network(CHAIN, engine)
 
 
 def test_auto_takes_keras_for_a_chain_where_it_sees_an_accelerator(monkeypatch):
-    chain = NetworkChoice(weights="random", size=(32, 32))
     monkeypatch.setattr(loading, "accelerator_devices", lambda: ["/dev/nvidia0"])
-    assert load_network(chain).engine == "ncnn"  # Keras cannot use what is there
+    assert load_network(CHAIN).engine == "ncnn"  # Keras cannot use what is there
     monkeypatch.setattr(loading, "sees_accelerator", lambda: True)
-    network = load_network(chain, batch_size=16)
+    network = load_network(CHAIN, batch_size=16)
     assert (network.engine, network.why) == ("keras", "Keras sees an accelerator")
 
 
-def test_without_ncnn_keras_computes_a_chain(monkeypatch):
-    chain = NetworkChoice(weights="random", size=(32, 32))
-    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
-    network = load_network(chain)
-    assert (network.engine, network.why) == ("keras", "ncnn is not installed")
-    with pytest.raises(InputError, match="pip install ncnn"):
-        load_network(chain, "ncnn")
-
-
-@pytest.mark.parametrize("engine", ["keras", "ncnn"])
+@pytest.mark.parametrize("engine", ["keras", "ncnn", "openvino"])
 def test_loading_writes_nothing_and_a_chain_needs_no_keras(engine):
     program = (
         "import sys\n"
         "from pyimagesearch.nn import NetworkChoice, load_network\n"
-        f"load_network(NetworkChoice(weights='random', size=(32, 32)), {engine!r})\n"
+        "import numpy as np\n"
+        f"network = load_network(NetworkChoice(weights='random', size=(32, 32)), {engine!r})\n"
+        f"if {engine!r} != 'keras':\n"
+        "    network(np.zeros((1, 32, 32, 3), np.float32))\n"
         f"assert ('keras' in sys.modules) == ({engine!r} == 'keras')\n"
     )
     done = subprocess.run(

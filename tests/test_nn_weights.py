@@ -15,6 +15,8 @@ import pytest
 from conftest import run_on_a_terminal
 
 from pyimagesearch.nn import Weights, kerasmodel, vgg, weights, zoo
+from pyimagesearch.nn.topology import topology_of, zoo_topology
+from pyimagesearch.nn.zooweights import load_zoo
 from pyimagesearch.utils import InputError, progress
 
 ROOT = Path(__file__).parents[1]
@@ -36,17 +38,34 @@ def narrow_model(name: str = "VGG16", head: bool = False, seed: int = 1):
     import keras
 
     x = start = keras.Input((32, 32, 3))
-    layers = vgg.VGG[name].unfilled()
-    for layer_name, layer in layers.items():
+    _, *layers = vgg.vgg_topology(name, SIZE).config["config"]["layers"]
+    for layer in layers:
+        layer_name = layer["config"]["name"]
         if layer_name.endswith("pool"):
             x = keras.layers.MaxPooling2D(2, name=layer_name)(x)
         else:
-            n_out = layer.bias.size
+            n_out = layer["config"]["filters"]
             x = keras.layers.Conv2D(n_out, 3, padding="same", name=layer_name)(x)
     if head:
         x = keras.layers.Dense(2, name="predictions")(keras.layers.Flatten(name="flatten")(x))
     model = keras.Model(start, x)
     return with_numbers(model, seed)
+
+
+def load_vgg(weights: str):
+    """Return the arrays of each convolution of VGG16, and their name and digest."""
+    topology, filled, loaded = load_zoo(
+        zoo.ZOO["VGG16"], lambda published: vgg.vgg_topology("VGG16", SIZE), weights
+    )
+    return [filled[path] for path in topology.variables], loaded
+
+
+def load_small(weights: str):
+    """Return the arrays of each layer of the small network, and their name and digest."""
+    topology, filled, loaded = load_zoo(
+        SMALL, lambda published: zoo_topology(SMALL, SIZE, published), weights
+    )
+    return [filled[path] for path in topology.variables], loaded
 
 
 def with_numbers(model, seed: int = 1):
@@ -97,7 +116,7 @@ def test_every_kind_of_file_fills_a_chain_number_by_number(tmp_path, narrow, nam
     path = tmp_path / name
     model = narrow_model(head=head)
     SAVERS[name](model, path)
-    arrays, loaded = vgg.load_weights("VGG16", str(path))
+    arrays, loaded = load_vgg(str(path))
     expected = [layer.get_weights() for layer in model.layers if "conv" in layer.name]
     for got, layer in zip(arrays, expected, strict=True):
         for array, same in zip(got, layer, strict=True):
@@ -116,6 +135,32 @@ def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, 
     assert loaded == Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+@every_kind
+def test_every_kind_of_file_is_read_without_keras_number_by_number(tmp_path, small, name):
+    path = tmp_path / name
+    SAVERS[name](small, path)
+    arrays, loaded = load_small(str(path))
+    layers = [layer for layer in small.layers if layer.weights]
+    for got, layer in zip(arrays, layers, strict=True):
+        for array, expected in zip(got, layer.weights, strict=True):
+            assert array.dtype == np.float32
+            np.testing.assert_array_equal(array, expected.numpy())
+    assert loaded == Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@every_kind
+def test_networks_within_a_network_are_read_without_keras(tmp_path, name):
+    model = with_numbers(zoo.build(zoo.ZOO["ConvNeXtTiny"], SIZE))
+    path = tmp_path / name
+    SAVERS[name](model, path)
+    _, filled, _ = load_zoo(
+        zoo.ZOO["ConvNeXtTiny"], lambda published: topology_of(model), str(path)
+    )
+    got = [array for found in filled.values() for array in found]
+    for array, expected in zip(got, model.weights, strict=True):
+        np.testing.assert_array_equal(array, expected.numpy())
+
+
 @pytest.mark.parametrize("name", ["saved.h5", "saved.keras"])
 def test_a_network_with_its_head_fills_one_without(tmp_path, name):
     import keras
@@ -123,8 +168,11 @@ def test_a_network_with_its_head_fills_one_without(tmp_path, name):
     whole = with_numbers(keras.applications.MobileNet(input_shape=(32, 32, 3), weights=None))
     whole.save(tmp_path / name)
     other, _ = kerasmodel.zoo_model(SMALL, SIZE, str(tmp_path / name))
-    for got, expected in zip(other.weights, whole.weights, strict=False):
+    read, _ = load_small(str(tmp_path / name))
+    arrays = [array for found in read for array in found]
+    for got, again, expected in zip(other.weights, arrays, whole.weights, strict=False):
         np.testing.assert_array_equal(got.numpy(), expected.numpy())
+        np.testing.assert_array_equal(again, expected.numpy())
 
 
 @every_kind
@@ -132,7 +180,7 @@ def test_the_weights_of_a_sibling_are_refused_by_a_chain(tmp_path, narrow, name)
     path = tmp_path / name
     SAVERS[name](narrow_model("VGG19"), path)
     with pytest.raises(InputError, match=r"damaged or not VGG16's") as caught:
-        vgg.load_weights("VGG16", str(path))
+        load_vgg(str(path))
     assert "\n" not in str(caught.value)
 
 
@@ -140,9 +188,10 @@ def test_the_weights_of_a_sibling_are_refused_by_a_chain(tmp_path, narrow, name)
 def test_the_weights_of_a_sibling_are_refused_by_a_network_of_keras(tmp_path, sibling, name):
     path = tmp_path / name
     SAVERS[name](sibling, path)
-    with pytest.raises(InputError, match=r"damaged or not MobileNet's") as caught:
-        kerasmodel.zoo_model(SMALL, SIZE, str(path))
-    assert "\n" not in str(caught.value)
+    for load in (lambda path: kerasmodel.zoo_model(SMALL, SIZE, path), load_small):
+        with pytest.raises(InputError, match=r"damaged or not MobileNet's") as caught:
+            load(str(path))
+        assert "\n" not in str(caught.value)
 
 
 @every_kind
@@ -151,9 +200,10 @@ def test_a_file_cut_short_is_refused(tmp_path, narrow, name):
     SAVERS[name](narrow_model(), path)
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(InputError, match=r"damaged or not VGG16's"):
-        vgg.load_weights("VGG16", str(path))
-    with pytest.raises(InputError, match=r"damaged or not MobileNet's"):
-        kerasmodel.zoo_model(SMALL, SIZE, str(path))
+        load_vgg(str(path))
+    for load in (lambda path: kerasmodel.zoo_model(SMALL, SIZE, path), load_small):
+        with pytest.raises(InputError, match=r"damaged or not MobileNet's"):
+            load(str(path))
 
 
 def test_a_group_in_the_place_of_an_array_is_refused(tmp_path, narrow):
@@ -164,7 +214,7 @@ def test_a_group_in_the_place_of_an_array_is_refused(tmp_path, narrow):
         del file["block1_conv1"][name]
         file["block1_conv1"].create_group(name)
     with pytest.raises(InputError, match=r"first\.h5' is damaged or not VGG16's"):
-        vgg.load_weights("VGG16", str(path))
+        load_vgg(str(path))
 
 
 def test_a_full_temporary_folder_is_not_the_fault_of_the_file(tmp_path, narrow, monkeypatch):
@@ -177,7 +227,7 @@ def test_a_full_temporary_folder_is_not_the_fault_of_the_file(tmp_path, narrow, 
     monkeypatch.setattr(zipfile.ZipFile, "extract", fail)
     said = r"cannot write in the temporary folder '.*': No space left on device; .*TMPDIR"
     with pytest.raises(InputError, match=said):
-        vgg.load_weights("VGG16", str(path))
+        load_vgg(str(path))
     with pytest.raises(InputError, match=said), weights.named_misfit(path, "VGG16"):
         fail()
 
@@ -203,12 +253,13 @@ def test_a_file_without_one_layer_is_refused(tmp_path, narrow):
         names = [name for name in file.attrs["layer_names"] if "block5_conv2" not in str(name)]
         file.attrs["layer_names"] = names
     with pytest.raises(InputError, match="some layers are missing"):
-        vgg.load_weights("VGG16", str(path))
+        load_vgg(str(path))
 
 
 def test_a_number_that_is_not_finite_is_refused(tmp_path, narrow):
     for model, load in (
-        (narrow_model(), lambda path: vgg.load_weights("VGG16", path)),
+        (narrow_model(), load_vgg),
+        (zoo.build(SMALL, SIZE), load_small),
         (zoo.build(SMALL, SIZE), lambda path: kerasmodel.zoo_model(SMALL, SIZE, path)),
     ):
         path = tmp_path / "first.h5"
@@ -221,7 +272,7 @@ def test_a_number_that_is_not_finite_is_refused(tmp_path, narrow):
 
 
 def test_random_weights_of_a_chain_are_he_initialised_and_those_of_keras_too():
-    arrays, drawn = vgg.load_weights("VGG16", "random")
+    arrays, drawn = load_vgg("random")
     for kernel, bias in arrays:
         np.testing.assert_allclose(kernel.std(), np.sqrt(2 / kernel[..., 0].size), rtol=0.05)
         assert not bias.any()
@@ -234,6 +285,11 @@ def test_random_weights_of_layers_that_normalise_pass_on_what_they_get():
     model = zoo.build(SMALL, SIZE)
     digest = kerasmodel.fill_with_random(model)
     assert kerasmodel.fill_with_random(zoo.build(SMALL, SIZE)) == digest
+    arrays, drawn = load_small("random")
+    assert drawn.sha256 == digest
+    for got, layer in zip(arrays, (each for each in model.layers if each.weights), strict=True):
+        for array, expected in zip(got, layer.weights, strict=True):
+            np.testing.assert_array_equal(array, expected.numpy())
     by_name = {variable.path.split("/")[-1]: variable.numpy() for variable in model.weights}
     assert (by_name["gamma"] == 1).all()
     assert (by_name["moving_variance"] == 1).all()
@@ -272,10 +328,10 @@ def test_imagenet_weights_are_looked_for_where_keras_keeps_them(keras_home, monk
 
 
 def test_imagenet_weights_are_downloaded_once_and_whole(published, keras_home):
-    first, loaded = vgg.load_weights("VGG16", "imagenet")
+    first, loaded = load_vgg("imagenet")
     sha256 = hashlib.sha256(published.read_bytes()).hexdigest()
     published.unlink()
-    again, _ = vgg.load_weights("VGG16", "imagenet")
+    again, _ = load_vgg("imagenet")
     np.testing.assert_array_equal(again[-1][0], first[-1][0])
     assert loaded == Weights("imagenet", sha256)
     assert [path.name for path in (keras_home / "models").iterdir()] == [published.name]
@@ -286,26 +342,26 @@ def test_damaged_imagenet_weights_are_named_and_not_deleted(published, keras_hom
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a download")
     with pytest.raises(InputError, match="is damaged"):
-        vgg.load_weights("VGG16", "imagenet")
+        load_vgg("imagenet")
     assert path.read_bytes() == b"half a download"
 
 
 def test_a_folder_in_the_place_of_imagenet_weights_is_named(published, keras_home):
     (keras_home / "models" / published.name).mkdir(parents=True)
     with pytest.raises(InputError, match=f"no weights file '.*/{published.name}': expected what"):
-        vgg.load_weights("VGG16", "imagenet")
+        load_vgg("imagenet")
 
 
 def test_a_folder_of_weights_that_cannot_be_looked_into_is_named(published, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", "/" + "n" * 300)
     with pytest.raises(InputError, match=r"cannot download .*File name too long"):
-        vgg.load_weights("VGG16", "imagenet")
+        load_vgg("imagenet")
 
 
 def test_a_damaged_download_is_not_kept(published, keras_home):
     published.write_bytes(published.read_bytes()[:-1])
     with pytest.raises(InputError, match="another digest than was published"):
-        vgg.load_weights("VGG16", "imagenet")
+        load_vgg("imagenet")
     assert not list((keras_home / "models").iterdir())
 
 
@@ -313,7 +369,7 @@ def test_weights_that_cannot_be_downloaded_are_never_replaced_by_random_ones(pub
     url = published.as_uri()
     published.unlink()
     with pytest.raises(InputError) as caught:
-        vgg.load_weights("VGG16", "imagenet")
+        load_vgg("imagenet")
     message = str(caught.value)
     assert url in message
     assert str(keras_home / "models" / published.name) in message

@@ -80,7 +80,7 @@ def test_its_weights_are_the_file_that_keras_asks_for(name, monkeypatch):
     monkeypatch.setattr(module_of(name).file_utils, "get_file", get_file)
     with pytest.raises(Asked) as caught:
         constructor_of(name)(include_top=False)
-    assert caught.value.args == (vgg.VGG[name].imagenet_url, vgg.VGG[name].imagenet_md5)
+    assert caught.value.args == (vgg.VGG[name].url, vgg.VGG[name].md5)
 
 
 @pytest.mark.parametrize(

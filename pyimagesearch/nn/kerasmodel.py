@@ -145,7 +145,7 @@ def fill_with_random(model) -> str:
     for layer in leaves(model):
         for variable in layer.weights:
             if "kernel" in variable.name:
-                value = drawn.kernel(variable.shape, _fan_in(layer, variable))
+                value = drawn.kernel(variable.shape, fan_in(layer, variable))
             else:
                 value = drawn.constant(variable.shape, NEUTRAL.get(variable.name, 0))
             variable.assign(value.astype(variable.dtype))
@@ -162,10 +162,15 @@ def fill(model, layers: list[list[np.ndarray]]) -> None:
             finish(leaf)
 
 
-def _fan_in(layer, variable) -> int:
-    """Count the inputs of each output: one channel has its own filter in a depthwise layer."""
+def fan_in(layer, variable) -> int:
+    """Count the inputs of each output of a kernel: one channel, in a depthwise layer.
+
+    0 of what is no kernel.
+    """
     import keras
 
+    if "kernel" not in variable.name:
+        return 0
     depthwise = isinstance(layer, keras.layers.DepthwiseConv2D) or "depthwise" in variable.name
     return int(np.prod(variable.shape[:2] if depthwise else variable.shape[:-1]))
 

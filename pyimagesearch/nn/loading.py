@@ -4,21 +4,23 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
-from pyimagesearch.nn import keraslayers, kerasmodel, vgg, zoo
+from pyimagesearch.nn import keraslayers, kerasmodel, source, zoo
 from pyimagesearch.nn.backend import accelerator_devices, import_keras, sees_accelerator
-from pyimagesearch.nn.chain import Chain, cut, plain_chain, shapes
 from pyimagesearch.nn.choice import NetworkChoice
 from pyimagesearch.nn.cutting import feature_shape
 from pyimagesearch.nn.description import Description, Weights
+from pyimagesearch.nn.graph import NoTranslationError
 from pyimagesearch.nn.kerasnetwork import KerasNetwork
-from pyimagesearch.nn.ncnnnetwork import NcnnNetwork
+from pyimagesearch.nn.ncnn import NcnnNetwork, plain_chain
 from pyimagesearch.nn.network import Network
+from pyimagesearch.nn.openvinonetwork import OpenVINONetwork
 from pyimagesearch.nn.vgg import VGG
 from pyimagesearch.nn.weights import IMAGENET, RANDOM, check_weights, sha256_of
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.pathchecks import require_readable
 
-ENGINES = ("auto", "keras", "ncnn")
+ENGINES = ("auto", "keras", "ncnn", "openvino")
+OPTIONAL = ("ncnn", "openvino")  # each in a package of its name
 
 
 def load_network(
@@ -32,7 +34,9 @@ def load_network(
         Which network, cut where, with which weights.
     engine : str
         One of `ENGINES`. ``"auto"`` is Keras where it sees an accelerator,
-        else ncnn where it is installed and can compute the network, else Keras.
+        else ncnn for a plain chain of convolutions, else OpenVINO for every
+        network that it can compute whole, else Keras. What is not installed is
+        left out.
     batch_size : int
         The largest batch wanted.
     jobs : int
@@ -49,12 +53,26 @@ def load_network(
         layer or cannot take pictures of that size, or if the engine cannot
         compute it.
     """
-    if engine == "ncnn" and not ncnn_is_installed():
-        raise InputError("engine 'ncnn' is not installed: pip install ncnn, or use --engine keras")
+    if engine in OPTIONAL and not is_installed(engine):
+        raise InputError(
+            f"engine '{engine}' is not installed: pip install {engine}, or use --engine keras"
+        )
     if choice.weights is not None:
         check_weights(choice.weights)
-    load = _load_vgg if choice.network in VGG else _load_with_keras
-    return load(choice, engine, batch_size, jobs)
+    if choice.file is not None:
+        kerasmodel.check_saved(choice.file)
+    why_keras = _why_keras(engine, jobs)
+    if why_keras is None:
+        try:
+            return _load_graph(choice, engine, jobs)
+        except NoTranslationError as error:
+            if engine != "auto":
+                raise InputError(
+                    f"engine '{engine}' cannot compute {choice.network}: {error}; "
+                    "use --engine keras"
+                ) from error
+            why_keras = str(error)
+    return _load_with_keras(choice, batch_size, jobs, why_keras)
 
 
 def load_described(
@@ -110,72 +128,72 @@ def list_layers(choice: NetworkChoice, jobs: int = 1) -> dict[str, tuple[int, ..
 
     The weights of a network of ``keras.applications`` are not needed.
     """
-    if choice.network in VGG:
-        return _vgg_shapes(choice)
     if choice.file is not None:
-        return keraslayers.layer_shapes(_saved_model(choice, jobs))
-    import_keras(jobs)
-    return keraslayers.layer_shapes(zoo.build(zoo.find(choice.network), choice.size))
+        kerasmodel.check_saved(choice.file)
+    try:
+        return source.layer_shapes(choice, jobs)
+    except NoTranslationError:
+        return keraslayers.layer_shapes(_keras_model(choice, jobs))
 
 
-def ncnn_is_installed() -> bool:
-    """Tell whether the engine for plain chains is there, without importing it."""
-    return importlib.util.find_spec("ncnn") is not None
+def is_installed(engine: str) -> bool:
+    """Tell whether an optional engine is there, without importing it."""
+    return importlib.util.find_spec(engine) is not None
 
 
-def _load_vgg(choice: NetworkChoice, engine: str, batch_size: int, jobs: int) -> Network:
-    """Load a plain chain, which needs no Keras unless Keras is to compute it."""
-    layer_shapes = _vgg_shapes(choice)
-    layer = choice.layer or list(layer_shapes)[-1]
-    shape = feature_shape(choice.network, layer_shapes, layer, choice.pooling)
-    why = _why_keras(engine, jobs)
-    arrays, weights = vgg.load_weights(choice.network, choice.weights)
-    description = _describe(choice, layer, choice.size, shape, weights)
-    if why is None:
-        return _ncnn_network(cut(VGG[choice.network].chain(arrays), layer), description, engine)
-    import_keras(jobs)
-    model = zoo.build(zoo.find(choice.network), choice.size)
-    kerasmodel.fill(model, arrays)
-    return _keras_network(model, description, batch_size, why)
+def _load_graph(choice: NetworkChoice, engine: str, jobs: int) -> Network:
+    """Load a network without Keras, unless its layers are not known yet.
+
+    Raises
+    ------
+    NoTranslationError
+        If no engine that may be taken can compute it.
+    """
+    may = [name for name in OPTIONAL if engine in ("auto", name) and is_installed(name)]
+    is_branched = choice.file is None and choice.network not in VGG
+    if not may or (may == ["ncnn"] and engine == "auto" and is_branched):
+        raise NoTranslationError("OpenVINO is not installed")
+    with source.opened(choice, jobs) as opened:
+        layer = choice.layer or opened.default_layer()
+        graph, shape = opened.cut(choice.network, layer, choice.pooling)
+        description = _describe(choice, layer, opened.size, shape, opened.weights)
+    chain = plain_chain(graph) if "ncnn" in may else None
+    if chain is not None:
+        return NcnnNetwork(chain, description, _why("a plain chain", engine))
+    if "openvino" not in may:
+        raise NoTranslationError(
+            "it is no plain chain of convolutions"
+            if engine == "ncnn"
+            else "OpenVINO is not installed"
+        )
+    graph = source.pooled(graph, choice.pooling)
+    return OpenVINONetwork(graph, description, _why("all of it translated", engine))
 
 
-def _load_with_keras(choice: NetworkChoice, engine: str, batch_size: int, jobs: int) -> Network:
-    """Load a network with Keras; compute it with ncnn if it turns out a plain chain."""
+def _load_with_keras(choice: NetworkChoice, batch_size: int, jobs: int, why: str) -> Network:
     if choice.file is None:
         import_keras(jobs)
         network = zoo.find(choice.network)
         model, weights = kerasmodel.zoo_model(network, choice.size, choice.weights)
         default = list(keraslayers.layer_shapes(model))[-1]
     else:
-        model = _saved_model(choice, jobs)
+        model = _keras_model(choice, jobs)
         weights = Weights(choice.file.name, sha256_of(choice.file))
         default = keraslayers.last_before_head(model)
     layer = choice.layer or default
     layer_shapes = keraslayers.layer_shapes(model)
     shape = feature_shape(choice.network, layer_shapes, layer, choice.pooling)
     description = _describe(choice, layer, tuple(model.inputs[0].shape[1:3]), shape, weights)
+    cut_there = keraslayers.cut_model(model, layer, choice.pooling)
     if choice.file is not None:
-        kerasmodel.require_numbers(keraslayers.cut_model(model, layer), choice.file)
-
-    why = _why_keras(engine, jobs)
-    if why is None:
-        chain = plain_chain(keraslayers.cut_model(model, layer))
-        if chain is not None:
-            return _ncnn_network(chain, description, engine)
-    if engine == "ncnn":
-        raise InputError(
-            f"engine 'ncnn' computes plain chains of convolutions only, and {choice.network} "
-            "is none: use --engine keras"
-        )
-    return _keras_network(model, description, batch_size, why or "not a plain chain")
+        kerasmodel.require_numbers(cut_there, choice.file)
+    return KerasNetwork(cut_there, description, batch_size, why)
 
 
 def _why_keras(engine: str, jobs: int) -> str | None:
-    """Say why Keras computes the network even if ncnn could; None if it does not."""
+    """Say why Keras computes the network even if others could; None if it does not."""
     if engine == "keras":
         return "as asked"
-    if not ncnn_is_installed():
-        return "ncnn is not installed"
     if engine == "auto" and accelerator_devices():
         import_keras(jobs)
         if sees_accelerator():
@@ -183,24 +201,15 @@ def _why_keras(engine: str, jobs: int) -> str | None:
     return None
 
 
-def _ncnn_network(chain: Chain, description: Description, engine: str) -> Network:
-    why = "as asked" if engine == "ncnn" else "no accelerator, and a plain chain"
-    return NcnnNetwork(chain, description, why)
+def _why(found: str, engine: str) -> str:
+    return f"no accelerator, and {found}" if engine == "auto" else "as asked"
 
 
-def _keras_network(model, description: Description, batch_size: int, why: str) -> Network:
-    cut_there = keraslayers.cut_model(model, description.layer, description.pooling)
-    return KerasNetwork(cut_there, description, batch_size, why)
-
-
-def _vgg_shapes(choice: NetworkChoice) -> dict[str, tuple[int, ...]]:
-    vgg.check_size(choice.network, choice.size)
-    return shapes(VGG[choice.network].unfilled(), choice.size)
-
-
-def _saved_model(choice: NetworkChoice, jobs: int):
-    kerasmodel.check_saved(choice.file)
+def _keras_model(choice: NetworkChoice, jobs: int):
+    """Return a network as Keras has it; one of its own has no weights yet."""
     import_keras(jobs)
+    if choice.file is None:
+        return zoo.build(zoo.find(choice.network), choice.size)
     model = kerasmodel.saved_model(choice.file)
     size = choice.size or tuple(model.inputs[0].shape[1:3])
     if None in size:

@@ -16,7 +16,7 @@ class Network(Protocol):
     description : Description
         What is computed.
     engine : str
-        What computes it: ``"keras"`` or ``"ncnn"``.
+        What computes it: ``"keras"``, ``"ncnn"`` or ``"openvino"``.
     why : str
         Half a sentence on how that came to be chosen.
     batch_size : int

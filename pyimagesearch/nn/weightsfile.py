@@ -80,25 +80,6 @@ def read_named_layers(
     ]
 
 
-def read_convolutions(
-    file: h5py.File, shapes: list[list[tuple[int, ...]]]
-) -> list[list[np.ndarray]]:
-    """Read the first ``Conv2D`` layers of a file of the newer kinds.
-
-    Parameters, returns and raises are those of `read_named_layers`.
-    """
-    if "layers" not in file:
-        raise ValueError("it has no layers")
-    found = []
-    for number, expected in enumerate(shapes):
-        name = f"layers/conv2d_{number}/vars" if number else "layers/conv2d/vars"
-        if name not in file:
-            raise ValueError(f"it has no '{name}': some layers are missing from it")
-        arrays = [file[name][str(i)] for i in range(len(file[name]))]
-        found.append(_read(arrays, expected, name))
-    return found
-
-
 def _read(arrays: list[h5py.Dataset], shapes: list[tuple[int, ...]], name: str):
     given = [array.shape for array in arrays]
     if given != shapes:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pyimagesearch.nn.chain import Chain, Convolution, Layer
 from pyimagesearch.nn.description import Description
-from pyimagesearch.nn.ncnnlayers import OneByOne, Stacked, ThreadMemory
+from pyimagesearch.nn.graph import Graph, Node
+from pyimagesearch.nn.ncnn.layers import OneByOne, Stacked, ThreadMemory
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
 BATCH_SIZE = 4  # Below this, reading a large kernel takes longer than using it for one picture.
@@ -31,8 +31,8 @@ class NcnnNetwork:
 
     Parameters
     ----------
-    chain : dict of str to Convolution or MaxPooling
-        The layers, see `pyimagesearch.nn.chain.plain_chain`.
+    chain : list of Node
+        The operations, see `pyimagesearch.nn.ncnn.chain.plain_chain`.
     description : Description
         What the chain computes.
     why : str
@@ -43,11 +43,11 @@ class NcnnNetwork:
     concurrent = True
     batch_size = BATCH_SIZE
 
-    def __init__(self, chain: Chain, description: Description, why: str):
+    def __init__(self, chain: list[Node], description: Description, why: str):
         self.description = description
         self.why = why
         self.preprocess = PREPROCESSINGS[description.preprocessing]
-        self._chain: Chain | None = chain
+        self._chain: list[Node] | None = chain
         self._steps: list[OneByOne | Stacked] = []
         self._lock = threading.Lock()
 
@@ -55,7 +55,7 @@ class NcnnNetwork:
         """Travel as arrays: ncnn's own form of a network cannot."""
         if self._chain is None:
             raise TypeError("a network that has computed keeps no arrays to pickle")
-        return NcnnNetwork, (self._chain, self.description, self.why)
+        return _arrived, (Graph(self._chain[-1]), self.description, self.why)
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Turn (b, height, width, 3) into float32 rows (b, n_features)."""
@@ -73,18 +73,22 @@ class NcnnNetwork:
     def _load(self) -> None:
         with self._lock:
             if self._chain is not None:  # else another thread was faster
-                self._steps = list(_steps(self._chain, self.description.size))
+                self._steps = list(_steps(self._chain))
                 self._chain = None
 
 
-def _steps(chain: Chain, size: tuple[int, int]) -> Iterator[OneByOne | Stacked]:
+def _arrived(graph: Graph, description: Description, why: str) -> NcnnNetwork:
+    return NcnnNetwork(graph.nodes[1:], description, why)
+
+
+def _steps(chain: list[Node]) -> Iterator[OneByOne | Stacked]:
     """Put the convolutions of few pixels on sheets, and leave the layers between together."""
-    shape, memory = (*size, 3), ThreadMemory()
-    together: list[Layer] = []
-    for layer in chain.values():
-        before, shape = shape, layer.shape_after(*shape)
-        keeps_size = isinstance(layer, Convolution) and shape[:2] == before[:2]
-        if keeps_size and shape[0] * shape[1] < FEW_PIXELS:
+    memory = ThreadMemory()
+    together: list[Node] = []
+    for layer in chain:
+        (before,) = layer.inputs
+        keeps_size = layer.operation == "convolution" and layer.shape[:2] == before.shape[:2]
+        if keeps_size and layer.shape[0] * layer.shape[1] < FEW_PIXELS:
             if together:
                 yield OneByOne(together, memory)
                 together = []

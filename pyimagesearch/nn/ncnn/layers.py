@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pyimagesearch.nn.chain import Convolution, Layer, MaxPooling
+from pyimagesearch.nn.graph import Node
 from pyimagesearch.utils.temporary import temporary_folder
 
 # ncnn computes 16 channels at a time, and the transforms of fewer do not pay.
@@ -36,13 +36,13 @@ class OneByOne:
 
     Parameters
     ----------
-    layers : sequence of Convolution or MaxPooling
-        Consecutive layers of a chain.
+    layers : sequence of Node
+        Consecutive operations of a chain.
     memory : ThreadMemory
         Where they are computed.
     """
 
-    def __init__(self, layers: Sequence[Layer], memory: ThreadMemory):
+    def __init__(self, layers: Sequence[Node], memory: ThreadMemory):
         self._net = _load(layers)
         self._output = f"blob{len(layers)}"
         self._memory = memory
@@ -62,15 +62,15 @@ class Stacked:
 
     Parameters
     ----------
-    layer : Convolution
+    layer : Node
         A convolution that gives as many rows and columns as it takes.
     memory : ThreadMemory
         Where it is computed.
     """
 
-    def __init__(self, layer: Convolution, memory: ThreadMemory):
+    def __init__(self, layer: Node, memory: ThreadMemory):
         self._net = _load([layer])
-        self._padding = layer.padding
+        self._padding = _padding(layer)
         self._memory = memory
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def _extract(net, planes: np.ndarray, output: str, memory: ThreadMemory) -> np.n
     return np.array(outputs)
 
 
-def _load(layers: Sequence[Layer]):
+def _load(layers: Sequence[Node]):
     import ncnn
 
     net = ncnn.Net()
@@ -126,7 +126,7 @@ def _load(layers: Sequence[Layer]):
     return net
 
 
-def _structure(layers: Sequence[Layer]) -> str:
+def _structure(layers: Sequence[Node]) -> str:
     """Describe the layers in ncnn's text format: a line each, after the counts."""
     lines = ["Input input 0 1 blob0"]
     for i, layer in enumerate(layers, start=1):
@@ -135,21 +135,29 @@ def _structure(layers: Sequence[Layer]) -> str:
     return "\n".join(["7767517", f"{len(lines)} {len(lines)}", *lines, ""])
 
 
-def _options(layer: Layer) -> tuple[str, str]:
-    if isinstance(layer, MaxPooling):
+def _options(layer: Node) -> tuple[str, str]:
+    if layer.operation == "pool":
+        (size, _) = layer.attributes["size"]
         # 0: the maximum; 1, 2: size and stride; 5: only whole squares
-        return "Pooling", f"0=0 1={layer.size} 2={layer.size} 5=1"
+        return "Pooling", f"0=0 1={size} 2={size} 5=1"
     # 0: filters; 1: kernel size; 4: padding; 5: has a bias; 6: count of weights; 9: ReLU
-    size, _, n_in, n_out = layer.kernel.shape
-    options = f"0={n_out} 1={size} 4={layer.padding} 5=1 6={layer.kernel.size} 9={int(layer.relu)}"
+    kernel, relu = layer.arrays["kernel"], layer.attributes["activation"] is not None
+    size, _, n_in, n_out = kernel.shape
+    options = f"0={n_out} 1={size} 4={_padding(layer)} 5=1 6={kernel.size} 9={int(relu)}"
     if n_in < WINOGRAD_CHANNELS:
         options += f" 31={1 << 6}"  # what this layer goes without: Winograd
     return "Convolution", options
 
 
-def _weights(layer: Layer) -> bytes:
-    if isinstance(layer, MaxPooling):
+def _padding(layer: Node) -> int:
+    """Return how many zeros a plain convolution has on each side."""
+    return layer.attributes["pads"][0]
+
+
+def _weights(layer: Node) -> bytes:
+    if layer.operation == "pool":
         return b""
-    kernel = layer.kernel.transpose(3, 2, 0, 1)  # (h, w, in, out) -> (out, in, h, w)
+    kernel = layer.arrays["kernel"].transpose(3, 2, 0, 1)  # (h, w, in, out) -> (out, in, h, w)
+    bias = layer.arrays.get("bias", np.zeros(len(kernel)))
     # Four zero bytes say that float32 follows.
-    return bytes(4) + kernel.astype("<f4").tobytes() + layer.bias.astype("<f4").tobytes()
+    return bytes(4) + kernel.astype("<f4").tobytes() + bias.astype("<f4").tobytes()

@@ -1,0 +1,9 @@
+"""What ncnn computes: plain chains of convolutions, such as VGG16, faster than anything else.
+
+Nothing outside knows how; a reader who has no interest in that skips this room.
+"""
+
+from pyimagesearch.nn.ncnn.chain import plain_chain
+from pyimagesearch.nn.ncnn.network import NcnnNetwork
+
+__all__ = ["NcnnNetwork", "plain_chain"]
