@@ -53,10 +53,11 @@ def write_lambda() -> None:
 
 def write_vgg19() -> None:
     with h5py.File("vgg19.weights.h5", "w") as file:
-        for number, shapes in enumerate(vgg.VGG["VGG19"].weight_shapes()):
+        variables = vgg.vgg_topology("VGG19", (32, 32)).variables.values()
+        for number, arrays in enumerate(variables):
             name = f"layers/conv2d_{number}" if number else "layers/conv2d"
-            for i, shape in enumerate(shapes):
-                file.create_dataset(f"{name}/vars/{i}", shape, "f4")
+            for i, array in enumerate(arrays):
+                file.create_dataset(f"{name}/vars/{i}", array.shape, "f4")
 
 
 def write_overflowing() -> None:
