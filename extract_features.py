@@ -62,7 +62,7 @@ from pyimagesearch.utils.script import script
 from pyimagesearch.utils.versions import installed_versions
 
 FLOAT_BYTES = 4  # per number of a row
-PACKAGES = ("h5py", "keras", "ncnn", "numpy", "pillow", "tensorflow")
+PACKAGES = ("h5py", "keras", "ncnn", "numpy", "openvino", "pillow", "tensorflow")
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +201,8 @@ def extract(
     check_new_output(output)
     unfinished = read_unfinished(output, "features")
 
+    if unfinished and engine == "auto":
+        engine = unfinished.record.engine or engine  # another gives other last digits
     logger.info("loading network...")
     network = load_network(choice, engine, batch_size, jobs)
     n_features = network.description.n_features

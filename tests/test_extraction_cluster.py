@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cloudpickle
@@ -46,6 +47,7 @@ from pyimagesearch.nn.graph import Graph, fold, operations
 from pyimagesearch.nn.graph.activations import activate
 from pyimagesearch.nn.kerasnetwork import KerasNetwork
 from pyimagesearch.nn.ncnn import NcnnNetwork, plain_chain
+from pyimagesearch.nn.openvinonetwork import OpenVINONetwork
 from pyimagesearch.preprocessing import Decoding
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.processor import processor_model
@@ -227,10 +229,12 @@ def n_rows(output: str) -> int:
     return 0
 
 
+@pytest.mark.parametrize("engine", [NcnnNetwork, OpenVINONetwork], ids=["ncnn", "openvino"])
 def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_once(
-    steady, pictures, monkeypatch, caplog
+    steady, pictures, monkeypatch, caplog, engine
 ):
-    extract(pictures, "local.hdf5", jobs=2, load_network=load_tiny)
+    load = partial(load_tiny, engine=engine)
+    extract(pictures, "local.hdf5", jobs=2, load_network=load)
     sent = []
     caplog.set_level(logging.INFO)
     real = Client.register_plugin
@@ -241,12 +245,13 @@ def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_onc
 
     monkeypatch.setattr(Client, "register_plugin", register)
     for output, address in (("one.hdf5", steady.address), ("two.hdf5", str(steady.file))):
-        extract(pictures, output, cluster=address, load_network=load_tiny)
+        extract(pictures, output, cluster=address, load_network=load)
         assert Path(output).read_bytes() == Path("local.hdf5").read_bytes()
     assert len(sent) == 1  # from here
     assert f"cluster: 2 workers, 2 x {processor_model()}" in caplog.messages
     assert f"2 workers took part: 2 x {processor_model()}" in caplog.messages
-    assert steady.log().count("Starting Worker plugin pyimagesearch-") == 2  # one per worker
+    (name,) = sent
+    assert steady.log().count(f"Starting Worker plugin {name}") == 2  # one per worker
 
 
 def test_features_from_a_cluster_that_are_not_finite_name_their_image(steady, pictures):

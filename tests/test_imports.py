@@ -19,6 +19,7 @@ HOMES = {
     "h5py": {"io", "nn"},  # files of weights are HDF5, too
     "keras": {"nn"},
     "ncnn": {"nn"},
+    "openvino": {"nn"},
     "sklearn": {"linear"},
     "scipy": {"linear"},
     "skops": {"linear"},

@@ -45,7 +45,7 @@ def packed_code() -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for room in ROOMS_ON_WORKERS:
-            for path in sorted((PACKAGE / room).glob("*.py")):
+            for path in sorted((PACKAGE / room).rglob("*.py")):
                 empty = path.name == "__init__.py" and room != "utils"
                 name = zipfile.ZipInfo(path.relative_to(PACKAGE.parent).as_posix())  # no date
                 file.writestr(name, "" if empty else path.read_bytes())
@@ -56,8 +56,8 @@ def packed_code() -> bytes:
 def required_versions(engine: str) -> dict[str, str | None]:
     """Return the versions here of what has a part in the features."""
     packages = list(ALWAYS)
-    if engine == "ncnn":
-        packages.append("ncnn")
+    if engine in ("ncnn", "openvino"):
+        packages.append(engine)
     elif engine == "keras":
         packages += ["keras", os.environ.get("KERAS_BACKEND", "tensorflow")]
     here = get_versions(packages=[*packages, "pillow-heif"])["packages"]

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from pyimagesearch.nn.description import Description
-from pyimagesearch.nn.graph import Graph
+from pyimagesearch.nn.graph.node import Graph
 from pyimagesearch.nn.graph.openvinomodel import openvino_model
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 from pyimagesearch.utils.arguments import available_cores

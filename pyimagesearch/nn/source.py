@@ -21,7 +21,7 @@ from pyimagesearch.nn.graph import (
     read_graph,
 )
 from pyimagesearch.nn.graph.layer import Arrays
-from pyimagesearch.nn.graph.reading import Config, layers_of
+from pyimagesearch.nn.graph.reading import Config, last_layer
 from pyimagesearch.nn.keraslayers import HEAD_ENDS
 from pyimagesearch.nn.topology import Topology, zoo_topology
 from pyimagesearch.nn.weights import sha256_of
@@ -65,8 +65,7 @@ class Source:
         if not self.has_head:
             return layer_paths(self.config)[-1]
         shapes = self.layer_shapes()
-        layers = dict(layers_of(self.config))
-        last = layers[layer_paths(self.config)[-1]]
+        last = last_layer(self.config)
         if last["class_name"] in CLASSIFIERS or last["config"].get("activation") in HEAD_ENDS:
             with_pixels = [
                 path for path, shape in shapes.items() if len(shape) == 3 and shape[:2] != (1, 1)

@@ -26,8 +26,8 @@ def add_computing_options(
         "--engine",
         choices=engines,
         default="auto",
-        help="what computes the network: auto is keras, but ncnn for plain chains such as VGG16 "
-        "on a processor (default: %(default)s)",
+        help="what computes the network: auto is keras on a GPU or TPU, else ncnn for plain chains "
+        "such as VGG16, and openvino for all that it can compute (default: %(default)s)",
     )
     group.add_argument(
         "-j",

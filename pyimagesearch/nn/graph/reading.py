@@ -1,5 +1,6 @@
 """Read the graph of a network from the config that Keras saves, without Keras."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from pyimagesearch.nn.graph import operations
@@ -15,6 +16,7 @@ Call = tuple[str, int]  # the name of a layer, and which of its calls
 INPUT = "InputLayer"
 OPERATION_MODULES = ("keras.src.ops", "keras.ops")
 COMPUTED_IN = "float32"
+COUNTED = re.compile(r".+:[1-9]\d*")  # the second or a later call of a layer
 
 
 def input_shape(config: Config) -> tuple[int | None, ...]:
@@ -39,8 +41,8 @@ def input_shape(config: Config) -> tuple[int | None, ...]:
 def layer_nodes(config: Config, arrays: Arrays, size: tuple[int, int]) -> dict[str, Node]:
     """Translate a whole network; return what each layer gives, by its path.
 
-    Layers that are called more than once, or that give several arrays, are
-    left out: a network cannot be cut there.
+    Paths are those of `pyimagesearch.nn.keraslayers`. Layers that give several
+    arrays are left out: a network cannot be cut there.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def layer_nodes(config: Config, arrays: Arrays, size: tuple[int, int]) -> dict[s
     """
     reader = _Reader(arrays)
     reader.read(config, [_image(config, size)], "", None)
-    return {path: reader.found[path] for path in layer_paths(config) if path in reader.found}
+    return reader.found
 
 
 def read_graph(config: Config, arrays: Arrays, size: tuple[int, int], layer: str) -> Graph:
@@ -70,22 +72,22 @@ def read_graph(config: Config, arrays: Arrays, size: tuple[int, int], layer: str
     return Graph(reader.found[layer])
 
 
-def layers_of(config: Config, path: str = "") -> Iterator[tuple[str, Config]]:
-    """Yield the path and the config of each layer, in Keras's order; first of those within it."""
-    for each in config["config"]["layers"]:
-        name = path + each["config"]["name"]
-        if is_model(each):
-            yield from layers_of(each, f"{name}/")
-        yield name, each
+def layer_paths(config: Config, above: str = "") -> list[str]:
+    """List the paths of the layers that a network may be cut after, in order."""
+    paths = []
+    for call, layer in _calls(config):
+        path = above + _label(call)
+        if is_model(layer):
+            paths += layer_paths(layer, f"{path}/")
+        if not is_operation(layer):
+            paths.append(path)
+    return paths
 
 
-def layer_paths(config: Config) -> list[str]:
-    """List the paths of the layers that a network can be cut after, in Keras's order."""
-    return [
-        path
-        for path, layer in layers_of(config)
-        if layer["class_name"] != INPUT and not is_operation(layer)
-    ]
+def last_layer(config: Config) -> Config:
+    """Return the last layer of a network, or of the network that is its last layer."""
+    last = [each for each in config["config"]["layers"] if not is_operation(each)][-1]
+    return last_layer(last) if is_model(last) else last
 
 
 def is_model(config: Config) -> bool:
@@ -111,82 +113,74 @@ class _Reader:
         self.found: dict[str, Node] = {}
         self._arrays = arrays
 
-    def read(self, config: Config, given: list[Node], path: str, cut: str | None) -> Value:
-        """Return what a model gives for its inputs, or stop after the layer of a path."""
+    def read(self, config: Config, given: list[Node], above: str, cut: str | None) -> Value:
+        """Return what a model below a path gives, or what its layer at a further path gives."""
         if config["class_name"] == "Sequential":
-            return self._sequential(config, given, path, cut)
+            return self._sequential(config, given, above, cut)
         if config["class_name"] != "Functional":
             raise NoTranslationError(f"a network of the class {config['class_name']}")
-        return self._functional(config, given, path, cut)
+        return self._functional(config, given, above, cut)
 
-    def _sequential(self, config: Config, given: list[Node], path: str, cut: str | None) -> Value:
+    def _sequential(self, config: Config, given: list[Node], above: str, cut: str | None) -> Value:
         value: Value = given[0]
-        for layer in config["config"]["layers"]:
-            if layer["class_name"] == INPUT:
-                continue
-            value = self._call(layer, [value], {}, path, cut)
-            self._keep(path + layer["config"]["name"], value)
-            if cut is not None and cut.split("/")[0] == layer["config"]["name"]:
+        end, within = _split(cut)
+        for call, layer in _calls(config):
+            value = self._call(layer, above + _label(call), [value], {}, call == end and within)
+            if call == end:
                 break
         return value
 
-    def _functional(self, config: Config, given: list[Node], path: str, cut: str | None) -> Value:
+    def _functional(self, config: Config, given: list[Node], above: str, cut: str | None) -> Value:
         settings = config["config"]
-        layers = {layer["config"]["name"]: layer for layer in settings["layers"]}
-        entries = _histories(settings["input_layers"])
         values: dict[Call, Value] = {
-            (name, 0): node for (name, *_), node in zip(entries, given, strict=True)
+            (name, 0): node
+            for (name, *_), node in zip(_histories(settings["input_layers"]), given, strict=True)
         }
-        calls: dict[Call, Config] = {
-            (name, i): call
-            for name, layer in layers.items()
-            for i, call in enumerate(layer.get("inbound_nodes", ()))
-        }
-        ends = [(cut.split("/")[0], 0)] if cut else [_end(layers, h) for h in _outputs(settings)]
-        for name, i in _in_order(calls, values.keys(), ends if cut else calls.keys()):
-            layer, call = layers[name], calls[name, i]
-            args, kwargs = (_given(call.get(key), values) for key in ("args", "kwargs"))
-            values[name, i] = self._call(layer, args, kwargs, path, cut)
-            if len(layer["inbound_nodes"]) == 1 and not is_operation(layer):
-                self._keep(path + name, values[name, i])
+        layers = {layer["config"]["name"]: layer for layer in settings["layers"]}
+        end, within = _split(cut)
+        for call in _in_order(config, [end] if cut else None):
+            arguments = layers[call[0]]["inbound_nodes"][call[1]]
+            args, kwargs = (_given(arguments.get(key), values) for key in ("args", "kwargs"))
+            values[call] = self._call(
+                layers[call[0]], above + _label(call), args, kwargs, call == end and within
+            )
         if cut:
-            return values[ends[0]]
-        outputs = [
-            _part(values[end], history[2])
-            for end, history in zip(ends, _outputs(settings), strict=True)
-        ]
+            return values[end]
+        histories = _histories(settings["output_layers"])
+        outputs = [_part(values[_end(layers, history)], history[2]) for history in histories]
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _keep(self, path: str, value: Value) -> None:
-        if isinstance(value, Node):
-            self.found[path] = value
-
-    def _call(self, config: Config, args: list, kwargs: dict, path: str, cut: str | None) -> Value:
-        name, kind = config["config"]["name"], config["class_name"]
+    def _call(
+        self, config: Config, path: str, args: list, kwargs: dict, within: str | None
+    ) -> Value:
+        """Translate a call, and note what it gives; `within` is where to cut, if in a model."""
+        kind = config["class_name"]
         try:
             kwargs.pop("training", None)  # Keras puts its own in, that of `predict`
             if kwargs.pop("mask", None) is not None:
                 raise NoTranslationError("it is called with a mask")
             if is_model(config):
-                inner = cut.partition("/")[2] if cut and cut.split("/")[0] == name else ""
                 given = [each for arg in args for each in (arg if isinstance(arg, list) else [arg])]
-                return self.read(config, given, f"{path}{name}/", inner or None)
-            if is_operation(config):
+                value = self.read(config, given, f"{path}/", within or None)
+            elif is_operation(config):
                 return _translation(OPERATIONS, kind)(config["config"], *args, **kwargs)
-            translation = _translation(LAYERS, kind)
-            _require_plain(config["config"])
-            layer = Layer(path + name, config["config"], self._arrays)
-            node = translation(layer, *args, **kwargs)
-            layer.require_all_taken()
+            else:
+                translation = _translation(LAYERS, kind)
+                _require_plain(config["config"])
+                layer = Layer(_without_counts(path), config["config"], self._arrays)
+                value = translation(layer, *args, **kwargs)
+                layer.require_all_taken()
         except NoTranslationError as error:
             if str(error).startswith("layer "):  # of a model within
                 raise
-            raise NoTranslationError(f"layer '{path}{name}' ({kind}): {error}") from error
+            raise NoTranslationError(f"layer '{path}' ({kind}): {error}") from error
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise NoTranslationError(
-                f"layer '{path}{name}' ({kind}): settings that are not understood ({error!r})"
+                f"layer '{path}' ({kind}): settings that are not understood ({error!r})"
             ) from error
-        return node
+        if isinstance(value, Node) and not within:
+            self.found[path] = value
+        return value
 
 
 def _image(config: Config, size: tuple[int, int]) -> Node:
@@ -244,35 +238,64 @@ def _sources(value: object) -> Iterator[Call]:
             yield from _sources(list(value.values()))
 
 
-def _in_order(calls: Mapping[Call, Config], known, ends) -> list[Call]:
-    """List the calls that some need, each behind those that it takes from, as Keras has them."""
-    sources = {call: set(_sources(dict(config))) for call, config in calls.items()}
+def _calls(config: Config) -> list[tuple[Call, Config]]:
+    """List the calls of a model's layers in order, the input left out."""
+    layers = {layer["config"]["name"]: layer for layer in config["config"]["layers"]}
+    if config["class_name"] == "Sequential":
+        return [((name, 0), each) for name, each in layers.items() if each["class_name"] != INPUT]
+    return [((name, i), layers[name]) for name, i in _in_order(config, None)]
+
+
+def _in_order(config: Config, ends: list[Call] | None) -> list[Call]:
+    """List the calls that some need, or all, each behind those that it takes from."""
+    sources = {
+        (layer["config"]["name"], i): set(_sources([call.get("args"), call.get("kwargs")]))
+        for layer in config["config"]["layers"]
+        for i, call in enumerate(layer.get("inbound_nodes", ()))
+    }
+    known = {(name, 0) for name, *_ in _histories(config["config"]["input_layers"])}
     needed: set[Call] = set()
-    stack = [end for end in ends if end not in known]
+    stack = list(sources if ends is None else ends)
     while stack:
         call = stack.pop()
-        if call not in needed:
-            if call not in calls:
-                raise NoTranslationError(f"no layer '{call[0]}'")
+        if call not in needed and call not in known:
+            if call not in sources:
+                raise NoTranslationError(f"no layer '{_label(call)}'")
             needed.add(call)
-            stack += [source for source in sources[call] if source not in known]
+            stack += sources[call]
     ordered: dict[Call, None] = {}
-    waiting = [call for call in calls if call in needed]
+    waiting = [call for call in sources if call in needed]
     while waiting:
         left = []
         for call in waiting:
             if all(source in known or source in ordered for source in sources[call]):
                 ordered[call] = None
-            else:
+            else:  # it is not the first call of its layer
                 left.append(call)
         if len(left) == len(waiting):
-            raise NoTranslationError(f"layer '{left[0][0]}' takes what it gives")
+            raise NoTranslationError(f"layer '{_label(left[0])}' takes what it gives")
         waiting = left
     return list(ordered)
 
 
-def _outputs(settings: Config) -> list[list]:
-    return _histories(settings["output_layers"])
+def _label(call: Call) -> str:
+    """Name a call as `pyimagesearch.nn.keraslayers` does: ``relu``, ``relu:2``."""
+    name, number = call
+    return f"{name}:{number + 1}" if number else name
+
+
+def _split(cut: str | None) -> tuple[Call | None, str]:
+    """Return the call that a path begins with, and the path within what it calls."""
+    if cut is None:
+        return None, ""
+    first, _, within = cut.partition("/")
+    name, _, number = first.rpartition(":") if COUNTED.fullmatch(first) else (first, "", "1")
+    return (name, int(number) - 1), within
+
+
+def _without_counts(path: str) -> str:
+    """Return where the weights of a layer lie, whichever of its calls a path tells of."""
+    return re.sub(r":\d+(?=/|$)", "", path)
 
 
 def _histories(value: object) -> list[list]:

@@ -1,6 +1,6 @@
 """A graph that is a plain chain of convolutions and poolings, which ncnn computes fastest."""
 
-from pyimagesearch.nn.graph import Graph, Node
+from pyimagesearch.nn.graph.node import Graph, Node
 
 
 def plain_chain(graph: Graph) -> list[Node] | None:

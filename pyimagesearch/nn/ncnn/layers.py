@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pyimagesearch.nn.graph import Node
+from pyimagesearch.nn.graph.node import Node
 from pyimagesearch.utils.temporary import temporary_folder
 
 # ncnn computes 16 channels at a time, and the transforms of fewer do not pay.

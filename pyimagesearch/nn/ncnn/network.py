@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pyimagesearch.nn.description import Description
-from pyimagesearch.nn.graph import Graph, Node
+from pyimagesearch.nn.graph.node import Graph, Node
 from pyimagesearch.nn.ncnn.layers import OneByOne, Stacked, ThreadMemory
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 
