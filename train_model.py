@@ -470,6 +470,7 @@ def main(argv: list[str] | None = None) -> None:
     check_outputs(outputs, db=arguments.db, test=arguments.test)
     command = shlex.join(["python", "train_model.py", *(argv or sys.argv[1:])])
     of_the_run = {"created": creation_date(), "command": command, "n_threads": arguments.jobs}
+    of_the_run["db"] = arguments.db
     with open_to_train(arguments.db, arguments.test) as features:
         check_inputs_spared(outputs, features)
         for option in ("mistakes", "suspects"):

@@ -178,6 +178,17 @@ def test_the_report_is_also_a_page_that_holds_the_same(capsys):
     assert lines[-2:] == ["[INFO] report: r.html", "[INFO] report: r.json"]
 
 
+def test_the_page_of_two_files_names_the_command_of_the_one_that_trains(features):
+    rows, labels = features
+    write(Path("other.hdf5"), rows, labels)
+    with h5py.File("f.hdf5", "r+") as db:
+        db["features"].attrs["provenance"] = json.dumps({"dataset": "animals"})
+    assert train("--test", "other.hdf5", "--report", "r.html") == 0
+    page = Path("r.html").read_text("utf-8")
+    assert "python extract_features.py --dataset animals --output f.hdf5</code>" in page
+    assert "80 to train, 80 to test" in page
+
+
 def test_no_report_overwrites_another_output(capsys):
     assert train("--report", "r.json", "--report", "f.hdf5") == 1
     assert "--report and --db are both 'f.hdf5'" in capsys.readouterr().err

@@ -76,6 +76,7 @@ def write_training_page(
     evaluation: Evaluated,
     images: TrainedImages,
     *,
+    db: str,
     created: str,
     command: str,
     suspects: Suspected | None = None,
@@ -95,6 +96,8 @@ def write_training_page(
         What the classifier says of the test images.
     images : TrainedImages
         The images.
+    db : str
+        The file of features that trained.
     created : str
         The date of the training.
     command : str
@@ -155,11 +158,11 @@ def write_training_page(
     write_page(
         path,
         "training.html",
-        title=f"Training on {Path(record.get('dataset') or report['db']).name}",
+        title=f"Training on {Path(record.get('dataset') or db).name}",
         report=report,
         record=record,
         created=created,
-        commands=[*extraction_commands(record, report["db"]), command],
+        commands=[*extraction_commands(record, db), command],
         names=names,
         n_of_class=np.bincount(images.labels, minlength=len(names)).tolist(),
         plot=accuracy_plot(report["search"], report["best_params"]["C"]),
