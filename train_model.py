@@ -21,11 +21,9 @@ if __name__ == "__main__":
 
 import argparse
 import logging
-import os
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -34,10 +32,7 @@ from pyimagesearch.io import FeaturesFile, creation_date, open_to_train
 from pyimagesearch.linear import (
     C_GRID,
     Calibration,
-    Evaluation,
-    GridSearch,
-    Suspects,
-    UnknownEvaluation,
+    Training,
     apply_temperature,
     evaluate,
     evaluate_unknown,
@@ -48,31 +43,22 @@ from pyimagesearch.linear import (
     grid_search,
     label_notes,
     memory_notes,
-    notes,
-    report_evaluation,
     report_search,
+    report_training,
     require_enough_rows,
     save_classifier,
-    search_table,
     share_notes,
     split_lines,
     stratified_folds,
-    write_suspects,
 )
-from pyimagesearch.preprocessing import Decoding, load_image
 from pyimagesearch.reporting import (
-    SheetPicture,
-    TrainedImages,
     check_drawing,
     check_page,
     draw_confusion_matrix,
-    draw_mistakes,
-    draw_suspects,
     is_page,
     write_json,
-    write_training_page,
 )
-from pyimagesearch.utils import InputError
+from pyimagesearch.results import RowImages, report_of, write_page
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, small_share, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
@@ -81,11 +67,8 @@ from pyimagesearch.utils.pathchecks import check_outputs, files_of, refuse_overw
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 from pyimagesearch.utils.split import N_FOLDS
-from pyimagesearch.utils.versions import installed_versions
-from pyimagesearch.utils.wording import counted
 
 OUTPUTS = ("model", "report", "plot", "mistakes", "suspects")
-PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
 
 logger = logging.getLogger(__name__)
 
@@ -189,37 +172,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@dataclass(frozen=True)
-class Training:
-    """A finished training.
-
-    Attributes
-    ----------
-    search : GridSearch
-        What the search found; ``search.model`` is the classifier.
-    evaluation : Evaluation
-        Its judgement of the rows set aside.
-    calibration : Calibration
-        What dividing the scores by one temperature does to its probabilities.
-    suspects : Suspects
-        Rows of both parts whose label is probably wrong.
-    notes : list of str
-        What is to be known of the rows, a line each.
-    seconds : dict of str to float
-        Wall time of reading, of the search with the last fit, and of judging.
-    unknown : UnknownEvaluation or None
-        What tells unknown images, and how many of the rows set aside it does.
-    """
-
-    search: GridSearch
-    evaluation: Evaluation
-    calibration: Calibration
-    suspects: Suspects
-    notes: list[str]
-    seconds: dict[str, float]
-    unknown: UnknownEvaluation | None = None
-
-
 def train(
     features: FeaturesFile,
     grid: Sequence[float] = C_GRID,
@@ -309,22 +261,6 @@ def train(
     return Training(search, evaluation, calibration, suspects, row_notes, seconds, unknown)
 
 
-def report_labels(training: Training, n_rows: int) -> None:
-    """Log how many labels are probably wrong, and what a calibration does."""
-    calibration, n_suspects = training.calibration, len(training.suspects)
-    if n_suspects:
-        logger.info(
-            f"suspects: {counted(n_suspects, 'label')} of {n_rows:,} "
-            f"{'is' if n_suspects == 1 else 'are'} probably wrong; look at them with --suspects"
-        )
-    if calibration.is_applied:
-        logger.info(
-            f"calibrated with temperature {calibration.temperature:.3g}: expected calibration "
-            f"error {calibration.error_before:.4f} before, {calibration.error_after:.4f} after; "
-            "the proof of the optimum is of the classifier before"
-        )
-
-
 def check_inputs_spared(outputs: Mapping[str, str | None], features: FeaturesFile) -> None:
     """Refuse to overwrite a picture, or the weights, that the features came from."""
     weights_file = features.record.weights_file
@@ -340,119 +276,6 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     if training.unknown:
         training.unknown.detector.attach(training.search.model)
     save_classifier(path, training.search.model, features.label_names, extraction, trained)
-
-
-def report_of(training: Training, features: FeaturesFile) -> dict[str, object]:
-    """Return all that was found out as JSON has it."""
-    search, evaluation = training.search, training.evaluation
-    n_test, n_classes = len(evaluation.labels), len(features.label_names)
-    rank_5 = {}
-    if n_classes > 5:
-        share = evaluation.rank_accuracy(5)
-        rank_5 = {"rank5_accuracy": share, "rank5_interval": evaluation.interval(share)}
-    return {
-        "db": str(features.path),
-        "rows": {"train": features.shape[0] - n_test, "test": n_test},
-        "n_features": features.shape[1],
-        "label_names": features.label_names,
-        "search": [row._asdict() for row in search_table(search)],
-        "best_params": {"C": search.best_C},
-        "chosen_by": "balanced_accuracy" if search.balanced else "accuracy",
-        "all_converged": all(fit.converged for fit in search.fits),
-        "notes": [*training.notes, *notes(search)],
-        "accuracy": evaluation.accuracy,
-        "accuracy_interval": evaluation.interval(evaluation.accuracy),
-        "balanced_accuracy": evaluation.balanced_accuracy,
-        "baseline": evaluation.baseline,
-        **rank_5,
-        "calibration": asdict(training.calibration),
-        "n_suspects": len(training.suspects),
-        **({"unknown": training.unknown.report_dict()} if training.unknown else {}),
-        **evaluation.report_dict(),
-        "confusion_matrix": evaluation.confusion_matrix().tolist(),
-        "seconds": training.seconds,
-        "versions": installed_versions(PACKAGES),
-    }
-
-
-def write_page(
-    path: str, report: dict[str, object], training: Training, features: FeaturesFile, **more: object
-) -> None:
-    """Write a report for people; for `more` see `write_training_page`."""
-    n_rows, n_test = features.shape[0], len(training.evaluation.labels)
-    paths = features.record.image_paths
-    images = TrainedImages(
-        paths if len(paths) == n_rows else [],
-        features.labels,
-        np.arange(n_rows - n_test, n_rows),
-        loader(features),
-    )
-    write_training_page(
-        path,
-        report,
-        features.record.to_json(),
-        training.evaluation,
-        images,
-        suspects=training.suspects,
-        **more,
-    )
-
-
-def draw_worst(path: str, evaluation: Evaluation, features: FeaturesFile) -> None:
-    """Draw the test images that were classified worst, from where they were extracted."""
-    n_train = features.shape[0] - len(evaluation.labels)
-    worst = evaluation.worst_mistakes()
-    columns = evaluation.labels, evaluation.predicted, evaluation.predicted_probability
-    mistakes = sheet_pictures(features, n_train + worst, *(column[worst] for column in columns))
-    draw_mistakes(
-        mistakes, Path(path), load=loader(features), n_test_pictures=len(evaluation.labels)
-    )
-
-
-def write_or_draw_suspects(path: str, suspects: Suspects, features: FeaturesFile) -> None:
-    """Write a table of the labels that are probably wrong, or draw their images."""
-    if Path(path).suffix.lower() == ".csv":
-        pairs = features.record.near_duplicates or ()
-        near = {row: other for i, j, _ in pairs for row, other in ((i, j), (j, i))}
-        n_train = features.n_train
-        write_suspects(
-            Path(path), suspects, features.label_names, n_train, features.record.image_paths, near
-        )
-        return
-    columns = suspects.rows, suspects.given, suspects.suggested, suspects.suggested_probability
-    pictures = sheet_pictures(features, *columns)
-    draw_suspects(pictures, Path(path), load=loader(features), n_images=features.shape[0])
-
-
-def sheet_pictures(features: FeaturesFile, *columns: np.ndarray) -> list[SheetPicture]:
-    """Return what a sheet shows of some rows: row, own class, predicted class, probability."""
-    names = features.label_names
-    return [
-        SheetPicture(
-            features.record.image_paths[row], names[own], names[predicted], float(probability)
-        )
-        for row, own, predicted, probability in zip(*columns, strict=True)
-    ]
-
-
-def loader(features: FeaturesFile) -> Callable[[Path], np.ndarray]:
-    """Return what reads an image of the features for people to look at."""
-    decoding = Decoding.recorded(features.record.to_json()).to_show()
-    return lambda picture: load_image(picture, size=None, decoding=decoding)
-
-
-def check_pictures(option: str, features: FeaturesFile) -> None:
-    """Refuse to draw images that are not there."""
-    if len(features.record.image_paths) != features.shape[0]:
-        raise InputError(
-            f"'{features.path}' does not record its pictures: "
-            f"leave out --{option}, or extract the features again"
-        )
-    if not any(os.access(path, os.R_OK) for path in features.record.image_paths):
-        raise InputError(
-            f"none of the pictures of '{features.path}' can be read in "
-            f"'{features.record.dataset}': put them back, or leave out --{option}"
-        )
 
 
 @script
@@ -473,16 +296,14 @@ def main(argv: list[str] | None = None) -> None:
     of_the_run["db"] = arguments.db
     with open_to_train(arguments.db, arguments.test) as features:
         check_inputs_spared(outputs, features)
+        images = RowImages(features)
         for option in ("mistakes", "suspects"):
             if drawn.get(option):
-                check_pictures(option, features)
+                images.require(option)
         share, calibrate = arguments.unknown, arguments.calibrate
         options = arguments.C, arguments.jobs, calibrate, share, arguments.balanced
         training = train(features, *options)
-        report_evaluation(training.evaluation, arguments.balanced)
-        report_labels(training, features.shape[0])
-        if training.unknown:
-            logger.info(training.unknown.report())
+        report_training(training, features.shape[0])
         logger.info("saving model...")
         write_model(arguments.model, training, features)
         report = report_of(training, features)
@@ -495,9 +316,9 @@ def main(argv: list[str] | None = None) -> None:
             matrix = training.evaluation.confusion_matrix()
             draw_confusion_matrix(matrix, features.label_names, Path(arguments.plot))
         if arguments.mistakes:
-            draw_worst(arguments.mistakes, training.evaluation, features)
+            images.draw_mistakes(arguments.mistakes, training.evaluation)
         if arguments.suspects:
-            write_or_draw_suspects(arguments.suspects, training.suspects, features)
+            images.write_or_draw_suspects(arguments.suspects, training.suspects)
     for option, path in files_of(outputs):
         logger.info(f"{option}: {path}")
 

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pyimagesearch"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
 # Every other room knows itself and utils only.
-INTRODUCES = {"extraction": {"nn", "preprocessing"}}
+INTRODUCES = {
+    "extraction": {"nn", "preprocessing"},
+    "results": {"io", "linear", "preprocessing", "reporting"},
+}
 HOMES = {
     "dask": {"extraction"},
     "distributed": {"extraction"},
@@ -71,7 +74,16 @@ def test_each_library_has_one_home(path):
 
 
 def test_every_room_is_known_to_this_test():
-    assert ROOMS == ["extraction", "io", "linear", "nn", "preprocessing", "reporting", "utils"]
+    assert ROOMS == [
+        "extraction",
+        "io",
+        "linear",
+        "nn",
+        "preprocessing",
+        "reporting",
+        "results",
+        "utils",
+    ]
 
 
 @pytest.mark.parametrize("room", ROOMS)

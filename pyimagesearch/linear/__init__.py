@@ -11,9 +11,10 @@ from pyimagesearch.linear.gridsearch import (
     grid_search,
 )
 from pyimagesearch.linear.memory import memory_notes, required_bytes
-from pyimagesearch.linear.reports import report_evaluation, report_search
+from pyimagesearch.linear.reports import report_search
 from pyimagesearch.linear.suspects import Suspects, find_suspects, write_suspects
 from pyimagesearch.linear.table import format_table, notes, search_table
+from pyimagesearch.linear.training import Training, report_training
 from pyimagesearch.linear.trainingimages import TrainingImages
 from pyimagesearch.linear.trainingrows import (
     feature_notes,
@@ -41,6 +42,7 @@ __all__ = [
     "GridSearch",
     "Suspects",
     "Tally",
+    "Training",
     "TrainingImages",
     "UnknownDetector",
     "UnknownEvaluation",
@@ -58,8 +60,8 @@ __all__ = [
     "load_classifier",
     "memory_notes",
     "notes",
-    "report_evaluation",
     "report_search",
+    "report_training",
     "require_enough_rows",
     "required_bytes",
     "save_classifier",

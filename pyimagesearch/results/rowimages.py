@@ -1,0 +1,87 @@
+"""The images that the rows of a features file come from, for people to look at."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pyimagesearch.io import FeaturesFile
+from pyimagesearch.linear import Evaluation, Suspects, write_suspects
+from pyimagesearch.preprocessing import Decoding, load_image
+from pyimagesearch.reporting import SheetPicture, draw_mistakes, draw_suspects
+from pyimagesearch.utils import InputError
+
+
+class RowImages:
+    """The images of a features file, as far as they are recorded.
+
+    Parameters
+    ----------
+    features : FeaturesFile
+        The file; its rows are not read.
+    """
+
+    def __init__(self, features: FeaturesFile):
+        self._file, self._record = features.path, features.record
+        self._names = features.label_names
+        self._n_rows, self._n_train = features.shape[0], features.n_train
+
+    @property
+    def paths(self) -> list[Path]:
+        """The image of each row; empty if they are not recorded."""
+        paths = self._record.image_paths
+        return paths if len(paths) == self._n_rows else []
+
+    @property
+    def load(self) -> Callable[[Path], np.ndarray]:
+        """What reads an image as the network saw it, but upright: uint8, (height, width, 3)."""
+        decoding = Decoding.recorded(self._record.to_json()).to_show()
+        return lambda path: load_image(path, size=None, decoding=decoding)
+
+    def require(self, option: str) -> None:
+        """Refuse to draw images that are not there.
+
+        Raises
+        ------
+        InputError
+            If they are not recorded, or none of them can be read; names the
+            option that needs them.
+        """
+        if not self.paths:
+            raise InputError(
+                f"'{self._file}' does not record its pictures: "
+                f"leave out --{option}, or extract the features again"
+            )
+        if not any(os.access(path, os.R_OK) for path in self.paths):
+            raise InputError(
+                f"none of the pictures of '{self._file}' can be read in "
+                f"'{self._record.dataset}': put them back, or leave out --{option}"
+            )
+
+    def draw_mistakes(self, path: str, evaluation: Evaluation) -> None:
+        """Draw the test images that were classified worst."""
+        worst = evaluation.worst_mistakes()
+        columns = evaluation.labels, evaluation.predicted, evaluation.predicted_probability
+        mistakes = self._pictures(self._n_train + worst, *(column[worst] for column in columns))
+        n_test = len(evaluation.labels)
+        draw_mistakes(mistakes, Path(path), load=self.load, n_test_pictures=n_test)
+
+    def write_or_draw_suspects(self, path: str, suspects: Suspects) -> None:
+        """Write a table of the labels that are probably wrong, or draw their images."""
+        if Path(path).suffix.lower() == ".csv":
+            pairs = self._record.near_duplicates or ()
+            near = {row: other for i, j, _ in pairs for row, other in ((i, j), (j, i))}
+            paths = self._record.image_paths
+            write_suspects(Path(path), suspects, self._names, self._n_train, paths, near)
+            return
+        columns = suspects.rows, suspects.given, suspects.suggested, suspects.suggested_probability
+        pictures = self._pictures(*columns)
+        draw_suspects(pictures, Path(path), load=self.load, n_images=self._n_rows)
+
+    def _pictures(self, *columns: np.ndarray) -> list[SheetPicture]:
+        """Return what a sheet shows of some rows: row, own class, predicted class, probability."""
+        return [
+            SheetPicture(self.paths[row], self._names[own], self._names[predicted], float(share))
+            for row, own, predicted, share in zip(*columns, strict=True)
+        ]
