@@ -32,6 +32,7 @@ import numpy as np
 
 from pyimagesearch.extraction import Extractor, open_extractor, scheduler_address
 from pyimagesearch.linear import (
+    UNKNOWN,
     Answer,
     AnswerTable,
     FolderEvaluation,
@@ -59,6 +60,7 @@ from pyimagesearch.reporting import (
 )
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
+from pyimagesearch.utils.classfolders import ClassFolders
 from pyimagesearch.utils.console import keep_stdout_for_the_table
 from pyimagesearch.utils.filenames import recorded_path
 from pyimagesearch.utils.pathchecks import check_outputs, refuse_overwriting
@@ -146,6 +148,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="the folder of each picture names its class: print a classification report",
     )
     answers.add_argument(
+        "--sort",
+        type=user_path,
+        metavar="DIR",
+        help="copy each picture into DIR/<class>/; nothing is moved or overwritten",
+    )
+    answers.add_argument("--link", action="store_true", help="with --sort, link instead of copying")
+    answers.add_argument(
         "--no-unknown",
         action="store_true",
         help="name a class of every picture, also with a classifier that can tell unknown ones",
@@ -162,6 +171,8 @@ def read_arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error("expected pictures, folders of them, or -")
     if arguments.all and not arguments.csv:
         parser.error("--all adds columns to --csv: give --csv FILE")
+    if arguments.link and not arguments.sort:
+        parser.error("--link says how --sort puts pictures into folders: give --sort DIR")
     return arguments
 
 
@@ -294,6 +305,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     model = load_classifier(arguments.model)
     detector = None if arguments.no_unknown else UnknownDetector.of(model)
     names = [model.label_names_[label] for label in model.classes_]
+    folders = arguments.sort and ClassFolders(arguments.sort, names, arguments.link)
     images, skipped = list_images(paths_given(arguments), Decoding.recorded(model.extraction_))
     refuse_overwriting(outputs, [model.extraction_.get("weights_file"), *images.paths])
     if skipped.kinds:
@@ -318,6 +330,9 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
             write_row(answer)
             tally.add(answer)
             answers.add(answer)
+            if folders:
+                name = UNKNOWN if answer.is_unknown else names[answer.predicted]
+                folders.add(answer.path, name)
             if arguments.labelled:
                 evaluation.add(answer)
 
@@ -329,6 +344,8 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         report(evaluation)
     if arguments.csv:
         logger.info(f"csv: {arguments.csv}")
+    if arguments.sort:
+        logger.info(f"sort: {arguments.sort}")
     if arguments.sheet and tally.n_answers:
         draw_sheet(arguments.sheet, tally, names, images.decoding)
         logger.info(f"sheet: {arguments.sheet}")

@@ -586,3 +586,16 @@ def test_unknown_images_stand_apart_in_the_report(guarded, image_folder):
     (unknown,) = re.findall(r'<section id="unknown">(.*?)</section>', page, re.DOTALL)
     assert unknown.count("<figure") == 2
     assert "stripes.png" in unknown
+
+
+def test_images_are_sorted_into_folders_of_their_classes(trained, image_folder, tmp_path, capsys):
+    (image_folder / "cats" / "bad.jpg").write_bytes(b"none")
+    before = {path: path.read_bytes() for path in image_folder.rglob("*.jpg")}
+    arguments = ["-m", "m.cpickle", str(image_folder), "--no-unknown", "--tsv", "--sort", "sorted"]
+    for _ in range(2):
+        assert run_main(*arguments) == 1  # of the one that cannot be read
+        lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+        expected = {f"sorted/{name}/{Path(path).name}" for path, name, _ in lines}
+        assert {str(path) for path in Path("sorted").rglob("*.*")} == expected
+        assert len(expected) == len(CLASSES) * N_IMAGES
+    assert {path: path.read_bytes() for path in image_folder.rglob("*.jpg")} == before

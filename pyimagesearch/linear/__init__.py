@@ -1,6 +1,13 @@
 """The linear classifier: an exact, fast grid search, and its judgement."""
 
-from pyimagesearch.linear.answers import Answer, AnswerTable, FolderEvaluation, Tally, csv_rows
+from pyimagesearch.linear.answers import (
+    UNKNOWN,
+    Answer,
+    AnswerTable,
+    FolderEvaluation,
+    Tally,
+    csv_rows,
+)
 from pyimagesearch.linear.calibration import Calibration, apply_temperature, fit_temperature
 from pyimagesearch.linear.classifierfile import load_classifier, save_classifier
 from pyimagesearch.linear.evaluation import Evaluation, evaluate
@@ -33,6 +40,7 @@ from pyimagesearch.linear.unknown import (
 
 __all__ = [
     "C_GRID",
+    "UNKNOWN",
     "Answer",
     "AnswerTable",
     "Calibration",

@@ -1,0 +1,89 @@
+"""Put files into a folder per class, without ever moving or overwriting one."""
+
+import filecmp
+import os
+import shutil
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from pyimagesearch.utils.errors import InputError
+from pyimagesearch.utils.files import replacing
+
+NO_FOLDERS = ("", ".", "..")
+
+
+class ClassFolders:
+    """Copy files into ``root/<class>/``, or link them there.
+
+    A name that another file has taken gets a number: ``1 (2).jpg``. A file that is there already,
+    under its name or with a number, is not put there again.
+
+    Parameters
+    ----------
+    root : str or Path
+        The folder of the folders, which are made as they are needed.
+    names : sequence of str
+        The classes.
+    link : bool
+        Whether files are linked to where they are, instead of copied.
+
+    Raises
+    ------
+    InputError
+        If `root` is no folder, or a class cannot be the name of one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     image = Path(folder, "1.jpg")
+    ...     _ = image.write_bytes(b"...")
+    ...     folders = ClassFolders(Path(folder, "sorted"), ["cats", "dogs"])
+    ...     [str(folders.add(image, "cats").relative_to(folder)) for _ in range(2)]
+    ['sorted/cats/1.jpg', 'sorted/cats/1.jpg']
+    """
+
+    def __init__(self, root: str | Path, names: Sequence[str], link: bool = False):
+        self._root, self._link = Path(root), link
+        if os.path.lexists(self._root) and not self._root.is_dir():
+            raise InputError(f"'{root}' is not a folder: expected one to sort images into")
+        for name in names:
+            if name in NO_FOLDERS or "/" in name or "\0" in name:
+                raise InputError(
+                    f"class {name!r} cannot be the name of a folder: expected names without '/'; "
+                    "rename the class, or leave out --sort"
+                )
+
+    def add(self, file: Path, name: str) -> Path:
+        """Put a file into the folder of a class, and return where it lies there.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or written there.
+        """
+        folder = self._root / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for number in count(1):
+                suffix = f" ({number})" if number > 1 else ""
+                place = folder / f"{file.stem}{suffix}{file.suffix}"
+                if not os.path.lexists(place):
+                    break
+                if place.exists() and _is_same(place, file):
+                    return place
+            if self._link:
+                place.symlink_to(file.resolve())
+            else:
+                with replacing(place) as temporary:
+                    shutil.copyfile(file, temporary)
+        except OSError as error:
+            raise InputError(
+                f"cannot put '{file}' into '{folder}': {(error.strerror or str(error)).lower()}"
+            ) from error
+        return place
+
+
+def _is_same(place: Path, file: Path) -> bool:
+    return place.samefile(file) or filecmp.cmp(place, file, shallow=False)
