@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import sys
+import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from browser import Browser, needs_chromium
+from jinja2 import DictLoader
 from PIL import Image
 
 import extract_features
@@ -19,7 +21,7 @@ from pyimagesearch.linear.evaluation import Evaluation
 from pyimagesearch.reporting import TrainedImages, write_training_page
 from pyimagesearch.reporting.accuracyplot import accuracy_plot
 from pyimagesearch.reporting.confusions import confusions
-from pyimagesearch.reporting.page import check_page, environment
+from pyimagesearch.reporting.page import check_page, environment, write_page
 from pyimagesearch.reporting.thumbnails import MOST_BYTES, SIDE, thumbnail, thumbnails
 from pyimagesearch.reporting.trainingpage import N_IN_CELLS, extraction_commands
 from pyimagesearch.utils import InputError
@@ -395,6 +397,18 @@ def test_a_page_is_written_piece_by_piece(tmp_path, monkeypatch):
     write(tmp_path / "page.html", np.arange(200) % 2, np.zeros(200, int), ["a", "b"], images)
     assert max(longest) < 20_000  # the style sheet, a figure
     assert sum(longest) > 10 * max(longest)
+
+
+def test_a_page_is_on_the_disk_before_it_is_whole_in_memory(tmp_path, monkeypatch):
+    made = environment()
+    made.loader = DictLoader({"long.html": "{% for _ in range(400) %}{{ piece }}{% endfor %}"})
+    monkeypatch.setattr("pyimagesearch.reporting.page.environment", lambda: made)
+    tracemalloc.start()
+    write_page(tmp_path / "page.html", "long.html", piece="a" * 100_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "page.html").stat().st_size == 40_000_000
+    assert peak < 25_000_000
 
 
 @pytest.fixture(scope="module")

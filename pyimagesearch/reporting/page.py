@@ -95,7 +95,7 @@ def write_page(path: str | Path, template: str, **values: object) -> None:
         If the file cannot be written.
     """
     pieces = environment().get_template(template).stream(**values)
-    pieces.enable_buffering(1000)
+    pieces.enable_buffering(50)
     with (
         replacing(Path(path)) as temporary,
         # A byte of a path that is not UTF-8 is written as \udc80 to \udcff, JSON's own escape.
