@@ -26,9 +26,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from itertools import chain, count
-
-import numpy as np
+from itertools import chain
 
 from pyimagesearch.extraction import Extractor, open_extractor, scheduler_address
 from pyimagesearch.linear import (
@@ -39,25 +37,26 @@ from pyimagesearch.linear import (
     Tally,
     TrainingImages,
     UnknownDetector,
+    answers_to,
     csv_rows,
     load_classifier,
+    report_folders,
 )
 from pyimagesearch.nn import ENGINES, Description, Network, load_described
 from pyimagesearch.preprocessing import (
     Decoding,
     UnlabelledImages,
     image_digest,
+    image_reader,
     list_images,
-    load_image,
 )
 from pyimagesearch.reporting import (
     AnswersReport,
-    SheetPicture,
     check_drawing,
     check_page,
-    draw_contact_sheet,
     is_page,
 )
+from pyimagesearch.results import draw_least_sure
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.classfolders import ClassFolders
@@ -198,16 +197,11 @@ def classify(
         One per image.
     """
     with contextlib.closing(extractor.features(images, range(len(images)))) as batches:
-        rows = count()
-        for batch in batches:
-            likenesses = detector.likenesses(batch) if detector else [None] * len(batch)
-            answers = zip(model.predict_proba(batch), likenesses, strict=True)
-            for probabilities, likeness in answers:
-                row = next(rows)
-                if problem := images.unreadable.pop(row, None):
-                    yield Answer(images.paths[row], None, problem)
-                else:
-                    yield Answer(images.paths[row], probabilities, likeness=likeness)
+        for row, (probabilities, likeness) in enumerate(answers_to(model, detector, batches)):
+            if problem := images.unreadable.pop(row, None):
+                yield Answer(images.paths[row], None, problem)
+            else:
+                yield Answer(images.paths[row], probabilities, likeness=likeness)
 
 
 def recorded_network(
@@ -238,42 +232,6 @@ def paths_given(arguments: argparse.Namespace) -> list[str]:
     typed = (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if "-" in given else ()
     stdin = [os.fsdecode(line) for line in typed if line]
     return list(chain.from_iterable(stdin if path == "-" else [path] for path in given))
-
-
-def report(evaluation: FolderEvaluation) -> None:
-    """Log how well the classifier does on images whose folders name their classes."""
-    for text in evaluation.report():
-        logger.info(text)
-    if warning := evaluation.warning():
-        logger.warning(warning)
-
-
-def caption(answer: Answer, names: list[str]) -> tuple[str, float]:
-    """Return what stands below a picture: the class, and how probable or similar it is."""
-    if answer.is_unknown:
-        return f"? (nearest {names[answer.likeness.nearest]})", answer.likeness.similarity
-    return names[answer.predicted], answer.probability
-
-
-def draw_sheet(path: str, tally: Tally, names: list[str], decoding: Decoding) -> None:
-    """Draw the pictures that the classifier is least sure of, the least sure first."""
-    drawn = [
-        SheetPicture(answer.path, answer.path.name, *caption(answer, names))
-        for answer in tally.least_sure
-    ]
-    similar = " (?: how similar the nearest one is)" if tally.n_unknown else ""
-    draw_contact_sheet(
-        drawn,
-        Path(path),
-        title=f"{len(drawn):,} of {tally.n_answers:,} pictures, the least sure first",
-        legend="file → class, and how probable it seems" + similar,
-        load=loader(decoding),
-    )
-
-
-def loader(decoding: Decoding) -> Callable[[Path], np.ndarray]:
-    """Return what reads an image for people to look at."""
-    return lambda image: load_image(image, size=None, decoding=decoding.to_show())
 
 
 def shown(answers: Iterator[Answer], n_pictures: int) -> Iterator[Answer]:
@@ -341,18 +299,18 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     for line in tally.summary():
         logger.info(line)
     if arguments.labelled:
-        report(evaluation)
+        report_folders(evaluation)
     if arguments.csv:
         logger.info(f"csv: {arguments.csv}")
     if arguments.sort:
         logger.info(f"sort: {arguments.sort}")
     if arguments.sheet and tally.n_answers:
-        draw_sheet(arguments.sheet, tally, names, images.decoding)
+        draw_least_sure(arguments.sheet, tally, names, image_reader(images.decoding))
         logger.info(f"sheet: {arguments.sheet}")
     for path in arguments.report:
         notes = evaluation.report() if arguments.labelled else []
         about = {"Classifier": arguments.model, "Network": network.description.network}
-        answers.write(path, loader(images.decoding), about, notes, arguments.jobs)
+        answers.write(path, image_reader(images.decoding), about, notes, arguments.jobs)
         logger.info(f"report: {path}")
     if n_bad := len(images) - tally.n_answers:
         raise InputError(

@@ -6,7 +6,9 @@ from pyimagesearch.linear.answers import (
     AnswerTable,
     FolderEvaluation,
     Tally,
+    answers_to,
     csv_rows,
+    report_folders,
 )
 from pyimagesearch.linear.calibration import Calibration, apply_temperature, fit_temperature
 from pyimagesearch.linear.classifierfile import load_classifier, save_classifier
@@ -54,6 +56,7 @@ __all__ = [
     "TrainingImages",
     "UnknownDetector",
     "UnknownEvaluation",
+    "answers_to",
     "apply_temperature",
     "csv_rows",
     "evaluate",
@@ -68,6 +71,7 @@ __all__ = [
     "load_classifier",
     "memory_notes",
     "notes",
+    "report_folders",
     "report_search",
     "report_training",
     "require_enough_rows",

@@ -3,18 +3,20 @@
 import contextlib
 import csv
 import heapq
+import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 from pyimagesearch.linear.evaluation import Evaluation
 from pyimagesearch.linear.trainingimages import TrainingImages
-from pyimagesearch.linear.unknown import Likeness
+from pyimagesearch.linear.unknown import Likeness, UnknownDetector
 from pyimagesearch.utils.files import replacing
 from pyimagesearch.utils.names import label_finder
 from pyimagesearch.utils.texttable import display_width, padded, printable
@@ -23,6 +25,8 @@ from pyimagesearch.utils.wording import counted
 N_LEAST_SURE = 48  # images that are kept to be drawn
 N_COUNTED = 20  # classes in the summary
 UNKNOWN = "?"  # in the place of a class
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,40 @@ class Answer:
         """Probability of the most probable class."""
         return float(self.probabilities.max())
 
+    def caption(self, names: Sequence[str]) -> tuple[str, float]:
+        """Return what stands below the image: its class, and how probable or similar that is."""
+        if self.is_unknown:
+            return f"? (nearest {names[self.likeness.nearest]})", self.likeness.similarity
+        return names[self.predicted], self.probability
+
     def top(self, k: int) -> np.ndarray:
         """Return the indices of the k most probable classes, the most probable first."""
         return np.argsort(-self.probabilities, kind="stable")[:k]
+
+
+def answers_to(
+    model: LogisticRegression, detector: UnknownDetector | None, batches: Iterable[np.ndarray]
+) -> Iterator[tuple[np.ndarray, Likeness | None]]:
+    """Yield what a classifier says of each row of features.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+        The classifier.
+    detector : UnknownDetector or None
+        Tells how much a row is like those that trained; None not to ask.
+    batches : iterable of ndarray of float32, shape (b, n_features)
+        The rows.
+
+    Yields
+    ------
+    ndarray of float64, shape (n_classes,)
+        The probabilities of the classes.
+    Likeness or None
+    """
+    for batch in batches:
+        likenesses = detector.likenesses(batch) if detector else [None] * len(batch)
+        yield from zip(model.predict_proba(batch), likenesses, strict=True)
 
 
 class AnswerTable:
@@ -288,3 +323,11 @@ class FolderEvaluation:
     def warning(self) -> str | None:
         """Return what makes the accuracy say little, if anything does."""
         return self._training.warning()
+
+
+def report_folders(evaluation: FolderEvaluation) -> None:
+    """Log how well a classifier does on images whose folders name their classes."""
+    for text in evaluation.report():
+        logger.info(text)
+    if warning := evaluation.warning():
+        logger.warning(warning)

@@ -4,7 +4,7 @@ from pyimagesearch.preprocessing.checkedimages import CheckedImages, check_image
 from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.duplicates import Duplicates
 from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
-from pyimagesearch.preprocessing.imageloader import check_image, load_image
+from pyimagesearch.preprocessing.imageloader import check_image, image_reader, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
 from pyimagesearch.preprocessing.labelling import SOURCES
 from pyimagesearch.preprocessing.reports import (
@@ -27,6 +27,7 @@ __all__ = [
     "check_images",
     "find_pictures",
     "image_digest",
+    "image_reader",
     "list_images",
     "list_labelled_images",
     "load_image",

@@ -16,7 +16,7 @@ import re
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -158,6 +158,11 @@ class Inspection:
     is_flagged: bool = False
     samples: Samples | None = None
     thumbnail: np.ndarray = field(default_factory=partial(np.zeros, (SIDE, SIDE), np.uint8))
+
+
+def image_reader(decoding: Decoding) -> Callable[[Path], np.ndarray]:
+    """Return what reads an image for people to look at, upright and in its own size."""
+    return lambda path: load_image(path, size=None, decoding=decoding.to_show())
 
 
 def inspect_image(path: str | Path, decoding: Decoding | None = None) -> Inspection:

@@ -1,6 +1,7 @@
-"""What a training leaves behind, of features, a network and a classifier at once."""
+"""What a training, or a classification, leaves of features, images and a classifier at once."""
 
+from pyimagesearch.results.leastsure import draw_least_sure
 from pyimagesearch.results.rowimages import RowImages
 from pyimagesearch.results.trainingreport import report_of, write_page
 
-__all__ = ["RowImages", "report_of", "write_page"]
+__all__ = ["RowImages", "draw_least_sure", "report_of", "write_page"]

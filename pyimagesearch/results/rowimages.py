@@ -8,7 +8,7 @@ import numpy as np
 
 from pyimagesearch.io import FeaturesFile
 from pyimagesearch.linear import Evaluation, Suspects, write_suspects
-from pyimagesearch.preprocessing import Decoding, load_image
+from pyimagesearch.preprocessing import Decoding, image_reader
 from pyimagesearch.reporting import SheetPicture, draw_mistakes, draw_suspects
 from pyimagesearch.utils import InputError
 
@@ -36,8 +36,7 @@ class RowImages:
     @property
     def load(self) -> Callable[[Path], np.ndarray]:
         """What reads an image as the network saw it, but upright: uint8, (height, width, 3)."""
-        decoding = Decoding.recorded(self._record.to_json()).to_show()
-        return lambda path: load_image(path, size=None, decoding=decoding)
+        return image_reader(Decoding.recorded(self._record.to_json()))
 
     def require(self, option: str) -> None:
         """Refuse to draw images that are not there.
