@@ -39,10 +39,20 @@ from pyimagesearch.linear import (
     UnknownDetector,
     answers_to,
     csv_rows,
+    from_softmax_head,
     load_classifier,
     report_folders,
 )
-from pyimagesearch.nn import ENGINES, Description, Network, load_described
+from pyimagesearch.nn import (
+    ENGINES,
+    Description,
+    Network,
+    WholeClassifier,
+    is_whole,
+    load_described,
+    load_whole_network,
+    read_whole,
+)
 from pyimagesearch.preprocessing import (
     Decoding,
     UnlabelledImages,
@@ -92,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         type=user_path,
         metavar="FILE",
-        help="classifier made by train_model.py",
+        help="classifier made by train_model.py: a pickle, FILE.skops or FILE.keras",
     )
     files.add_argument(
         "-i", "--images", type=user_path, metavar="DIR", help="another folder of pictures"
@@ -204,8 +214,30 @@ def classify(
                 yield Answer(images.paths[row], probabilities, likeness=likeness)
 
 
+def read_classifier(path: str, weights: str | None):
+    """Read a classifier; of a whole model, what is to be known of its network, too.
+
+    Returns
+    -------
+    LogisticRegression
+    WholeClassifier or None
+    """
+    if not is_whole(path):
+        return load_classifier(path), None
+    if weights:
+        raise InputError(f"'{path}' holds its own weights: leave out --weights {weights}")
+    whole = read_whole(Path(path))
+    parts = whole.kernel, whole.bias, whole.label_names, whole.extraction, whole.training_digests
+    return from_softmax_head(*parts, path), whole
+
+
 def recorded_network(
-    model, path: str, weights: str | None, load: Callable[..., Network], **options: object
+    model,
+    path: str,
+    weights: str | None,
+    load: Callable[..., Network],
+    whole: WholeClassifier | None = None,
+    **options: object,
 ) -> Network:
     """Load the network that a classifier was trained behind.
 
@@ -221,6 +253,8 @@ def recorded_network(
             f"'{path}' describes its network in a way that is not understood "
             f"({error!r}): train it again"
         ) from error
+    if whole is not None:
+        return load_whole_network(Path(path), description, whole.output_layer, **options)
     file = weights or model.extraction_.get("weights_file")
     return load(description, file and recorded_path(str(file)), **options)
 
@@ -260,7 +294,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     if arguments.cluster is not None:
         scheduler_address(arguments.cluster)  # before the network is loaded
 
-    model = load_classifier(arguments.model)
+    model, whole = read_classifier(arguments.model, arguments.weights)
     detector = None if arguments.no_unknown else UnknownDetector.of(model)
     names = [model.label_names_[label] for label in model.classes_]
     folders = arguments.sort and ClassFolders(arguments.sort, names, arguments.link)
@@ -269,7 +303,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     if skipped.kinds:
         logger.warning(f"passed over: {skipped}")
     options = {key: getattr(arguments, key) for key in ("engine", "batch_size", "jobs")}
-    network = recorded_network(model, arguments.model, arguments.weights, load, **options)
+    network = recorded_network(model, arguments.model, arguments.weights, load, whole, **options)
 
     table = AnswerTable(names, images.paths, arguments.top, arguments.tsv)
     tally, started = Tally(names), time.perf_counter()

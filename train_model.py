@@ -23,7 +23,7 @@ import argparse
 import logging
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -51,6 +51,7 @@ from pyimagesearch.linear import (
     split_lines,
     stratified_folds,
 )
+from pyimagesearch.nn import is_whole
 from pyimagesearch.reporting import (
     check_drawing,
     check_page,
@@ -58,12 +59,19 @@ from pyimagesearch.reporting import (
     is_page,
     write_json,
 )
-from pyimagesearch.results import RowImages, report_of, write_page
+from pyimagesearch.results import (
+    RowImages,
+    network_of,
+    report_of,
+    training_digests,
+    write_page,
+    write_whole_models,
+)
 from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, small_share, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
 from pyimagesearch.utils.groups import joined_groups
-from pyimagesearch.utils.pathchecks import check_outputs, files_of, refuse_overwriting
+from pyimagesearch.utils.pathchecks import Files, check_outputs, files_of, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 from pyimagesearch.utils.split import N_FOLDS
@@ -99,9 +107,19 @@ def build_parser() -> argparse.ArgumentParser:
         "-m",
         "--model",
         required=True,
+        action="append",
         type=user_path,
         metavar="FILE",
-        help="classifier to write: FILE.skops is safe to load, all else is a pickle",
+        help="classifier to write, and more than one if it is repeated: FILE.keras is a whole "
+        "model that Keras loads, network and classifier in one, FILE.tflite one for phones, "
+        "FILE.skops is safe to load, all else is a pickle",
+    )
+    files.add_argument(
+        "-w",
+        "--weights",
+        type=user_path,
+        metavar="FILE",
+        help="for a whole model: where the file of weights is now, if it has moved",
     )
     files.add_argument(
         "--report",
@@ -261,18 +279,16 @@ def train(
     return Training(search, evaluation, calibration, suspects, row_notes, seconds, unknown)
 
 
-def check_inputs_spared(outputs: Mapping[str, str | None], features: FeaturesFile) -> None:
+def check_inputs_spared(outputs: Files, weights: str | None, features: FeaturesFile) -> None:
     """Refuse to overwrite a picture, or the weights, that the features came from."""
     weights_file = features.record.weights_file
     weights_file = weights_file and recorded_path(weights_file)
-    refuse_overwriting(outputs, chain([weights_file], features.record.image_paths))
+    refuse_overwriting(outputs, chain([weights_file, weights], features.record.image_paths))
 
 
 def write_model(path: str, training: Training, features: FeaturesFile) -> None:
     """Save the classifier, with the names of its classes and how its features were made."""
-    extraction, digests = features.record.for_classifier(), features.record.digests
-    known = isinstance(digests, list) and len(digests) == features.shape[0]
-    trained = digests[: features.n_train] if known else ()
+    extraction, trained = features.record.for_classifier(), training_digests(features)
     if training.unknown:
         training.unknown.detector.attach(training.search.model)
     save_classifier(path, training.search.model, features.label_names, extraction, trained)
@@ -281,7 +297,11 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
 @script
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    whole = [path for path in arguments.model if is_whole(path)]
+    if arguments.weights and not whole:
+        parser.error("--weights is for a whole model: give --model FILE.keras or FILE.tflite")
     outputs = {option: getattr(arguments, option) for option in OUTPUTS}
     is_table = bool(arguments.suspects) and Path(arguments.suspects).suffix.lower() == ".csv"
     drawn = {"plot": arguments.plot, "mistakes": arguments.mistakes}
@@ -290,12 +310,13 @@ def main(argv: list[str] | None = None) -> None:
         check_drawing(Path(drawing))
     for page in filter(is_page, arguments.report):
         check_page(page)
-    check_outputs(outputs, db=arguments.db, test=arguments.test)
+    check_outputs(outputs, db=arguments.db, test=arguments.test, weights=arguments.weights)
     command = shlex.join(["python", "train_model.py", *(argv or sys.argv[1:])])
     of_the_run = {"created": creation_date(), "command": command, "n_threads": arguments.jobs}
     of_the_run["db"] = arguments.db
     with open_to_train(arguments.db, arguments.test) as features:
-        check_inputs_spared(outputs, features)
+        check_inputs_spared(outputs, arguments.weights, features)
+        network = network_of(features, whole, arguments.weights) if whole else None
         images = RowImages(features)
         for option in ("mistakes", "suspects"):
             if drawn.get(option):
@@ -305,7 +326,11 @@ def main(argv: list[str] | None = None) -> None:
         training = train(features, *options)
         report_training(training, features.shape[0])
         logger.info("saving model...")
-        write_model(arguments.model, training, features)
+        for path in arguments.model:
+            if path not in whole:
+                write_model(path, training, features)
+        if whole:
+            write_whole_models(whole, training, features, network, arguments.jobs)
         report = report_of(training, features)
         for path in arguments.report:
             if is_page(path):

@@ -1,8 +1,8 @@
 """Print a constraint for each package that is installed here for a requirement of this project.
 
-Taken are the requirements of requirements.txt, requirements-cluster.txt and
-tests/requirements.txt, those of these packages, and so on, on Linux and macOS, from the oldest to
-the newest Python. To be run by the oldest, which needs packages that later ones do not.
+Taken are the requirements of requirements.txt, requirements-cluster.txt, requirements-tflite.txt
+and tests/requirements.txt, those of these packages, and so on, on Linux and macOS, from the oldest
+to the newest Python. To be run by the oldest, which needs packages that later ones do not.
 """
 
 import importlib.metadata
@@ -14,7 +14,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-FILES = ("requirements.txt", "requirements-cluster.txt", "tests/requirements.txt")
+FILES = (
+    "requirements.txt",
+    "requirements-cluster.txt",
+    "requirements-tflite.txt",
+    "tests/requirements.txt",
+)
 PYTHONS = ("3.11", "3.12", "3.13")
 SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
 MACHINES = ("x86_64", "aarch64", "arm64")

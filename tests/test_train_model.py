@@ -66,7 +66,7 @@ def train(*arguments: str) -> int:
 
 def test_the_flags_are_those_of_the_chapter():
     arguments = build_parser().parse_args(["-d", "a", "-m", "b", "-j", "3"])
-    assert (arguments.db, arguments.model, arguments.jobs) == ("a", "b", 3)
+    assert (arguments.db, arguments.model, arguments.jobs) == ("a", ["b"], 3)
 
 
 def test_the_model_is_a_plain_one_that_needs_scikit_learn_only(features, tmp_path):

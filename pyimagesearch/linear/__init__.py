@@ -21,6 +21,7 @@ from pyimagesearch.linear.gridsearch import (
 )
 from pyimagesearch.linear.memory import memory_notes, required_bytes
 from pyimagesearch.linear.reports import report_search
+from pyimagesearch.linear.softmaxhead import from_softmax_head, softmax_head
 from pyimagesearch.linear.suspects import Suspects, find_suspects, write_suspects
 from pyimagesearch.linear.table import format_table, notes, search_table
 from pyimagesearch.linear.training import Training, report_training
@@ -66,6 +67,7 @@ __all__ = [
     "fit_temperature",
     "fit_unknown_detector",
     "format_table",
+    "from_softmax_head",
     "grid_search",
     "label_notes",
     "load_classifier",
@@ -79,6 +81,7 @@ __all__ = [
     "save_classifier",
     "search_table",
     "share_notes",
+    "softmax_head",
     "split_lines",
     "stratified_folds",
     "write_suspects",

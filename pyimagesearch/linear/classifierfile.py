@@ -99,7 +99,7 @@ def load_classifier(path: str | Path) -> LogisticRegression:
     if not path.is_file():
         raise InputError(f"no classifier '{path}': expected a file made by train_model.py")
     model = _read_skops(path) if path.suffix.lower() == SKOPS else _read_pickle(path)
-    _check(model, path)
+    check_classifier(model, path)
     if model.sklearn_version_ != sklearn.__version__:
         logger.warning(
             f"'{path}' was made with scikit-learn {model.sklearn_version_}, and this is "
@@ -156,7 +156,7 @@ def _read_skops(path: Path) -> object:
         raise _no_classifier(path, "it is no skops file, or one that was tampered with") from error
 
 
-def _check(model: object, path: Path) -> None:
+def check_classifier(model: object, path: Path) -> None:
     """Refuse what cannot judge a picture."""
     try:
         why = _defect(model)

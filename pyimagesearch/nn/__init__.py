@@ -7,20 +7,45 @@ take seconds, and hundreds of megabytes.
 from pyimagesearch.nn.choice import POOLINGS, NetworkChoice
 from pyimagesearch.nn.description import Description, Weights
 from pyimagesearch.nn.kerasnetwork import why_not_finite
-from pyimagesearch.nn.loading import ENGINES, list_layers, load_described, load_network
+from pyimagesearch.nn.loading import (
+    ENGINES,
+    check_described,
+    list_layers,
+    load_described,
+    load_network,
+)
 from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
+from pyimagesearch.nn.whole import (
+    PHONE,
+    WHOLE,
+    WholeClassifier,
+    check_suffix,
+    is_whole,
+    load_whole_network,
+    read_whole,
+    write_whole,
+)
 
 __all__ = [
     "ENGINES",
+    "PHONE",
     "POOLINGS",
     "PREPROCESSINGS",
+    "WHOLE",
     "Description",
     "Network",
     "NetworkChoice",
     "Weights",
+    "WholeClassifier",
+    "check_described",
+    "check_suffix",
+    "is_whole",
     "list_layers",
     "load_described",
     "load_network",
+    "load_whole_network",
+    "read_whole",
     "why_not_finite",
+    "write_whole",
 ]

@@ -98,17 +98,8 @@ def load_described(
     InputError
         As of `load_network`; and if the weights are others than were recorded.
     """
+    check_described(description, weights_file)
     recorded = description.weights
-    if weights_file is not None or recorded.name not in (IMAGENET, RANDOM):
-        expected = (
-            f"the one that the features were made with, of SHA-256 {recorded.sha256}; "
-            "give --weights FILE"
-        )
-        if weights_file is None:
-            raise InputError(f"no weights file '{recorded.name}': expected {expected}")
-        require_readable(weights_file, "weights file", expected)
-        # Before a network that may be quite another is built.
-        _require_same(sha256_of(weights_file), recorded, str(weights_file))
     choice = NetworkChoice.again(description, weights_file)
     network = load_network(choice, engine, batch_size, jobs)
     found = network.description
@@ -121,6 +112,25 @@ def load_described(
         )
     network.description = description
     return network
+
+
+def check_described(description: Description, weights_file: Path | None = None) -> None:
+    """Refuse weights that are gone, or others than were recorded, before anything is loaded.
+
+    Parameters and errors are those of `load_described`.
+    """
+    recorded = description.weights
+    if weights_file is None and recorded.name in (IMAGENET, RANDOM):
+        return
+    expected = (
+        f"the one that the features were made with, of SHA-256 {recorded.sha256}; "
+        "give --weights FILE"
+    )
+    if weights_file is None:
+        raise InputError(f"no weights file '{recorded.name}': expected {expected}")
+    require_readable(weights_file, "weights file", expected)
+    # Before a network that may be quite another is built.
+    _require_same(sha256_of(weights_file), recorded, str(weights_file))
 
 
 def list_layers(choice: NetworkChoice, jobs: int = 1) -> dict[str, tuple[int, ...]]:

@@ -39,3 +39,29 @@ def none(pixels: np.ndarray) -> np.ndarray:
 PREPROCESSINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     function.__name__: function for function in (caffe, tf, torch, none)
 }
+
+
+def as_convolution(name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return a preprocessing as a convolution of single pixels, for a network to hold.
+
+    Parameters
+    ----------
+    name : str
+        One of `PREPROCESSINGS`.
+
+    Returns
+    -------
+    tuple of ndarray of float32, shapes (1, 1, 3, 3) and (3,), or None
+        Its kernel, (height, width, n_in, n_out), and its bias; None where the
+        pixels stay as they are.
+    """
+    scale, shift, order = {
+        "caffe": (1.0, -MEAN_BGR, [2, 1, 0]),
+        "tf": (1 / 127.5, -np.ones(3), [0, 1, 2]),
+        "torch": (1 / (255 * STD_RGB.astype(float)), -MEAN_RGB / STD_RGB.astype(float), [0, 1, 2]),
+        "none": (None, None, None),
+    }[name]
+    if order is None:
+        return None
+    kernel = np.eye(3)[order].T * scale  # (n_in, n_out)
+    return kernel[np.newaxis, np.newaxis].astype(np.float32), np.asarray(shift, np.float32)

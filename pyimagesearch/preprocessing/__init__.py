@@ -13,6 +13,7 @@ from pyimagesearch.preprocessing.reports import (
     report_unreadable,
 )
 from pyimagesearch.preprocessing.roworder import row_order
+from pyimagesearch.preprocessing.sampleimages import sample_images
 from pyimagesearch.preprocessing.unlabelledimages import UnlabelledImages, list_images
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "report_duplicates",
     "report_unreadable",
     "row_order",
+    "sample_images",
 ]

@@ -3,5 +3,14 @@
 from pyimagesearch.results.leastsure import draw_least_sure
 from pyimagesearch.results.rowimages import RowImages
 from pyimagesearch.results.trainingreport import report_of, write_page
+from pyimagesearch.results.wholemodels import network_of, training_digests, write_whole_models
 
-__all__ = ["RowImages", "draw_least_sure", "report_of", "write_page"]
+__all__ = [
+    "RowImages",
+    "draw_least_sure",
+    "network_of",
+    "report_of",
+    "training_digests",
+    "write_page",
+    "write_whole_models",
+]

@@ -85,9 +85,10 @@ def require_distinct(options: Files) -> None:
     """
     taken: dict[Path, str] = {}
     for option, path in files_of(options):
-        other = taken.setdefault(Path(path).resolve(), option)
-        if other != option:
-            raise InputError(f"--{option} and --{other} are both '{path}': give another file")
+        file = Path(path).resolve()
+        if file in taken:
+            raise InputError(f"--{option} and --{taken[file]} are both '{path}': give another file")
+        taken[file] = option
 
 
 def refuse_overwriting(outputs: Files, inputs: Iterable[str | Path | None]) -> None:

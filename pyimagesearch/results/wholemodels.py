@@ -1,0 +1,90 @@
+"""Network and classifier as one model, from a features file and what was trained on it."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyimagesearch.io import FeaturesFile
+from pyimagesearch.linear import Training, softmax_head
+from pyimagesearch.nn import (
+    Description,
+    WholeClassifier,
+    check_described,
+    check_suffix,
+    load_described,
+    write_whole,
+)
+from pyimagesearch.preprocessing import Decoding, sample_images
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.filenames import recorded_path
+
+logger = logging.getLogger(__name__)
+
+
+def training_digests(features: FeaturesFile) -> list[str]:
+    """Return the digests of the images that train; empty if they are not recorded."""
+    digests = features.record.digests
+    known = isinstance(digests, list) and len(digests) == features.shape[0]
+    return digests[: features.n_train] if known else []
+
+
+def network_of(
+    features: FeaturesFile, paths: Sequence[str], weights: str | None
+) -> tuple[Description, Path | None]:
+    """Return the network for whole models, and where its weights are, before the search.
+
+    Raises
+    ------
+    InputError
+        If the features file does not say, or the weights are gone or others.
+    """
+    for path in paths:
+        check_suffix(path)
+    try:
+        description = Description.from_json(features.record.to_json())
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"'{features.path}' does not say which network made its features, which a whole model "
+            f"holds: expected a file made by extract_features.py; leave out --model {paths[0]}"
+        ) from error
+    if description.n_features != features.shape[1]:
+        raise InputError(
+            f"'{features.path}' has {features.shape[1]:,} features a row, and the network that it "
+            f"names gives {description.n_features:,}: extract the features again"
+        )
+    file = weights or features.record.weights_file
+    file = file and recorded_path(file)
+    check_described(description, file)
+    return description, file
+
+
+def write_whole_models(
+    paths: Sequence[str],
+    training: Training,
+    features: FeaturesFile,
+    network: tuple[Description, Path | None],
+    jobs: int,
+) -> None:
+    """Save network and classifier as one model, once it has proved to give the same answers."""
+    model, (description, file) = training.search.model, network
+    kernel, bias = softmax_head(model)
+    if training.unknown:
+        logger.info(
+            "note: what tells unknown images cannot be in a whole model, which names a class for "
+            "every image: it is in a pickle and in FILE.skops"
+        )
+    names = [features.label_names[label] for label in model.classes_]
+    extraction = features.record.for_classifier()
+    classifier = WholeClassifier(kernel, bias, names, extraction, training_digests(features))
+    test_paths = features.record.image_paths[features.n_train :]
+    decoding = Decoding.recorded(extraction)
+    pixels, sample = sample_images(test_paths, description.size, decoding)
+    keras_network = load_described(description, file, engine="keras", jobs=jobs)
+    files = [Path(path) for path in paths]
+    for path, difference in write_whole(
+        files, keras_network, classifier, model.predict_proba, pixels
+    ).items():
+        logger.info(
+            f"'{path}' in a fresh process: the probabilities of {sample} differ from the "
+            f"classifier's by at most {difference:.1g}"
+        )
