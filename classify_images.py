@@ -39,19 +39,12 @@ from pyimagesearch.linear import (
     UnknownDetector,
     answers_to,
     csv_rows,
-    from_softmax_head,
-    load_classifier,
     report_folders,
 )
 from pyimagesearch.nn import (
     ENGINES,
-    Description,
     Network,
-    WholeClassifier,
-    is_whole,
     load_described,
-    load_whole_network,
-    read_whole,
 )
 from pyimagesearch.preprocessing import (
     Decoding,
@@ -66,12 +59,11 @@ from pyimagesearch.reporting import (
     check_page,
     is_page,
 )
-from pyimagesearch.results import draw_least_sure
+from pyimagesearch.results import draw_least_sure, read_classifier, recorded_network
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.arguments import add_computing_options, positive_int, user_path
 from pyimagesearch.utils.classfolders import ClassFolders
 from pyimagesearch.utils.console import keep_stdout_for_the_table
-from pyimagesearch.utils.filenames import recorded_path
 from pyimagesearch.utils.pathchecks import check_outputs, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
@@ -212,51 +204,6 @@ def classify(
                 yield Answer(images.paths[row], None, problem)
             else:
                 yield Answer(images.paths[row], probabilities, likeness=likeness)
-
-
-def read_classifier(path: str, weights: str | None):
-    """Read a classifier; of a whole model, what is to be known of its network, too.
-
-    Returns
-    -------
-    LogisticRegression
-    WholeClassifier or None
-    """
-    if not is_whole(path):
-        return load_classifier(path), None
-    if weights:
-        raise InputError(f"'{path}' holds its own weights: leave out --weights {weights}")
-    whole = read_whole(Path(path))
-    parts = whole.kernel, whole.bias, whole.label_names, whole.extraction, whole.training_digests
-    return from_softmax_head(*parts, path), whole
-
-
-def recorded_network(
-    model,
-    path: str,
-    weights: str | None,
-    load: Callable[..., Network],
-    whole: WholeClassifier | None = None,
-    **options: object,
-) -> Network:
-    """Load the network that a classifier was trained behind.
-
-    Raises
-    ------
-    InputError
-        If its weights are gone, or are others.
-    """
-    try:
-        description = Description.from_json(model.extraction_)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"'{path}' describes its network in a way that is not understood "
-            f"({error!r}): train it again"
-        ) from error
-    if whole is not None:
-        return load_whole_network(Path(path), description, whole.output_layer, **options)
-    file = weights or model.extraction_.get("weights_file")
-    return load(description, file and recorded_path(str(file)), **options)
 
 
 def paths_given(arguments: argparse.Namespace) -> list[str]:

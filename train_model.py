@@ -46,7 +46,6 @@ from pyimagesearch.linear import (
     report_search,
     report_training,
     require_enough_rows,
-    save_classifier,
     share_notes,
     split_lines,
     stratified_folds,
@@ -63,7 +62,7 @@ from pyimagesearch.results import (
     RowImages,
     network_of,
     report_of,
-    training_digests,
+    write_model,
     write_page,
     write_whole_models,
 )
@@ -284,14 +283,6 @@ def check_inputs_spared(outputs: Files, weights: str | None, features: FeaturesF
     weights_file = features.record.weights_file
     weights_file = weights_file and recorded_path(weights_file)
     refuse_overwriting(outputs, chain([weights_file, weights], features.record.image_paths))
-
-
-def write_model(path: str, training: Training, features: FeaturesFile) -> None:
-    """Save the classifier, with the names of its classes and how its features were made."""
-    extraction, trained = features.record.for_classifier(), training_digests(features)
-    if training.unknown:
-        training.unknown.detector.attach(training.search.model)
-    save_classifier(path, training.search.model, features.label_names, extraction, trained)
 
 
 @script
