@@ -1,5 +1,10 @@
 """Every translation and every fold against Keras, on small networks with numbers of their own."""
 
+import json
+import os
+import pickle
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +13,17 @@ from graphs import read_saved
 from photographs import relative_difference
 
 from pyimagesearch.nn import Description, Weights
-from pyimagesearch.nn.graph import Graph, fold
+from pyimagesearch.nn.graph import (
+    Graph,
+    NoTranslationError,
+    fold,
+    layer_nodes,
+    layer_paths,
+    operations,
+    read_graph,
+)
+from pyimagesearch.nn.graph.archive import opened
+from pyimagesearch.nn.keraslayers import cut_model, layer_shapes
 from pyimagesearch.nn.openvinonetwork import OpenVINONetwork
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
@@ -106,11 +121,11 @@ def model_within_a_model_at_the_end(x):
     return inner(x)
 
 
-def operations(x):
+def arithmetic(x):
     return layers().ReLU(6.0)(layers().Conv2D(16, 1)(x) + 3.0) * (1 / 6.0) - 0.5 + (2 - x[..., :1])
 
 
-def more_operations(x):
+def functions_of_keras(x):
     from keras import ops
 
     y = ops.reshape(x[:, 1:9, ::2], (-1, 8, 8 * 3))
@@ -393,8 +408,8 @@ CASES = {
             sequential_within,
             two_outputs_of_a_model_within,
             model_within_a_model_at_the_end,
-            operations,
-            more_operations,
+            arithmetic,
+            functions_of_keras,
             vision_transformer,
         )
     },
@@ -422,12 +437,15 @@ def saved(build, folder: Path):
     return path, np.asarray(model(IMAGES, training=False)), model
 
 
-def compute(graph: Graph) -> np.ndarray:
-    description = Description(
+def describe(graph: Graph) -> Description:
+    return Description(
         "a test", "last", "none", SIZE, "none", graph.output.shape, Weights("none", "")
     )
-    rows = OpenVINONetwork(graph, description, "a test")(IMAGES)
-    return rows.reshape(len(IMAGES), *graph.output.shape)
+
+
+def compute(graph: Graph, images: np.ndarray = IMAGES) -> np.ndarray:
+    rows = OpenVINONetwork(graph, describe(graph), "a test")(images)
+    return rows.reshape(len(images), *graph.output.shape)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -436,3 +454,147 @@ def test_a_network_gives_what_keras_gives_folded_or_not(name, tmp_path):
     graph = read_saved(path, SIZE)
     assert relative_difference(compute(graph), expected) < 2e-6
     assert relative_difference(compute(fold(graph)), expected) < 2e-6
+
+
+def saved_with(tmp_path, change) -> Path:
+    """Save a small network, and change the config in its file."""
+    path, *_ = saved(chain(lambda one: one.Conv2D(4, 3, name="conv")), tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(contents["config.json"])
+    conv = next(x for x in config["config"]["layers"] if x["config"]["name"] == "conv")
+    change(conv)
+    contents["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda conv: conv.update(class_name="Lambda"), "a Lambda", id="code"),
+        pytest.param(
+            lambda conv: conv.update(module="os", class_name="system"),
+            "a system of os, which is not Keras's own",
+            id="another module",
+        ),
+        pytest.param(
+            lambda conv: conv["config"].update(
+                kernel_initializer={"module": "mine", "class_name": "Init", "config": {}}
+            ),
+            "a Init of mine, which is not Keras's own",
+            id="another module's initializer",
+        ),
+        pytest.param(
+            lambda conv: conv["config"].update(activation={"class_name": "function"}),
+            "a function, which is code",
+            id="a function by name",
+        ),
+        pytest.param(
+            lambda conv: conv["config"].update(dtype="mixed_float16"),
+            r"layer 'conv' \(Conv2D\): it computes in mixed_float16",
+            id="half precision",
+        ),
+        pytest.param(
+            lambda conv: conv["config"].update(data_format="channels_first"),
+            r"layer 'conv' \(Conv2D\): its channels come first",
+            id="channels first",
+        ),
+        pytest.param(
+            lambda conv: conv["config"].update(activation="sparsemax"),
+            r"layer 'conv' \(Conv2D\): activation sparsemax",
+            id="another activation",
+        ),
+        pytest.param(
+            lambda conv: conv["config"].update(filters=5),
+            r"layer 'conv' \(Conv2D\): an array of \(3, 3, 3, 5\) has the shape \(3, 3, 3, 4\)",
+            id="weights of another shape",
+        ),
+        pytest.param(
+            lambda conv: conv["config"].update(use_bias=False),
+            r"layer 'conv' \(Conv2D\): 1 arrays too many",
+            id="weights too many",
+        ),
+        pytest.param(
+            lambda conv: conv["config"].pop("strides"),
+            r"layer 'conv' \(Conv2D\): settings that are not understood \(KeyError\('strides'\)\)",
+            id="settings of another version",
+        ),
+    ],
+)
+def test_what_is_not_exactly_understood_is_left_to_keras(change, message, tmp_path):
+    path = saved_with(tmp_path, change)
+    with pytest.raises(NoTranslationError, match=message):
+        read_saved(path, SIZE, "conv")
+
+
+def test_code_behind_the_cut_is_left_to_keras_too(tmp_path):
+    import keras
+
+    start = keras.Input((*SIZE, 3))
+    x = layers().Conv2D(4, 3, name="conv")(start)
+    keras.Model(start, layers().Lambda(lambda y: 2 * y)(x)).save(tmp_path / "net.keras")
+    with pytest.raises(NoTranslationError, match="a Lambda, which is code"):
+        read_saved(tmp_path / "net.keras", SIZE, "conv")
+
+
+@pytest.mark.parametrize("damage", ["half", "no weights", "no config"])
+def test_a_damaged_file_is_left_to_keras(damage, tmp_path):
+    path, *_ = saved(chain(lambda one: one.Conv2D(4, 3, name="conv")), tmp_path)
+    if damage == "half":
+        os.truncate(path, path.stat().st_size // 2)
+    else:
+        left_out = {"no weights": "model.weights.h5", "no config": "config.json"}[damage]
+        with zipfile.ZipFile(path) as archive:
+            kept = {name: archive.read(name) for name in archive.namelist() if name != left_out}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in kept.items():
+                archive.writestr(name, content)
+    with pytest.raises(NoTranslationError, match="the file cannot be read"):
+        read_saved(path, SIZE, "conv")
+
+
+def test_places_are_named_as_in_networks_of_keras(tmp_path):
+    import keras
+
+    start = keras.Input((*SIZE, 3))
+    inner = keras.Sequential([layers().Conv2D(3, 3, padding="same", name="conv")], name="inner")
+    same = layers().ReLU(name="same")
+    y = same(inner(same(inner(start))))
+    model = keras.Model(start, layers().Dense(2, activation="softmax", name="head")(y))
+    model.save(tmp_path / "net.keras")
+    with opened(tmp_path / "net.keras") as (config, arrays, _):
+        nodes = layer_nodes(config, arrays, SIZE)
+        assert list(nodes) == layer_paths(config)
+        assert {path: node.shape for path, node in nodes.items()} == layer_shapes(model)
+        assert list(nodes) == list(layer_shapes(model))
+        for path in ("inner/conv", "same", "inner:2/conv", "same:2"):
+            graph = read_graph(config, arrays, SIZE, path)
+            expected = np.asarray(cut_model(model, path)(IMAGES))
+            assert relative_difference(compute(graph), expected) < 2e-6
+
+
+def test_a_deep_graph_travels(tmp_path):
+    x = operations.image((4, 4, 3))
+    for _ in range(3000):
+        x = operations.activation(x, "relu")
+    arrived = pickle.loads(pickle.dumps(Graph(x)))
+    assert len(arrived.nodes) == 3001
+    assert arrived.input.shape == (4, 4, 3)
+
+
+def test_an_image_is_computed_alone_whatever_the_threads(tmp_path):
+    path, *_ = saved(CASES["squeeze and excite"], tmp_path)
+    graph = fold(read_saved(path, SIZE))
+    alone = np.concatenate([compute(graph, image[None]) for image in IMAGES])
+    np.testing.assert_array_equal(compute(graph), alone)
+    description = describe(graph)
+    network = OpenVINONetwork(graph, description, "a test")
+    many = np.concatenate([IMAGES] * 20)
+    with ThreadPoolExecutor(4) as pool:
+        rows = np.concatenate(list(pool.map(network, np.split(many, 10))))
+    np.testing.assert_array_equal(rows, np.concatenate([alone.reshape(2, -1)] * 20))
+    with pytest.raises(TypeError, match="keeps no arrays to pickle"):
+        pickle.dumps(network)
