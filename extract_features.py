@@ -45,8 +45,7 @@ from pyimagesearch.nn.commandline import add_network_options, chosen_network, la
 from pyimagesearch.preprocessing import (
     SOURCES,
     CheckedImages,
-    Decoding,
-    Duplicates,
+    EarlierRows,
     LabelledImages,
     check_images,
     list_labelled_images,
@@ -277,21 +276,15 @@ def check(
     images: LabelledImages, unfinished: Unfinished | None, jobs: int, skip_bad: bool
 ) -> CheckedImages:
     """Decode the pictures whose rows are missing before hours are spent, and name all that fail."""
-    done, recorded = {}, {}
+    earlier = EarlierRows()
     if unfinished:
-        done = unfinished.untouched(images.root)
-        paths = list(unfinished.record.digest_of_path)
-        recorded = {
-            "recorded_paths": paths,
-            "recorded_duplicates": paths and Duplicates.recorded(unfinished.provenance, paths),
-            "n_recorded_train": unfinished.record.n_train,
-            "decoding": Decoding.recorded(unfinished.provenance),
-        }
-    n_missing = len(images) - len(done)
-    of_all = f" of {len(images):,}" if done else ""
+        paths, done = list(unfinished.record.digest_of_path), unfinished.untouched(images.root)
+        earlier = EarlierRows.recorded(unfinished.provenance, paths, done)
+    n_missing = len(images) - len(earlier.known)
+    of_all = f" of {len(images):,}" if earlier.known else ""
     logger.info(f"checking {n_missing:,}{of_all} images of {len(images.label_names):,} classes...")
     with progress_bar("Checking Images", n_missing) as bar:
-        checked = check_images(images, jobs, bar.increment, done, **recorded)
+        checked = check_images(images, jobs, bar.increment, earlier)
     report_unreadable(checked, skip_bad)
     n_found = len(images) + len(images.skipped.broken_links)
     if checked.bad and not skip_bad:

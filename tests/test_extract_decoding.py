@@ -6,6 +6,7 @@ Half of the images are floats, half are turned.
 import contextlib
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -82,8 +83,8 @@ def stopped(n_batches):
     return lambda *_: network
 
 
-def check_as_1_0_0(*arguments, **recorded):
-    return check_images(*arguments, **recorded | {"decoding": AS_STORED})
+def check_as_1_0_0(images, jobs, advance, earlier):
+    return check_images(images, jobs, advance, replace(earlier, decoding=AS_STORED))
 
 
 def test_it_is_reported_and_recorded_and_decides_on_the_rows(folder, capsys):

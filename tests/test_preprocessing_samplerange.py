@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pyimagesearch.preprocessing import Decoding, check_images, list_labelled_images, load_image
+from pyimagesearch.preprocessing import (
+    Decoding,
+    EarlierRows,
+    check_images,
+    list_labelled_images,
+    load_image,
+)
 from pyimagesearch.preprocessing.decoding import AS_STORED
 from pyimagesearch.utils import InputError
 
@@ -32,7 +38,7 @@ def write(folder, images, tags=None, suffix=".tif"):
 
 def check(folder, decoding=None):
     images = list_labelled_images(folder)
-    return check_images(images, 2, lambda: None, decoding=decoding)
+    return check_images(images, 2, lambda: None, EarlierRows(decoding=decoding))
 
 
 def pixels(checked):

@@ -3,6 +3,7 @@
 from pyimagesearch.preprocessing.checkedimages import CheckedImages, check_images, image_digest
 from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.duplicates import Duplicates
+from pyimagesearch.preprocessing.earlierrows import EarlierRows
 from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
 from pyimagesearch.preprocessing.imageloader import check_image, image_reader, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
@@ -21,6 +22,7 @@ __all__ = [
     "CheckedImages",
     "Decoding",
     "Duplicates",
+    "EarlierRows",
     "LabelledImages",
     "SkippedFiles",
     "UnlabelledImages",

@@ -1,7 +1,7 @@
 """Pictures that were found readable, and must not change until their turn."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 
 from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.duplicates import Duplicates, find_duplicates
+from pyimagesearch.preprocessing.earlierrows import NO_EARLIER_ROWS, EarlierRows
 from pyimagesearch.preprocessing.imageloader import Inspection, inspect_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.preprocessing.nearduplicates import SIDE
@@ -151,11 +152,7 @@ def check_images(
     images: LabelledImages,
     jobs: int,
     advance: Callable[[], object],
-    known: Mapping[str, str] = MappingProxyType({}),
-    recorded_paths: Collection[str] = (),
-    recorded_duplicates: Duplicates | None = None,
-    n_recorded_train: int | None = None,
-    decoding: Decoding | None = None,
+    earlier: EarlierRows = NO_EARLIER_ROWS,
 ) -> CheckedImages:
     """Decode every picture once, so that a bad one is known at the start.
 
@@ -169,18 +166,8 @@ def check_images(
         How many threads decode them.
     advance : callable
         Called without arguments after each picture that was read.
-    known : mapping of str to str
-        Digests of pictures whose features are there already: these are not
-        read again.
-    recorded_paths : collection of str
-        The rows of an earlier run to go on with, whose order is kept: an
-        earlier release may have ordered them in another way.
-    recorded_duplicates : Duplicates or None
-        What that run has found of them.
-    n_recorded_train : int or None
-        How many of these rows train, if that was recorded.
-    decoding : Decoding or None
-        How an earlier run, which is to go on, has read them.
+    earlier : EarlierRows
+        What a run that is to go on has recorded of the images.
 
     Returns
     -------
@@ -196,9 +183,9 @@ def check_images(
     def check(path: str) -> _Checked:
         file = images.root / path
         stamp = _stamp(file)  # before it is read: a change during that counts
-        if stamp and path in known:
-            return _Checked(stamp, known[path], Inspection())
-        found = inspect_image(file, decoding)
+        if stamp and path in earlier.known:
+            return _Checked(stamp, earlier.known[path], Inspection())
+        found = inspect_image(file, earlier.decoding)
         if found.problem:
             return _Checked(stamp, "", found)
         try:
@@ -211,10 +198,10 @@ def check_images(
         images.paths, threaded_map(check, images.paths, jobs, ahead=4 * jobs), strict=True
     ):
         checked[path] = one
-        if path not in known:
+        if path not in earlier.known:
             advance()
     samples = {path: one.found.samples for path, one in checked.items() if one.found.samples}
-    decoding, notes = (decoding, []) if decoding else decide(samples)
+    decoding, notes = (earlier.decoding, []) if earlier.decoding else decide(samples)
     bad = {path: one.found.problem for path, one in checked.items() if one.found.problem}
     bad |= {path: wrong for path in samples if (wrong := mismatch(samples[path], decoding))}
     readable = images.without(bad)
@@ -226,9 +213,9 @@ def check_images(
     links = {
         path: inspect_image(images.root / path).problem for path in images.skipped.broken_links
     }
-    if set(recorded_paths) == set(readable.paths):
-        in_order, duplicates = readable.reordered(recorded_paths), recorded_duplicates
-        n_train = n_recorded_train or n_train_rows(len(in_order))
+    if set(earlier.paths) == set(readable.paths):
+        in_order, duplicates = readable.reordered(earlier.paths), earlier.duplicates
+        n_train = earlier.n_train or n_train_rows(len(in_order))
     else:
         thumbnails = np.array([one.found.thumbnail for one in checked.values()], np.uint8)
         thumbnails = thumbnails.reshape(-1, SIDE, SIDE)  # also if there are none

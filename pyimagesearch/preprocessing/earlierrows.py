@@ -1,0 +1,46 @@
+"""What a run that is to go on has recorded of its images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pyimagesearch.preprocessing.decoding import Decoding
+from pyimagesearch.preprocessing.duplicates import Duplicates
+
+
+@dataclass(frozen=True)
+class EarlierRows:
+    """The rows of a run that is to go on; by default there is none.
+
+    Attributes
+    ----------
+    known : mapping of str to str
+        Digests of the images whose features are there already: these are not
+        read again.
+    paths : sequence of str
+        The image of each row. Their order is kept: an earlier release may have
+        ordered them in another way.
+    duplicates : Duplicates
+        What was found of them.
+    n_train : int or None
+        How many rows train, if that is recorded.
+    decoding : Decoding or None
+        How the images were read; None decides it anew.
+    """
+
+    known: Mapping[str, str] = field(default_factory=dict)
+    paths: Sequence[str] = ()
+    duplicates: Duplicates = field(default_factory=Duplicates)
+    n_train: int | None = None
+    decoding: Decoding | None = None
+
+    @classmethod
+    def recorded(
+        cls, provenance: Mapping[str, object], paths: Sequence[str], known: Mapping[str, str]
+    ) -> "EarlierRows":
+        """Take what a provenance holds of the images; `paths` are empty if nobody knows them."""
+        duplicates = Duplicates.recorded(provenance, paths) if paths else Duplicates()
+        decoding = Decoding.recorded(provenance)
+        return cls(known, paths, duplicates, provenance.get("n_train"), decoding)
+
+
+NO_EARLIER_ROWS = EarlierRows()
