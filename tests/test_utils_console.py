@@ -4,6 +4,7 @@ import logging
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import run_on_a_terminal
 
 from pyimagesearch.utils.console import console_logging, keep_stdout_for_the_table
@@ -67,14 +68,20 @@ logger.warning("behind it")
 """
 
 
-def test_a_line_does_not_run_into_a_bar(tmp_path):
-    command = [sys.executable, "-c", WITH_A_BAR, ROOT]
+@pytest.mark.parametrize(
+    ("level", "line"),
+    [("warning", "[WARNING] something is the matter"), ("info", "[INFO] something is the matter")],
+)
+def test_a_line_does_not_run_into_a_bar(tmp_path, level, line):
+    program = WITH_A_BAR.replace('logger.warning("something', f'logger.{level}("something')
+    to_the_terminal = ["sh", "-c", 'exec "$0" "$@" 1>&2']  # stdout, too
+    command = [*to_the_terminal, sys.executable, "-c", program, ROOT]
     drawn = run_on_a_terminal(command, tmp_path / "stdout")
-    (line,) = (line for line in drawn.split("\r\n") if "matter" in line)
+    (printed,) = (one for one in drawn.split("\r\n") if "matter" in one)
     # The bar is wiped out, the line is written in its place, and the bar below it again.
-    before, _, line = line.rpartition("\r")
+    before, _, printed = printed.rpartition("\r")
     assert before.endswith(" ")
-    assert line == "[WARNING] something is the matter"
+    assert printed == line
     below = drawn.split("matter\r\n")[1]
     assert below.startswith("\rWorking:  33%")
     assert "\nbehind it" in below
