@@ -396,6 +396,20 @@ def test_a_run_that_resumes_keeps_the_date_of_the_first(unfinished, output, monk
     assert provenance(output)["created"] == "2017-07-14T02:40:00+00:00"
 
 
+@pytest.mark.parametrize(("asked", "taken"), [("auto", "fake"), ("keras", "keras")])
+def test_a_run_resumes_with_the_engine_that_began_it_unless_another_is_asked_for(
+    unfinished, output, asked, taken
+):
+    engines = []
+
+    def load(choice, engine, *_):
+        engines.append(engine)
+        return fake_network()
+
+    extract_features.extract(unfinished, output, engine=asked, load_network=load)
+    assert engines == [taken]
+
+
 def provenance(path: Path) -> dict:
     with h5py.File(path) as db:
         return json.loads(db["features"].attrs["provenance"])

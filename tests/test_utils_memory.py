@@ -1,9 +1,16 @@
 """The memory there is, of machines and of control groups."""
 
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from pyimagesearch.utils import memory
 from pyimagesearch.utils.memory import available_bytes
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -60,3 +67,26 @@ def test_the_group_of_another_controller_does_not_count(machine):
         (folder / "memory.max").write_text("1\n")
         (folder / "memory.current").write_text("0\n")
     assert available_bytes() == 5000 * 1024
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone keeps what was freed")
+def test_large_blocks_go_back_to_the_system_at_once():
+    program = (
+        "import sys\n"
+        "from contextlib import nullcontext\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from pyimagesearch.utils.memory import large_blocks_returned\n"
+        "with large_blocks_returned() if sys.argv[1] == 'returned' else nullcontext():\n"
+        "    np.ones(2**21)  # frees 16 MB: from now on glibc keeps blocks of that size\n"
+        "    blocks = [np.ones(2**20) for _ in range(20)]\n"
+        "    last = np.ones(2**16)\n"
+        "    del blocks\n"
+        "    pages = int(Path('/proc/self/statm').read_text().split()[1])\n"
+        "print(pages * 4096)\n"
+    )
+    kept, returned = (
+        int(subprocess.check_output([sys.executable, "-c", program, way], cwd=ROOT))
+        for way in ("kept", "returned")
+    )
+    assert kept - returned > 100e6

@@ -17,6 +17,7 @@ from pyimagesearch.nn.openvinonetwork import OpenVINONetwork
 from pyimagesearch.nn.vgg import VGG
 from pyimagesearch.nn.weights import IMAGENET, RANDOM, check_weights, sha256_of
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.memory import large_blocks_returned
 from pyimagesearch.utils.pathchecks import require_readable
 
 ENGINES = ("auto", "keras", "ncnn", "openvino")
@@ -163,7 +164,7 @@ def _load_graph(choice: NetworkChoice, engine: str, jobs: int) -> Network:
     is_branched = choice.file is None and choice.network not in VGG
     if not may or (may == ["ncnn"] and engine == "auto" and is_branched):
         raise NoTranslationError("OpenVINO is not installed")
-    with source.opened(choice, jobs) as opened:
+    with large_blocks_returned(), source.opened(choice, jobs) as opened:
         layer = choice.layer or opened.default_layer()
         graph, shape = opened.cut(choice.network, layer, choice.pooling)
         description = _describe(choice, layer, opened.size, shape, opened.weights)

@@ -5,10 +5,11 @@ import threading
 import numpy as np
 
 from pyimagesearch.nn.description import Description
-from pyimagesearch.nn.graph.node import Graph
+from pyimagesearch.nn.graph.node import Graph, Part
 from pyimagesearch.nn.graph.openvinomodel import openvino_model
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 from pyimagesearch.utils.arguments import available_cores
+from pyimagesearch.utils.memory import large_blocks_returned
 
 BATCH_SIZE = 4  # images that a thread takes at a time; each is computed by itself
 
@@ -65,19 +66,20 @@ class OpenVINONetwork:
         if not hasattr(self._of_thread, "request"):
             with self._lock:
                 if self._graph is not None:  # else another thread was faster
-                    self._compiled = _compiled(self._graph)
-                    self._graph = None
+                    parts, self._graph = self._graph.parts(), None
+                    with large_blocks_returned():
+                        self._compiled = _compiled(parts)
                 self._of_thread.request = self._compiled.create_infer_request()
         return self._of_thread.request
 
 
-def _compiled(graph: Graph):
+def _compiled(parts: list[Part]):
     import openvino
     from openvino.properties import hint
 
     cores = available_cores()
     return openvino.Core().compile_model(
-        openvino_model(graph),
+        openvino_model(parts),
         "CPU",
         {
             # Else bfloat16 on processors that have it, which is wrong in the third digit.

@@ -1,7 +1,13 @@
-"""How much memory there is."""
+"""How much memory there is, and giving it back."""
 
+import contextlib
+import ctypes
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+LARGE_BYTES, LARGEST_KEPT_BYTES = 2**17, 2**25  # where glibc's threshold begins, and may end
 MEMINFO = Path("/proc/meminfo")
 OWN_GROUPS = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")
@@ -64,3 +70,22 @@ def _fields(path: Path) -> dict[str, int]:
     except OSError:
         return {}
     return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdigit()}
+
+
+@contextlib.contextmanager
+def large_blocks_returned() -> Iterator[None]:
+    """Have the system get every large block of memory back once it is free.
+
+    glibc keeps what was freed, in case it is needed again, which weights that
+    are copied from form to form are not: 100 MB of ResNet50's 430 (glibc 2.36,
+    28 November 2026). With another library nothing changes.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallopt"):
+        yield
+        return
+    libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+    try:
+        yield
+    finally:
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES)

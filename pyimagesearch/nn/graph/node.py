@@ -37,10 +37,13 @@ its parameters, or None. `scale`, `offset` and `slope` have the rank of their
 array, or less, and are broadcast.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+# A node's operation, the numbers of its inputs, its shape, attributes and arrays.
+Part = tuple[str, list[int], tuple[int, ...], Mapping, Mapping]
 
 
 class NoTranslationError(Exception):
@@ -114,20 +117,29 @@ class Graph:
         """The node that stands for the image."""
         return next(node for node in self.nodes if node.operation == "input")
 
-    def __reduce__(self):
-        """Travel as a list with numbers for inputs: a network is deeper than pickle goes."""
+    def parts(self) -> list[Part]:
+        """Return the nodes with numbers for inputs: a network is deeper than pickle goes."""
         nodes = self.nodes
         number = {node: i for i, node in enumerate(nodes)}
-        told = [
+        return [
             (n.operation, [number[x] for x in n.inputs], n.shape, n.attributes, n.arrays)
             for n in nodes
         ]
-        return _graph_of, (told,)
+
+    def __reduce__(self):
+        """Travel as parts."""
+        return _graph_of, (self.parts(),)
 
 
-def _graph_of(told: list[tuple]) -> Graph:
+def put_together(parts: Iterable[Part]) -> Iterator[Node]:
+    """Yield a node for each of a graph's parts."""
     nodes: list[Node] = []
-    for operation, inputs, shape, attributes, arrays in told:
+    for operation, inputs, shape, attributes, arrays in parts:
         given = tuple(nodes[i] for i in inputs)
-        nodes.append(Node(operation, given, shape, attributes, arrays))
-    return Graph(nodes[-1])
+        nodes.append(Node(operation, given, shape, attributes, dict(arrays)))
+        yield nodes[-1]
+
+
+def _graph_of(parts: list[Part]) -> Graph:
+    *_, output = put_together(parts)
+    return Graph(output)

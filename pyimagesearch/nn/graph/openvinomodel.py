@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pyimagesearch.nn.graph.node import Graph, Node
+from pyimagesearch.nn.graph.node import Node, Part, put_together
 
 ACTIVATIONS: dict[str, Callable] = {
     "relu": lambda op, x: op.relu(x),
@@ -30,21 +30,19 @@ TO_FIRST = {3: (2, 0, 1)}  # axes of an image's array when channels come first
 TO_LAST = {3: (1, 2, 0)}
 
 
-def openvino_model(graph: Graph):
+def openvino_model(parts: list[Part]):
     """Return an ``openvino.Model`` that takes float32 (1, height, width, channels).
 
-    It gives what the graph's output gives, with channels last, and keeps
-    nothing of the graph's arrays.
+    It gives what the graph's output gives, with channels last. The list of the
+    graph's parts is emptied, so that its arrays are never there twice.
     """
     import openvino
 
     builder = _Builder()
-    nodes = graph.nodes
-    while nodes:
-        node = nodes.pop(0)
+    for node in put_together(parts.pop(0) for _ in range(len(parts))):
         builder.add(node)
-    output = builder.last(graph.output)
-    return openvino.Model([output], [builder.parameter], "network")
+        node.arrays.clear()
+    return openvino.Model([builder.last(node)], [builder.parameter], "network")
 
 
 class _Builder:
