@@ -21,7 +21,6 @@ from pyimagesearch.nn.choice import NetworkChoice
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.loading import load_network
 from pyimagesearch.nn.network import Network
-from pyimagesearch.nn.vgg import VGG
 from pyimagesearch.nn.weightsfile import WEIGHTS_IN_ARCHIVE, open_weights
 from pyimagesearch.nn.whole.suffixes import PHONE
 from pyimagesearch.utils import InputError
@@ -158,26 +157,18 @@ def load_whole_network(
             alone = _network_alone(path, folder)
         except Exception as error:  # zipfile, json and h5py raise a dozen types
             raise _damaged(path, first_line(error)) from error
-        network = load_network(_choice(alone, description, output_layer), engine, batch_size, jobs)
+        choice = NetworkChoice(
+            str(alone),
+            layer=output_layer,
+            pooling=description.pooling,
+            size=description.size,
+            preprocessing=description.preprocessing,
+        )
+        network = load_network(choice, engine, batch_size, jobs)
     if network.description.feature_shape != description.feature_shape:
         raise _damaged(path, f"its network gives {network.description.feature_shape}")
     network.description = description
     return network
-
-
-def _choice(alone: Path, description: Description, output_layer: str) -> NetworkChoice:
-    """Choose the network in a file of its own: plain chains with all weights need no Keras."""
-    if description.network in VGG:
-        names = list(VGG[description.network].unfilled())
-        if description.layer in names[-2:]:  # behind the last convolution
-            return NetworkChoice.again(description, alone)
-    return NetworkChoice(
-        str(alone),
-        layer=output_layer,
-        pooling=description.pooling,
-        size=description.size,
-        preprocessing=description.preprocessing,
-    )
 
 
 def _network_alone(path: Path, folder: Path) -> Path:
