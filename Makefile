@@ -3,10 +3,14 @@ VENV := .venv
 BIN = $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo picture test lint newest constraints clean
+.PHONY: demo picture test test-all lint newest constraints clean
 
+# All but the slow ones, for while one works; then everything.
 test: .venv/ready
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
+
+test-all: .venv/ready
+	$(BIN)/python -m pytest -q -n auto
 
 lint: .venv/ready
 	$(BIN)/ruff check .

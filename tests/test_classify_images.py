@@ -220,6 +220,7 @@ def test_ctrl_c_keeps_the_rows_that_were_done(trained, image_folder, capsys):
     assert not Path("a.csv").exists()
 
 
+@pytest.mark.slow
 def test_an_error_on_a_terminal_has_a_line_of_its_own(trained, image_folder):
     bad = image_folder / "dogs" / "dogs_000.jpg"
     bad.write_bytes(b"")
@@ -291,11 +292,13 @@ def test_the_sheet_shows_the_least_sure_first(trained, image_folder, monkeypatch
     np.testing.assert_allclose([p.probability for p in drawn], probabilities[:4], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_sheet_is_drawn(trained, image_folder):
     assert run_main("-m", "m.cpickle", str(image_folder), "--sheet", "s.png") == 0
     assert Path("s.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -321,6 +324,7 @@ def test_a_wrong_input_gets_one_line(trained, monkeypatch, capsys, arguments, me
     assert message in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--csv", "--sheet"])
 @pytest.mark.parametrize("named", [["p.png"], ["folder"], ["link.png"]], ids=lambda named: named[0])
 def test_a_picture_to_judge_is_not_overwritten(trained, image_folder, capsys, option, named):
@@ -398,6 +402,7 @@ def test_a_description_of_another_make_is_refused(trained):
         classify_images.recorded_network(model, "m.cpickle", None, load_described)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_three_commands_work_one_after_the_other(tmp_path):
     """Real scripts, a real network without Keras, from the folder to the answers."""

@@ -90,6 +90,7 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_is_completed_to_the_same_bytes(
     nursery, pictures, digest, output
 ):
@@ -191,6 +192,7 @@ class Run:
         return self.process.returncode, out, err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrent", [True, False])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_request_to_stop_keeps_the_rows_and_says_how_to_resume(

@@ -274,6 +274,7 @@ def two_pictures(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("engine", ["auto", "keras"])
 def test_the_real_network_gives_what_the_lines_of_the_chapter_give(two_pictures, engine):

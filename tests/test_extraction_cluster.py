@@ -229,6 +229,7 @@ def n_rows(output: str) -> int:
     return 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [NcnnNetwork, OpenVINONetwork], ids=["ncnn", "openvino"])
 def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_once(
     steady, pictures, monkeypatch, caplog, engine
@@ -330,6 +331,7 @@ def test_no_more_is_under_way_than_the_workers_ask_for(steady):
     assert n == 100
 
 
+@pytest.mark.slow
 def test_killed_workers_batches_are_computed_again_and_a_later_worker_helps(
     mortal, pictures, expected, monkeypatch
 ):
@@ -350,6 +352,7 @@ def load_tiny_by_twos(*_) -> NcnnNetwork:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unfit", "why"),
     [
@@ -467,6 +470,7 @@ def test_ctrl_c_ends_a_run_that_can_be_resumed(steady, pictures, expected):
     assert Path("f.hdf5").read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_is_told_in_one_line(mortal, pictures, expected):
     process = start_script(pictures, mortal.address)
     wait_until(lambda: n_rows("f.hdf5") > 0)
@@ -595,6 +599,7 @@ def test_an_address_may_be_that_of_a_later_internet():
     assert scheduler_address("tls://[::1]:8786") == "tls://[::1]:8786"
 
 
+@pytest.mark.slow
 def test_unfit_workers_are_told_before_the_work_starts(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(cluster_module, "WORKERS_S", 0.5)
     with Processes(tmp_path) as processes:
@@ -609,6 +614,7 @@ def test_unfit_workers_are_told_before_the_work_starts(tmp_path, pictures, monke
     assert not list(Path().glob("f.hdf5*"))
 
 
+@pytest.mark.slow
 def test_a_worker_whose_disk_is_full_is_named(tmp_path, pictures):
     with Processes(tmp_path) as processes:
         processes.add_worker(program=FULL_DISK)
@@ -616,6 +622,7 @@ def test_a_worker_whose_disk_is_full_is_named(tmp_path, pictures):
             extract(pictures, "f.hdf5", cluster=processes.address, load_network=load_tiny)
 
 
+@pytest.mark.slow
 def test_what_fails_on_a_worker_is_no_loss_of_the_scheduler(steady, pictures):
     def load(*_):
         network = fake_network()
@@ -675,6 +682,7 @@ def test_a_network_for_ncnn_travels_until_it_has_computed():
         pickle.dumps(network)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_network_for_keras_arrives_with_its_weights_and_batches():
     import keras

@@ -90,6 +90,7 @@ def test_every_room_is_known_to_this_test():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_brings_along_no_library_of_another(room):
     program = f"import sys, pyimagesearch.{room}; print(*sys.modules)"
@@ -101,6 +102,7 @@ def test_a_room_brings_along_no_library_of_another(room):
     assert not foreign & set(done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["extract_features.py", "train_model.py", "classify_images.py"])
 @pytest.mark.parametrize(
     ("arguments", "code"),
@@ -120,6 +122,7 @@ def test_help_and_usage_errors_do_not_import_tensorflow(script, arguments, code)
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["extract_features.py", "train_model.py", "classify_images.py"])
 @pytest.mark.parametrize("mode", ["-I", "-P"])
 def test_a_script_runs_in_pythons_isolated_modes_from_anywhere(script, mode, tmp_path):

@@ -109,6 +109,7 @@ def test_after_every_crash_the_rows_that_were_said_to_be_safe_are_there(run):
     assert {state.promised for state in states} >= {0, len(data["rows"])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
 def test_after_every_crash_the_same_again_gives_the_same_bytes(run, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # no crash this time
@@ -187,6 +188,7 @@ def test_a_kill_at_any_moment_leaves_what_the_same_again_completes(nursery, tmp_
     assert output.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_request_to_stop_at_any_line_is_one_line_that_counts_the_rows(nursery, tmp_path):
     output, log = tmp_path / "features.hdf5", tmp_path / "log"
     found, unsaid = set(), []

@@ -267,7 +267,7 @@ def test_fractions_are_not_cut_off_to_fit_an_integer_dtype(output):
         pytest.param({"dtype": "U5"}, "dtype is 'U5': expected a number type", id="text dtype"),
         *[
             pytest.param({"dtype": dtype}, "expected a number type", id=str(dtype))
-            for dtype in ("flaot32", "f4,", ",", "3f4", "M8[s]", object(), {"names": 1}, [("a", 1)])
+            for dtype in ("flaot32", "f4,", ",", "3f4", "M8[s]", object, {"names": 1}, [("a", 1)])
         ],
         *[
             pytest.param({"dims": dims}, f"dims is {dims!r}: ", id=str(dims))

@@ -341,6 +341,7 @@ def open_elsewhere(*before: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "make"), COMPRESSED)
 def test_a_filter_that_hdf5plugin_brings_is_used(key, make):
     write_around(key, make)
@@ -351,6 +352,7 @@ def test_a_filter_that_hdf5plugin_brings_is_used(key, make):
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "make"), COMPRESSED)
 def test_a_filter_that_is_not_there_is_named(key, make):
     write_around(key, make)

@@ -29,6 +29,7 @@ def path(request, tmp_path) -> Path:
     return tmp_path / request.param
 
 
+@pytest.mark.slow
 def test_what_is_loaded_is_what_was_saved(path, caplog):
     model = fitted()
     save_classifier(path, model, NAMES, EXTRACTION, ["ff" * 8, "00" * 8, "ff" * 8])
@@ -58,6 +59,7 @@ def test_a_digest_takes_eight_bytes(path):
     assert sizes[1] - sizes[0] < 2000 * 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

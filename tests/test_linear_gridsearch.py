@@ -60,6 +60,7 @@ def objective(model, X, y):
     return loss + penalty
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     shape=st.sampled_from([(18, 40), (40, 6), (24, 24), (30, 1)]),
@@ -82,6 +83,7 @@ def test_decision_values_equal_those_of_a_direct_fit(
     assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max() + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
 def test_no_objective_is_above_that_of_scikit_learn_left_to_converge(n_rows, n_features):
     X, y = make_rows(n_rows, n_features, 3, separation=0.5)
@@ -180,6 +182,7 @@ def test_classes_of_very_unequal_sizes_are_fitted():
     np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_rows", "n_features"), SHAPES)
 def test_the_folds_are_scored_as_scikit_learn_scores_them(n_rows, n_features):
     X, y = make_rows(n_rows, n_features, 3, separation=0.4)
@@ -191,6 +194,7 @@ def test_the_folds_are_scored_as_scikit_learn_scores_them(n_rows, n_features):
     assert found.best_C == direct.best_params_["C"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [3, 6])
 def test_a_class_that_a_fold_has_no_row_of_is_treated_as_scikit_learn_does(n_classes):
     X, y = make_rows(48, 8, n_classes, separation=0.4)
@@ -522,6 +526,7 @@ def test_the_coordinates_do_not_matter(tmp_path, n_rows, n_features, n_classes, 
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("C", [0.1, 1000.0])
 @pytest.mark.parametrize("make", DEGENERATE)
 @pytest.mark.usefixtures("coordinates")

@@ -43,6 +43,7 @@ SEARCH = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc/self/status")
 @pytest.mark.parametrize(
     "shape",

@@ -54,6 +54,7 @@ def vgg16_on_keras():
     return load_network(NetworkChoice(weights="random"), "keras", batch_size=3)
 
 
+@pytest.mark.slow
 def test_keras_features_are_those_of_predict_in_batches_of_one_shape(vgg16_on_keras, expected):
     assert vgg16_on_keras.batch_size == 3
     prepared = vgg16_on_keras.preprocess(PICTURES)
@@ -62,6 +63,7 @@ def test_keras_features_are_those_of_predict_in_batches_of_one_shape(vgg16_on_ke
     assert relative_difference(rows, expected) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("batch", [1, 7])
 def test_ncnn_features_agree_with_keras_for_any_batch_and_threads(
@@ -102,6 +104,7 @@ def cut_by_hand(small_model, request) -> tuple[str, np.ndarray]:
     return request.param, cut.predict(batch, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["ncnn", "openvino", "keras"])
 def test_vgg16_cut_anywhere_and_pooled_is_what_keras_gives(cut_by_hand, engine):
     import keras
@@ -286,6 +289,7 @@ def test_auto_takes_keras_for_a_chain_where_it_sees_an_accelerator(monkeypatch):
     assert (network.engine, network.why) == ("keras", "Keras sees an accelerator")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["keras", "ncnn", "openvino"])
 def test_loading_writes_nothing_and_a_chain_needs_no_keras(engine):
     program = (
@@ -387,6 +391,7 @@ def test_settings_that_keras_cannot_use_are_named(settings, reason, tmp_path):
     assert said.endswith("delete that file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

@@ -448,6 +448,7 @@ def compute(graph: Graph, images: np.ndarray = IMAGES) -> np.ndarray:
     return rows.reshape(len(images), *graph.output.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_network_gives_what_keras_gives_folded_or_not(name, tmp_path):
     path, expected, _ = saved(CASES[name], tmp_path)

@@ -125,6 +125,7 @@ def test_every_kind_of_file_fills_a_chain_number_by_number(tmp_path, narrow, nam
     assert loaded == Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+@pytest.mark.slow
 @every_kind
 def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, small, name):
     path = tmp_path / name
@@ -148,6 +149,7 @@ def test_every_kind_of_file_is_read_without_keras_number_by_number(tmp_path, sma
     assert loaded == Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+@pytest.mark.slow
 @every_kind
 def test_networks_within_a_network_are_read_without_keras(tmp_path, name):
     model = with_numbers(zoo.build(zoo.ZOO["ConvNeXtTiny"], SIZE))
@@ -184,6 +186,7 @@ def test_the_weights_of_a_sibling_are_refused_by_a_chain(tmp_path, narrow, name)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @every_kind
 def test_the_weights_of_a_sibling_are_refused_by_a_network_of_keras(tmp_path, sibling, name):
     path = tmp_path / name
@@ -256,6 +259,7 @@ def test_a_file_without_one_layer_is_refused(tmp_path, narrow):
         load_vgg(str(path))
 
 
+@pytest.mark.slow
 def test_a_number_that_is_not_finite_is_refused(tmp_path, narrow):
     for model, load in (
         (narrow_model(), load_vgg),
@@ -496,6 +500,7 @@ def published_efficientnet(monkeypatch, tmp_path):
     return network, tmp_path / "efficientnetb0_notop.h5"
 
 
+@pytest.mark.slow
 def test_published_weights_are_the_same_network_from_wherever_they_come(
     published_efficientnet, keras_home, tmp_path
 ):

@@ -110,6 +110,7 @@ def test_preprocessing_is_a_convolution_of_single_pixels(name):
         np.testing.assert_array_equal(pixels.astype(np.float32) @ kernel[0, 0] + bias, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(
     ("network", "options", "n_classes", "preprocessing"),
@@ -241,6 +242,7 @@ def test_vgg_is_read_for_ncnn_without_keras():
     np.testing.assert_array_equal(np.load("rows.npy"), features(network, photographs(2, 32)))
 
 
+@pytest.mark.slow
 def test_a_model_for_phones_gives_the_same_and_says_what_it_takes():
     choice = NetworkChoice("net.keras", preprocessing="tf", size=(16, 16), pooling="avg")
     base().save("net.keras")

@@ -83,6 +83,7 @@ def test_its_weights_are_the_file_that_keras_asks_for(name, monkeypatch):
     assert caught.value.args == (vgg.VGG[name].url, vgg.VGG[name].md5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [

@@ -112,11 +112,10 @@ def test_with_single_images_in_every_class_no_group_lies_across_the_split(groups
     images = [(label, key) for key, (n, label) in enumerate(sizes) for _ in range(n)]
     random.Random(seed).shuffle(images)
     labels, keys = np.array(images).T
-    order, train, test = ordered(labels, keys)
+    order, train, _ = ordered(labels, keys)
     n_train = n_train_rows(len(order))
     assert not {*keys[order[:n_train]]} & {*keys[order[n_train:]]}
     assert min(train) >= 3
-    assert min(test) >= 1
 
 
 def test_a_class_of_one_image_many_times_does_not_change_the_order():

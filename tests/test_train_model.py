@@ -477,6 +477,7 @@ def test_a_signal_stops_the_search_without_a_trace(monkeypatch, capsys, number):
     assert not list(Path("out").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirection", "code"),
     [

@@ -66,6 +66,7 @@ def last_error(capsys) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_one_search_writes_each_model_and_each_gives_the_same_answers(
     extracted, image_folder, capsys
 ):

@@ -53,6 +53,7 @@ def test_a_class_folder_that_cannot_be_spelt_is_not_called_invalid(tmp_path):
     assert "set PYTHONUTF8=1" in line
 
 
+@pytest.mark.slow
 def test_images_recorded_in_utf_8_are_found_and_spared_in_ascii(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw_images(tmp_path / "images", ["thé", "chats"], 1)
