@@ -112,10 +112,19 @@ def test_with_single_images_in_every_class_no_group_lies_across_the_split(groups
     images = [(label, key) for key, (n, label) in enumerate(sizes) for _ in range(n)]
     random.Random(seed).shuffle(images)
     labels, keys = np.array(images).T
-    order, train, _ = ordered(labels, keys)
+    order, train, test = ordered(labels, keys)
     n_train = n_train_rows(len(order))
     assert not {*keys[order[:n_train]]} & {*keys[order[n_train:]]}
     assert min(train) >= 3
+    assert min(test) >= 1
+
+
+def test_room_that_a_large_group_leaves_is_not_filled_with_a_class_s_last_image():
+    labels = np.array([0] * 16 + [label for label in range(4) for _ in range(4)])
+    keys = [image // 4 if image < 16 else image for image in range(32)]
+    _, train, test = ordered(labels, keys)
+    assert min(train) >= 3
+    assert min(test) >= 1
 
 
 def test_a_class_of_one_image_many_times_does_not_change_the_order():

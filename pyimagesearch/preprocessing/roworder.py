@@ -119,20 +119,31 @@ def _is_a_class_short(classes: np.ndarray, train_classes: np.ndarray) -> bool:
     n = np.bincount(classes)
     n_train = np.bincount(train_classes, minlength=len(n))
     needed = np.minimum(N_FOLDS, np.maximum(TRAIN_FRACTION * n, 1)).astype(int)
-    could_be_tested = (1 - TRAIN_FRACTION) * n >= 1
-    return bool((n_train < np.minimum(needed, n)).any() or (could_be_tested & (n_train == n)).any())
+    is_untested = _could_be_tested(n) & (n_train == n)
+    return bool((n_train < np.minimum(needed, n)).any() or is_untested.any())
+
+
+def _could_be_tested(n):
+    """Tell whether a quarter of so many groups, a number or an array, is at least one."""
+    return (1 - TRAIN_FRACTION) * n >= 1
 
 
 def _by_share(groups: list[Group], labels: np.ndarray) -> list[Group]:
     """Sort groups by the share of their class that lies before the middle of each.
 
-    Of such an order the first three quarters hold three quarters of each class.
+    Of such an order the first three quarters hold three quarters of each class. The last group
+    of a class that could be tested stands behind all others: it must not train where a large
+    group leaves room.
     """
     classes = _classes(groups, labels).tolist()
+    n_left = np.bincount(classes).tolist()  # groups of each class that are still to come
+    could_be_tested = [_could_be_tested(n) for n in n_left]
     n_images = np.bincount(classes, weights=list(map(len, groups))).tolist()
     before = [0] * len(n_images)
     shares = []
     for group, label in zip(groups, classes, strict=True):
-        shares.append((before[label] + len(group) / 2) / n_images[label])
+        n_left[label] -= 1
+        is_last = could_be_tested[label] and not n_left[label]
+        shares.append(is_last + (before[label] + len(group) / 2) / n_images[label])
         before[label] += len(group)
     return [groups[i] for i in np.argsort(shares, kind="stable")]
