@@ -30,10 +30,6 @@ from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.pathchecks import require_readable
 from pyimagesearch.utils.temporary import full_disk_named
 
-# What the variables of layers that normalise are where nothing was learnt: the
-# layer then passes on what it gets.
-NEUTRAL = {"gamma": 1, "moving_variance": 1, "variance": 1}
-
 
 class _NotPublishedError(InputError):
     """A file is not the one that Keras publishes."""
@@ -147,7 +143,7 @@ def fill_with_random(model) -> str:
             if "kernel" in variable.name:
                 value = drawn.kernel(variable.shape, fan_in(layer, variable))
             else:
-                value = drawn.constant(variable.shape, NEUTRAL.get(variable.name, 0))
+                value = drawn.constant(variable.shape, variable.name)
             variable.assign(value.astype(variable.dtype))
         finish(layer)
     return drawn.sha256
@@ -192,7 +188,7 @@ def _with_published_weights(
         return str(found[0])
 
     module = sys.modules[getattr(keras.applications, network.name).__module__]
-    with _replaced(module.file_utils, "get_file", get_file):
+    with replaced(module.file_utils, "get_file", get_file):
         try:
             with warnings.catch_warnings(action="ignore"):  # of sizes other than the usual
                 model = zoo.build(network, size, weights="imagenet")
@@ -265,7 +261,8 @@ def _saved_shapes(model) -> list[list[tuple[int, ...]]]:
 
 
 @contextlib.contextmanager
-def _replaced(module, name: str, value) -> Iterator[None]:
+def replaced(module, name: str, value) -> Iterator[None]:
+    """Have a module or a class of Keras use something of ours for a while."""
     before = getattr(module, name)
     setattr(module, name, value)
     try:

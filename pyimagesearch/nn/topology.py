@@ -13,14 +13,13 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pyimagesearch.nn import zoo
 from pyimagesearch.nn.backend import import_keras
 from pyimagesearch.nn.graph.reading import Config
-from pyimagesearch.nn.kerasmodel import fan_in
+from pyimagesearch.nn.kerasmodel import fan_in, replaced
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.files import replacing
 
@@ -169,8 +168,8 @@ def _built(network: zoo.ZooNetwork, size: tuple[int, int], published: bool, jobs
 
     module = sys.modules[getattr(keras.applications, network.name).__module__]
     with (
-        _replaced(module.file_utils, "get_file", get_file),
-        _replaced(keras.Model, "load_weights", lambda model, path: None),
+        replaced(module.file_utils, "get_file", get_file),
+        replaced(keras.Model, "load_weights", lambda model, path: None),
         warnings.catch_warnings(action="ignore"),  # of sizes other than the usual
     ):
         model = zoo.build(network, size, weights="imagenet")
@@ -195,13 +194,3 @@ def topology_of(model, url: str | None = None, digest: str | None = None) -> Top
 
     note(model.layers, "")
     return Topology(json.loads(model.to_json()), variables, url, digest)
-
-
-@contextlib.contextmanager
-def _replaced(module, name: str, value) -> Iterator[None]:
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)

@@ -5,7 +5,7 @@ import hashlib
 import http.client
 import os
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +21,9 @@ from pyimagesearch.utils.temporary import full_disk_named
 IMAGENET, RANDOM = "imagenet", "random"
 SUFFIXES = (".h5", ".hdf5", ".keras")
 RANDOM_SEED = 42
+# What the variables of layers that normalise are where nothing was learnt: the
+# layer then passes on what it gets.
+NEUTRAL = {"gamma": 1, "moving_variance": 1, "variance": 1}
 DOWNLOAD_TIMEOUT_S = 30.0
 DOWNLOAD_BLOCK_BYTES = 2**20
 
@@ -96,14 +99,9 @@ class HeNormal:
         drawn = self._rng.standard_normal(shape, np.float32)
         return self._seen(drawn * np.float32(np.sqrt(2 / fan_in)))
 
-    def constant(self, shape: tuple[int, ...], value: float) -> np.ndarray:
-        """Return what is not random, such as a bias."""
-        return self._seen(np.full(shape, value, np.float32))
-
-    def convolutions(self, shapes: Iterable[tuple[int, ...]]) -> Iterator[list[np.ndarray]]:
-        """Draw a kernel and a bias of zeros for each kernel's shape."""
-        for shape in shapes:
-            yield [self.kernel(shape, np.prod(shape[:-1])), self.constant(shape[-1:], 0)]
+    def constant(self, shape: tuple[int, ...], name: str) -> np.ndarray:
+        """Return what is not random, such as a bias, by the name of the variable."""
+        return self._seen(np.full(shape, NEUTRAL.get(name, 0), np.float32))
 
     def _seen(self, array: np.ndarray) -> np.ndarray:
         self._digest.update(array)

@@ -24,9 +24,6 @@ from pyimagesearch.nn.weights import (
 from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
 
 Filled = dict[str, list[np.ndarray]]  # the arrays of each layer, by its path
-# What the arrays of layers that normalise are where nothing was learnt: the
-# layer then passes on what it gets.
-NEUTRAL = {"gamma": 1, "moving_variance": 1, "variance": 1}
 
 
 def load_zoo(
@@ -110,7 +107,7 @@ def _random(topology: Topology) -> tuple[Filled, Weights]:
 def _drawn(drawn: HeNormal, variable: Variable) -> np.ndarray:
     if variable.fan_in:
         return drawn.kernel(variable.shape, variable.fan_in)
-    return drawn.constant(variable.shape, NEUTRAL.get(variable.name, 0))
+    return drawn.constant(variable.shape, variable.name)
 
 
 def _named(name: str, path: Path) -> Weights:

@@ -140,7 +140,7 @@ def draw_suspects(
     *,
     load: Callable[[Path], np.ndarray],
     n_images: int,
-    n_drawn_at_most: int = 48,
+    n_drawn_at_most: int = N_MISTAKES,
 ) -> None:
     """Draw thumbnails of the images whose label is probably wrong.
 
