@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from draw import draw_images
 
 from pyimagesearch.nn import Description, Weights
+from pyimagesearch.nn.whole import writing
 
 N_IMAGES = 5  # of each class
 CLASSES = ("cats", "dogs", "pandas")
@@ -109,3 +111,14 @@ def run_on_a_terminal(command: Sequence[str | Path], stdout: Path, code: int = 0
     os.close(ours)
     assert child.wait() == code
     return re.sub(r"\x1b\[[0-9;]*m", "", drawn.decode())
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Read models back here: a fresh process takes seconds to import Keras."""
+
+    def run(program: str, *paths: Path, **_):
+        runpy.run_path(str(writing.PROGRAMS / program))["main"](*map(str, paths))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(writing, "_in_a_fresh_process", run)

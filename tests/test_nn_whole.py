@@ -2,12 +2,10 @@
 
 import dataclasses
 import json
-import runpy
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -41,17 +39,6 @@ NAMES = ["cats", "big dogs", "панда"]
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Read models back here: a fresh process takes seconds to import Keras."""
-
-    def run(program: str, *paths: Path, **_):
-        runpy.run_path(str(writing.PROGRAMS / program))["main"](*map(str, paths))
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(writing, "_in_a_fresh_process", run)
 
 
 def trained(network, pixels: np.ndarray, n_classes: int = 3) -> LogisticRegression:

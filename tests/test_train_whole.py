@@ -4,9 +4,7 @@ import contextlib
 import csv
 import json
 import re
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -18,7 +16,6 @@ import classify_images
 import extract_features
 import train_model
 from pyimagesearch.io import HDF5DatasetWriter
-from pyimagesearch.nn.whole import writing
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = [
@@ -42,17 +39,6 @@ def extracted(image_folder, tmp_path, monkeypatch):
     options = ["--network", "net.keras", "--preprocessing", "tf", "--pooling", "avg"]
     command = ["--dataset", str(image_folder), "--output", "f.hdf5", "--engine", "keras"]
     assert extract_features.main([*command, *options, "--size", "16"]) == 0
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Read models back here: a fresh process takes seconds to import Keras."""
-
-    def run(program: str, *paths: Path, **_):
-        runpy.run_path(str(writing.PROGRAMS / program))["main"](*map(str, paths))
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(writing, "_in_a_fresh_process", run)
 
 
 def train(*arguments: str) -> int:
