@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from pyimagesearch.nn import NetworkChoice, list_layers  # noqa: E402
-from pyimagesearch.nn.vgg import VGG  # noqa: E402
 from pyimagesearch.nn.zoo import ZOO, find  # noqa: E402
+from pyimagesearch.nn.zoo.vgg import VGG  # noqa: E402
 
 N_IMAGES, N_CHECKED, N_REPEATS = 32, 2, 3
 MOST_TIMES_KERAS = 2

@@ -17,6 +17,7 @@ from draw import draw_images
 
 from pyimagesearch.nn import Description, Weights
 from pyimagesearch.nn.whole import writing
+from pyimagesearch.nn.zoo import vgg
 
 N_IMAGES = 5  # of each class
 CLASSES = ("cats", "dogs", "pandas")
@@ -111,6 +112,19 @@ def run_on_a_terminal(command: Sequence[str | Path], stdout: Path, code: int = 0
     os.close(ours)
     assert child.wait() == code
     return re.sub(r"\x1b\[[0-9;]*m", "", drawn.decode())
+
+
+@pytest.fixture
+def narrow(monkeypatch) -> None:
+    """VGG16 and VGG19 with few channels, so that their files are small."""
+    monkeypatch.setattr(vgg, "WIDTHS", (2, 3, 4, 5, 5))
+
+
+@pytest.fixture
+def keras_home(tmp_path, monkeypatch) -> Path:
+    """An empty folder where the ImageNet weights would be."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 @pytest.fixture

@@ -9,17 +9,16 @@ import pytest
 from draw import draw_images
 
 from extract_features import main
-from pyimagesearch.nn import vgg
+from pyimagesearch.nn.zoo import vgg
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, narrow):
     """A folder of its own with two pictures, and narrow networks so that all is quick."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(vgg, "WIDTHS", (2, 3, 4, 5, 5))
     draw_images(Path("images"), ("cats", "dogs"), 1)
 
 

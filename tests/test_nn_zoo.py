@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from photographs import photographs, relative_difference
 
-from pyimagesearch.nn import PREPROCESSINGS, NetworkChoice, list_layers, load_network, vgg, zoo
+from pyimagesearch.nn import PREPROCESSINGS, NetworkChoice, list_layers, load_network, zoo
 from pyimagesearch.nn.kerasmodel import fill_with_random
+from pyimagesearch.nn.zoo import vgg
 from pyimagesearch.utils import InputError
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).

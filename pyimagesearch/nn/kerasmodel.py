@@ -24,7 +24,7 @@ from pyimagesearch.nn.weights import (
     named_misfit,
     sha256_of,
 )
-from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
+from pyimagesearch.nn.weights.reading import names_its_layers, open_weights, read_named_layers
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.pathchecks import require_readable

@@ -14,8 +14,8 @@ from pyimagesearch.nn.kerasnetwork import KerasNetwork
 from pyimagesearch.nn.ncnn import NcnnNetwork, plain_chain
 from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.openvinonetwork import OpenVINONetwork
-from pyimagesearch.nn.vgg import VGG
 from pyimagesearch.nn.weights import IMAGENET, RANDOM, check_weights, sha256_of
+from pyimagesearch.nn.zoo.vgg import VGG
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.memory import large_blocks_returned
 from pyimagesearch.utils.pathchecks import require_readable

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from pyimagesearch.nn import vgg, zoo
+from pyimagesearch.nn import zoo
 from pyimagesearch.nn.choice import NetworkChoice
 from pyimagesearch.nn.cutting import feature_shape
 from pyimagesearch.nn.description import Weights
@@ -23,9 +23,10 @@ from pyimagesearch.nn.graph import (
 from pyimagesearch.nn.graph.layer import Arrays
 from pyimagesearch.nn.graph.reading import Config, last_layer
 from pyimagesearch.nn.keraslayers import HEAD_ENDS
-from pyimagesearch.nn.topology import Topology, zoo_topology
 from pyimagesearch.nn.weights import sha256_of
-from pyimagesearch.nn.zooweights import load_zoo, unfilled
+from pyimagesearch.nn.zoo import vgg
+from pyimagesearch.nn.zoo.topology import Topology, zoo_topology
+from pyimagesearch.nn.zoo.weights import load_zoo, unfilled
 
 CLASSIFIERS = ("Dense", "Softmax")
 

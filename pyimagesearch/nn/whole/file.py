@@ -21,7 +21,7 @@ from pyimagesearch.nn.choice import NetworkChoice
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.loading import load_network
 from pyimagesearch.nn.network import Network
-from pyimagesearch.nn.weightsfile import WEIGHTS_IN_ARCHIVE, open_weights
+from pyimagesearch.nn.weights.reading import WEIGHTS_IN_ARCHIVE, open_weights
 from pyimagesearch.nn.whole.suffixes import PHONE
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line

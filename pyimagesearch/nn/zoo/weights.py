@@ -10,7 +10,6 @@ import numpy as np
 from pyimagesearch.nn import zoo
 from pyimagesearch.nn.description import Weights
 from pyimagesearch.nn.graph.archive import layer_groups, saved_arrays
-from pyimagesearch.nn.topology import Topology, Variable
 from pyimagesearch.nn.weights import (
     IMAGENET,
     RANDOM,
@@ -21,7 +20,8 @@ from pyimagesearch.nn.weights import (
     named_misfit,
     sha256_of,
 )
-from pyimagesearch.nn.weightsfile import names_its_layers, open_weights, read_named_layers
+from pyimagesearch.nn.weights.reading import names_its_layers, open_weights, read_named_layers
+from pyimagesearch.nn.zoo.topology import Topology, Variable
 
 Filled = dict[str, list[np.ndarray]]  # the arrays of each layer, by its path
 

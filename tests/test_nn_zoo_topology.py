@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from photographs import photographs, relative_difference
 
-from pyimagesearch.nn import NetworkChoice, keraslayers, list_layers, load_network, topology, zoo
+from pyimagesearch.nn import NetworkChoice, keraslayers, list_layers, load_network, zoo
 from pyimagesearch.nn.graph import layer_nodes, layer_paths
 from pyimagesearch.nn.kerasmodel import fill_with_random
-from pyimagesearch.nn.topology import Topology, topology_of, zoo_topology
-from pyimagesearch.nn.vgg import vgg_topology
-from pyimagesearch.nn.zooweights import unfilled
+from pyimagesearch.nn.zoo import topology
+from pyimagesearch.nn.zoo.topology import Topology, topology_of, zoo_topology
+from pyimagesearch.nn.zoo.vgg import vgg_topology
+from pyimagesearch.nn.zoo.weights import unfilled
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -7,7 +7,7 @@ Image Recognition", ICLR 2015, configurations D and E.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyimagesearch.nn.topology import Topology, Variable
+from pyimagesearch.nn.zoo.topology import Topology, Variable
 from pyimagesearch.utils import InputError
 
 WIDTHS = (64, 128, 256, 512, 512)  # channels of the convolutions in each block
