@@ -27,12 +27,18 @@ if __name__ == "__main__":
 import argparse
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pyimagesearch.extraction import Extractor, open_extractor, scheduler_address
+from pyimagesearch.extraction import (
+    Extractor,
+    ReusingExtractor,
+    open_extractor,
+    scheduler_address,
+)
 from pyimagesearch.io import (
     HDF5DatasetWriter,
+    ReusableRows,
     RunRecord,
     Unfinished,
     check_new_output,
@@ -100,6 +106,15 @@ def build_parser() -> argparse.ArgumentParser:
         "-o", "--output", type=user_path, metavar="FILE", help="HDF5 file to make; must not exist"
     )
     files.add_argument(
+        "--reuse",
+        type=user_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="copy the rows of images that are in this earlier file, made with the same settings, "
+        "and compute the others; may be repeated",
+    )
+    files.add_argument(
         "--seed",
         type=seed,
         default=42,
@@ -136,7 +151,8 @@ class Extraction:
     shape : tuple of int
         Rows and columns of the finished file.
     n_computed : int
-        How many of the rows this run has computed; the others were there.
+        How many of the rows this run has computed; the others were there, or in
+        earlier files.
     elapsed_s : float
         Seconds from the first picture in to the last row on the disk.
     """
@@ -159,6 +175,7 @@ def extract(
     skip_bad: bool = False,
     labels: str | None = None,
     labels_from: str = "folder",
+    reuse: Sequence[str] = (),
     cluster: str | None = None,
     load_network: Callable[..., Network] = load_network,
 ) -> Extraction:
@@ -172,7 +189,7 @@ def extract(
     choice : NetworkChoice or None
         Which network, cut where, with which weights; None is VGG16 as in the
         chapter.
-    batch_size, buffer_size, engine, jobs, seed, skip_bad, labels, labels_from, cluster
+    batch_size, buffer_size, engine, jobs, seed, skip_bad, labels, labels_from, reuse, cluster
         As on the command line.
     load_network : callable
         Loads the network, see `pyimagesearch.nn.load_network`.
@@ -198,6 +215,7 @@ def extract(
     report_classes(images)
     make_parents(output)
     check_new_output(output)
+    reusable = ReusableRows(reuse, output)
     unfinished = read_unfinished(output, "features")
 
     if unfinished and engine == "auto":
@@ -210,6 +228,7 @@ def extract(
     logger.info(f"engine: {network.engine}, {threads} ({network.why})")
 
     record = begun_record(images, network, choice, seed)
+    reusable.require_same(record, network.independent)
     if unfinished:
         unfinished.require_same({"labels": None} | record.to_json())
         unfinished.require_same_images([*images.paths, *images.skipped.broken_links])
@@ -220,12 +239,16 @@ def extract(
         checked = check(images, unfinished, jobs, skip_bad)
         report_duplicates(images, checked)
         images = checked.images
+        record = completed_record(record, checked, extractor)
+        if reuse:
+            found = reusable.find(record, network.independent)
+            extractor = ReusingExtractor(extractor, found)
         writer = HDF5DatasetWriter(
             (len(images), n_features),
             output,
             dataKey="features",
             bufSize=buffer_size,
-            provenance=completed_record(record, checked, extractor).to_json(),
+            provenance=record.to_json(),
             classLabels=images.label_names,
             resume=True,
         )
@@ -236,7 +259,8 @@ def extract(
             started = time.perf_counter()
             write_features(writer, checked, extractor)
         elapsed_s = time.perf_counter() - started
-    return Extraction((len(images), n_features), len(images) - n_before, elapsed_s)
+    missing = range(n_before, len(images))
+    return Extraction((len(images), n_features), extractor.n_to_compute(missing), elapsed_s)
 
 
 def begun_record(

@@ -54,6 +54,7 @@ class Sleeper:
     why = "a simulation"
     batch_size = 4
     concurrent = True
+    independent = True
 
     def __init__(self, seconds: float):
         from pyimagesearch.nn import Description, Weights

@@ -53,7 +53,12 @@ def image_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def fake_network(batch_size: int = 2, concurrent: bool = True, delay_s: float = 0.0):
+def fake_network(
+    batch_size: int = 2,
+    concurrent: bool = True,
+    delay_s: float = 0.0,
+    independent: bool = True,
+):
     """Return a network whose features are the first 24 red values of a picture."""
     import time
 
@@ -75,6 +80,7 @@ def fake_network(batch_size: int = 2, concurrent: bool = True, delay_s: float = 
         why="a test",
         batch_size=batch_size,
         concurrent=concurrent,
+        independent=independent,
         preprocess=lambda pixels: pixels,
     )
     return _Callable(compute, network)

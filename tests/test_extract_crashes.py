@@ -216,6 +216,32 @@ def test_a_request_to_stop_keeps_the_rows_and_says_how_to_resume(
     assert sha256(output) == digest
 
 
+@pytest.mark.slow
+def test_a_run_that_copies_rows_is_stopped_and_killed_and_goes_on(
+    nursery, pictures, digest, output, tmp_path
+):
+    some = tmp_path / "some"
+    some.mkdir()
+    for name in CLASSES[:2]:
+        (some / name).symlink_to(pictures / name)
+    old = tmp_path / "old.hdf5"
+    assert nursery.run("extract", argv=command(some, old)) == 0
+    argv = [*command(pictures, output), "--reuse", str(old)]
+    with Run(argv, delay_s=0.1) as run:
+        wait_until(lambda: has_rows(output))
+        run.process.send_signal(signal.SIGINT)
+        assert run.end()[0] == 130
+    n_kept = n_rows(output)
+    assert 0 < n_kept < N
+    child = nursery.start("extract", argv=argv, delay_s=0.1)
+    wait_until(lambda: n_rows(output) > n_kept or output.exists())
+    os.kill(child, signal.SIGKILL)
+    nursery.wait()
+    assert n_kept < n_rows(output) < N
+    assert nursery.run("extract", argv=argv) == 0
+    assert sha256(output) == digest
+
+
 def test_a_second_request_to_stop_does_not_wait(pictures, output):
     argv = command(pictures, output)
     with Run(argv, delay_s=10.0, concurrent=False) as run:

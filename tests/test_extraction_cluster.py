@@ -23,7 +23,7 @@ import dask
 import h5py
 import numpy as np
 import pytest
-from conftest import CLASSES, fake_network
+from conftest import CLASSES, fake_network, load_fake
 from distributed import Client
 from draw import draw_images
 from PIL import Image
@@ -456,6 +456,18 @@ def start_script(pictures: Path, address: str) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_workers_compute_only_what_is_in_no_earlier_file(steady, pictures, expected, tmp_path):
+    for name in CLASSES[1:]:
+        (tmp_path / "some").mkdir(exist_ok=True)
+        (tmp_path / "some" / name).symlink_to(pictures / name)
+    extract(tmp_path / "some", "old.hdf5", load_network=load_fake)
+    done = extract(
+        pictures, "f.hdf5", cluster=steady.address, reuse=["old.hdf5"], load_network=load_slow
+    )
+    assert done.n_computed == N
+    assert Path("f.hdf5").read_bytes() == expected
 
 
 def test_ctrl_c_ends_a_run_that_can_be_resumed(steady, pictures, expected):

@@ -65,6 +65,10 @@ class Extractor(ABC):
         single machine. Of several, how many of each.
         """
 
+    def n_to_compute(self, rows: range) -> int:
+        """Return how many of some rows take work: all that no earlier run has computed."""
+        return len(rows)
+
     @abstractmethod
     def _batches(self, images: Images, rows: range) -> Iterator[np.ndarray]:
         """Yield what the network gives, batch by batch."""

@@ -9,12 +9,15 @@ from pyimagesearch.io.partialfile import (
     check_room,
     partial_path,
 )
+from pyimagesearch.io.reusablerows import FoundRows, ReusableRows
 from pyimagesearch.io.runrecord import RunRecord, creation_date
 from pyimagesearch.io.unfinished import Unfinished, read_unfinished
 
 __all__ = [
     "FeaturesFile",
+    "FoundRows",
     "HDF5DatasetWriter",
+    "ReusableRows",
     "RunRecord",
     "Unfinished",
     "check_new_output",

@@ -97,6 +97,11 @@ class FeaturesFile:
             yield block, values
 
     @property
+    def dtype(self) -> np.dtype:
+        """The type of the numbers in the file."""
+        return self._features.dtype
+
+    @property
     def is_mapped(self) -> bool:
         """Whether `mapped` leaves the rows where they lie, and takes no memory for them."""
         return where_mapped(self._features) is not None

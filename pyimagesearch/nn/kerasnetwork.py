@@ -36,6 +36,7 @@ class KerasNetwork:
 
     engine = "keras"
     concurrent = False
+    independent = False  # kernels that sum in another order for another place in a batch
 
     def __init__(self, model, description: Description, batch_size: int, why: str):
         self.model = model

@@ -25,6 +25,9 @@ class Network(Protocol):
     concurrent : bool
         Whether it is called from several threads at once, one core each.
         Otherwise it uses all cores itself, and is called from one thread.
+    independent : bool
+        Whether an image's features are the same to the last bit whatever else
+        is in its batch.
     preprocess : callable
         Takes uint8 pixels (height, width, 3), gives what the network takes.
     """
@@ -34,6 +37,7 @@ class Network(Protocol):
     why: str
     batch_size: int
     concurrent: bool
+    independent: bool
     preprocess: Callable[[np.ndarray], np.ndarray]
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:

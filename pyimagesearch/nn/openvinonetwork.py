@@ -36,6 +36,7 @@ class OpenVINONetwork:
 
     engine = "openvino"
     concurrent = True
+    independent = True
     batch_size = BATCH_SIZE
 
     def __init__(self, graph: Graph, description: Description, why: str):

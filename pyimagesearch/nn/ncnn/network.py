@@ -41,6 +41,7 @@ class NcnnNetwork:
 
     engine = "ncnn"
     concurrent = True
+    independent = True
     batch_size = BATCH_SIZE
 
     def __init__(self, chain: list[Node], description: Description, why: str):

@@ -1,0 +1,78 @@
+"""Answer rows that earlier runs have computed, and have the others computed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+
+from pyimagesearch.extraction.extractor import Extractor, Images
+
+
+class EarlierRows(Protocol):
+    """Rows that are known, such as `pyimagesearch.io.FoundRows`."""
+
+    def __contains__(self, row: int) -> bool:
+        """Tell whether a row is known."""
+
+    def opened(self) -> AbstractContextManager[Callable[[int], np.ndarray]]:
+        """Yield what reads a known row: float32, shape (n_features,)."""
+
+
+class ReusingExtractor(Extractor):
+    """Copy rows that are known, and ask another extractor for the rest, in order.
+
+    Parameters
+    ----------
+    extractor : Extractor
+        What computes, on this machine or a cluster.
+    known : EarlierRows
+        The rows that it need not compute.
+    """
+
+    def __init__(self, extractor: Extractor, known: EarlierRows):
+        self.network, self.note = extractor.network, extractor.note
+        self._extractor, self._known = extractor, known
+
+    @property
+    def processors(self) -> str | dict[str, int]:
+        """Those of what computes."""
+        return self._extractor.processors
+
+    def n_to_compute(self, rows: range) -> int:
+        """Return how many of some rows are not known."""
+        return sum(row not in self._known for row in rows)
+
+    def _batches(self, images: Images, rows: range) -> Iterator[np.ndarray]:
+        missing = [row for row in rows if row not in self._known]
+        computing = self._extractor.features(_Some(images, missing), range(len(missing)))
+        with self._known.opened() as read, closing(computing):
+            computed = chain.from_iterable(computing)
+            for start in range(rows.start, rows.stop, self.network.batch_size):
+                batch = range(start, min(start + self.network.batch_size, rows.stop))
+                yield np.stack(
+                    [read(row) if row in self._known else next(computed) for row in batch]
+                )
+
+
+class _Some:
+    """Some of the images of an extraction, as `Images` has them."""
+
+    def __init__(self, images: Images, rows: Sequence[int]):
+        self._images, self._rows = images, rows
+        self.decoding = images.decoding
+
+    @property
+    def unreadable(self) -> dict[int, str]:
+        why = self._images.unreadable
+        return {i: why[row] for i, row in enumerate(self._rows) if row in why}
+
+    def name(self, row: int) -> str:
+        return self._images.name(self._rows[row])
+
+    def pixels(self, row: int, size: tuple[int, int]) -> np.ndarray:
+        return self._images.pixels(self._rows[row], size)
+
+    def contents(self, row: int) -> bytes:
+        return self._images.contents(self._rows[row])
