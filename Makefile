@@ -17,16 +17,7 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 
 demo: .venv/ready
-	$(BIN)/python tests/draw.py $(DEMO)/images $(DEMO)/new
-	rm -f $(DEMO)/features.hdf5
-	$(BIN)/python extract_features.py --dataset $(DEMO)/images --output $(DEMO)/features.hdf5 \
-	|| { echo "make: no ImageNet weights here: going on with --weights random" >&2; \
-	$(BIN)/python extract_features.py --dataset $(DEMO)/images --output $(DEMO)/features.hdf5 \
-	--weights random; }
-	$(BIN)/python train_model.py --db $(DEMO)/features.hdf5 --model $(DEMO)/model.cpickle \
-	--report $(DEMO)/report.html
-	$(BIN)/python classify_images.py --model $(DEMO)/model.cpickle $(DEMO)/new
-	@echo "look at $(CURDIR)/$(DEMO)/report.html"
+	$(BIN)/python tests/demo.py $(DEMO) $(WEIGHTS)
 
 # The picture in README.md, of the page of the demo.
 picture: demo

@@ -11,7 +11,7 @@ import pytest
 from conftest import run_on_a_terminal
 from smallnetworks import load_vgg, narrow_model, write_first_format
 
-from pyimagesearch.nn import Weights, weights
+from pyimagesearch.nn import DownloadError, Weights, weights
 from pyimagesearch.nn.zoo import vgg
 from pyimagesearch.utils import InputError, progress
 
@@ -84,8 +84,9 @@ def test_a_folder_in_the_place_of_imagenet_weights_is_named(published, keras_hom
 
 def test_a_folder_of_weights_that_cannot_be_looked_into_is_named(published, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", "/" + "n" * 300)
-    with pytest.raises(InputError, match=r"cannot download .*File name too long"):
+    with pytest.raises(InputError, match=r"cannot download .*File name too long") as caught:
         load_vgg("imagenet")
+    assert type(caught.value) is InputError
 
 
 def test_a_damaged_download_is_not_kept(published, keras_home):
@@ -98,7 +99,7 @@ def test_a_damaged_download_is_not_kept(published, keras_home):
 def test_weights_that_cannot_be_downloaded_are_never_replaced_by_random_ones(published, keras_home):
     url = published.as_uri()
     published.unlink()
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(DownloadError) as caught:
         load_vgg("imagenet")
     message = str(caught.value)
     assert url in message
@@ -110,6 +111,8 @@ def test_weights_that_cannot_be_downloaded_are_never_replaced_by_random_ones(pub
 
 CONTENTS = bytes(3 * 2**20 + 5)
 MD5 = hashlib.md5(CONTENTS).hexdigest()
+LENGTH, CLOSE = f"Content-Length: {len(CONTENTS)}", "Connection: close"
+CHUNKS = "Transfer-Encoding: chunked"
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(CONTENTS), CONTENTS)
 
 
@@ -140,9 +143,9 @@ def serve(keras_home, monkeypatch):
 @pytest.mark.parametrize(
     ("header", "body"),
     [
-        pytest.param(f"Content-Length: {len(CONTENTS)}", CONTENTS, id="length"),
-        pytest.param("Connection: close", CONTENTS, id="no length"),
-        pytest.param("Transfer-Encoding: chunked", CHUNKED, id="chunked"),
+        pytest.param(LENGTH, CONTENTS, id="length"),
+        pytest.param(CLOSE, CONTENTS, id="no length"),
+        pytest.param(CHUNKS, CHUNKED, id="chunked"),
         pytest.param("Content-Length: many", CONTENTS, id="no number"),
         pytest.param("Content-Length: -5", CONTENTS, id="negative"),
     ],
@@ -167,20 +170,21 @@ def test_a_server_need_not_say_how_much_it_sends(
 
 
 @pytest.mark.parametrize(
-    ("header", "body", "why"),
+    ("header", "body", "why", "kind"),
     [
-        pytest.param(f"Content-Length: {len(CONTENTS)}", CONTENTS[:-1], "3,145,732 of", id="short"),
-        pytest.param(f"Content-Length: {len(CONTENTS)}", b"", "0 of 3,145,733 bytes", id="empty"),
-        pytest.param("Transfer-Encoding: chunked", CHUNKED[:-9], "IncompleteRead", id="chunk"),
-        pytest.param("Connection: close", CONTENTS[:-1], "another digest", id="no length"),
-        pytest.param("Nonsense", b"", "another digest", id="nonsense"),
+        pytest.param(LENGTH, CONTENTS[:-1], "3,145,732 of", DownloadError, id="short"),
+        pytest.param(LENGTH, b"", "0 of 3,145,733 bytes", DownloadError, id="empty"),
+        pytest.param(CHUNKS, CHUNKED[:-9], "IncompleteRead", DownloadError, id="chunk"),
+        pytest.param(CLOSE, CONTENTS[:-1], "another digest", InputError, id="no length"),
+        pytest.param("Nonsense", b"", "another digest", InputError, id="nonsense"),
     ],
 )
 def test_an_answer_that_breaks_off_is_one_line_and_leaves_no_file(
-    serve, keras_home, header, body, why
+    serve, keras_home, header, body, why, kind
 ):
     with pytest.raises(InputError, match="cannot download the ImageNet weights of Some") as caught:
         weights.imagenet_file("Some", serve(header, body), MD5)
+    assert type(caught.value) is kind
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list((keras_home / "models").iterdir())

@@ -16,6 +16,7 @@ from pyimagesearch.nn.loading import (
 )
 from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
+from pyimagesearch.nn.weights import DownloadError
 from pyimagesearch.nn.whole import (
     PHONE,
     WHOLE,
@@ -34,6 +35,7 @@ __all__ = [
     "PREPROCESSINGS",
     "WHOLE",
     "Description",
+    "DownloadError",
     "Network",
     "NetworkChoice",
     "Weights",

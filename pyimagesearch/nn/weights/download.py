@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,17 @@ from pyimagesearch.utils.progress import progress_bar
 
 DOWNLOAD_TIMEOUT_S = 30.0
 DOWNLOAD_BLOCK_BYTES = 2**20
+# What is raised where there is no connection, or where it breaks off.
+NO_CONNECTION = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class DownloadError(InputError):
+    """Say that weights are not here, and that they cannot be had from where they are published."""
 
 
 def imagenet_file(network: str, url: str, digest: str | None) -> Path:
@@ -31,15 +43,18 @@ def imagenet_file(network: str, url: str, digest: str | None) -> Path:
 
     Raises
     ------
+    DownloadError
+        If it is not here, and cannot be had from where it is published.
     InputError
-        If it cannot be downloaded, or is another file than was published.
+        If it cannot be kept here, or is another file than was published.
     """
     path = keras_home() / "models" / Path(urlsplit(url).path).name
     if not os.path.exists(path):
         try:
             _download(url, path, digest)
         except (OSError, ValueError, http.client.HTTPException) as error:  # sockets, ssl, digest
-            raise InputError(
+            kind = DownloadError if isinstance(error, NO_CONNECTION) else InputError
+            raise kind(
                 f"cannot download the ImageNet weights of {network}: {first_line(error)}; "
                 f"fetch {url} by hand, then put it at '{path}' or give --weights FILE"
             ) from error
@@ -78,6 +93,6 @@ def _download(url: str, path: Path, digest: str | None) -> None:
                 file.write(block)
                 bar.increment(len(block))
         if n_bytes is not None and temporary.stat().st_size != n_bytes:
-            raise ValueError(f"{temporary.stat().st_size:,} of {n_bytes:,} bytes came")
+            raise ConnectionError(f"{temporary.stat().st_size:,} of {n_bytes:,} bytes came")
         if digest and not is_published(temporary, digest):
             raise ValueError("what came has another digest than was published")
