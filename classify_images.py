@@ -33,13 +33,13 @@ from pyimagesearch.linear import (
     UNKNOWN,
     Answer,
     AnswerTable,
-    FolderEvaluation,
+    LabelledEvaluation,
     Tally,
     TrainingImages,
     UnknownDetector,
     answers_to,
     csv_rows,
-    report_folders,
+    report_labelled,
 )
 from pyimagesearch.nn import (
     ENGINES,
@@ -47,8 +47,10 @@ from pyimagesearch.nn import (
     load_described,
 )
 from pyimagesearch.preprocessing import (
+    SOURCES,
     Decoding,
     UnlabelledImages,
+    given_labels,
     image_digest,
     image_reader,
     list_images,
@@ -148,6 +150,18 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the folder of each picture names its class: print a classification report",
     )
+    labels = answers.add_mutually_exclusive_group()
+    labels.add_argument(
+        "--labels",
+        type=user_path,
+        metavar="FILE",
+        help="--labelled by a table, whatever the folders: a CSV with the columns path and label",
+    )
+    labels.add_argument(
+        "--labels-from",
+        choices=SOURCES,
+        help="--labelled by the folders, or by the beginning of the names as in dog.123.jpg",
+    )
     answers.add_argument(
         "--sort",
         type=user_path,
@@ -174,6 +188,7 @@ def read_arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--all adds columns to --csv: give --csv FILE")
     if arguments.link and not arguments.sort:
         parser.error("--link says how --sort puts pictures into folders: give --sort DIR")
+    arguments.labelled |= bool(arguments.labels or arguments.labels_from)
     return arguments
 
 
@@ -237,7 +252,9 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
         check_drawing(Path(arguments.sheet))
     for page in filter(is_page, arguments.report):
         check_page(page)
-    check_outputs(outputs, model=arguments.model, weights=arguments.weights)
+    check_outputs(
+        outputs, model=arguments.model, weights=arguments.weights, labels=arguments.labels
+    )
     if arguments.cluster is not None:
         scheduler_address(arguments.cluster)  # before the network is loaded
 
@@ -245,16 +262,20 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     detector = None if arguments.no_unknown else UnknownDetector.of(model)
     names = [model.label_names_[label] for label in model.classes_]
     folders = arguments.sort and ClassFolders(arguments.sort, names, arguments.link)
-    images, skipped = list_images(paths_given(arguments), Decoding.recorded(model.extraction_))
+    given = paths_given(arguments)
+    images, skipped = list_images(given, Decoding.recorded(model.extraction_))
     refuse_overwriting(outputs, [model.extraction_.get("weights_file"), *images.paths])
     if skipped.kinds:
         logger.warning(f"passed over: {skipped}")
+    labels = {}
+    if arguments.labelled:
+        labels = given_labels(images.paths, given, arguments.labels, arguments.labels_from)
     options = {key: getattr(arguments, key) for key in ("engine", "batch_size", "jobs")}
     network = recorded_network(model, arguments.model, arguments.weights, load, whole, **options)
 
     table = AnswerTable(names, images.paths, arguments.top, arguments.tsv)
     tally, started = Tally(names), time.perf_counter()
-    evaluation = FolderEvaluation(names, TrainingImages(model), image_digest)
+    evaluation = LabelledEvaluation(names, labels, TrainingImages(model), image_digest)
     answers = AnswersReport(names)
     with (
         open_extractor(network, arguments.cluster, arguments.jobs) as extractor,
@@ -280,7 +301,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     for line in tally.summary():
         logger.info(line)
     if arguments.labelled:
-        report_folders(evaluation)
+        report_labelled(evaluation)
     if arguments.csv:
         logger.info(f"csv: {arguments.csv}")
     if arguments.sort:

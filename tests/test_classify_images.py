@@ -245,10 +245,68 @@ def test_labelled_pictures_are_reported_on(trained, image_folder, capsys):
     (image_folder / "cats" / "cats_000.jpg").rename(image_folder / "birds" / "1.jpg")
     assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
     out = capsys.readouterr().out
-    assert "left out of the report: 1 pictures in 'birds'" in out
+    assert "left out of the report: 1 image of 'birds'" in out
     assert "[INFO] accuracy 1.0000" in out
     (total,) = [line.split() for line in out.splitlines() if line.strip().startswith("accuracy")]
     assert total == ["accuracy", "1.00", "14"]
+
+
+def rows_of_report(text):
+    """Return the number of evaluated images of each class in a classification report."""
+    words = [line.split() for line in text.splitlines()]
+    return {line[0]: int(line[-1]) for line in words if len(line) == 5 and line[-1].isdigit()}
+
+
+def flat(image_folder):
+    """Put all images into one folder, and return the lines of a table of theirs."""
+    Path("flat").mkdir()
+    lines = []
+    for path in sorted(image_folder.rglob("*.jpg")):
+        path.rename(Path("flat", path.name))
+        lines.append(f"{path.stem},{path.parent.name},x")
+    return lines
+
+
+def test_a_table_labels_the_images_to_evaluate(trained, image_folder, capsys):
+    lines = flat(image_folder)
+    lines[0] = "gone,cats,x"
+    lines[1] = lines[1].replace("cats,x", "yaks,x")
+    Path("labels.csv").write_text("\n".join(["id,breed,note", *lines]))
+    assert run_main("-m", "m.cpickle", "flat", "--labelled", "--labels", "labels.csv") == 0
+    out = capsys.readouterr().out
+    assert "[INFO] accuracy 1.0000" in out
+    assert rows_of_report(out) == {"cats": 3, "dogs": 5, "pandas": 5}
+    assert "left out of the report: 1 image of 'yaks', which is no class of this class" in out
+    assert "[INFO] 'labels.csv': ignored the column 'note'\n" in out
+    assert "1 image without a line in 'labels.csv', left out: 'cats_000.jpg'\n" in out
+    assert "left out 1 line of 'labels.csv' without an image: 'gone' (line 2)\n" in out
+
+
+def test_the_paths_of_a_table_are_relative_to_what_holds_all_images(trained, image_folder, capsys):
+    lines = flat(image_folder)
+    Path("labels.csv").write_text("\n".join(["path,label,x", *(f"flat/{line}" for line in lines)]))
+    Path("flat", "cats_001.jpg").rename("cats_001.jpg")
+    given = ["cats_001.jpg", "./cats_001.jpg", "flat"]
+    assert run_main("-m", "m.cpickle", *given, "--labels", "labels.csv") == 0
+    out = capsys.readouterr().out
+    assert rows_of_report(out) == {"cats": 4, "dogs": 5, "pandas": 5}
+    assert "1 image without a line in 'labels.csv', left out: 'cats_001.jpg'\n" in out
+
+
+def test_names_label_the_images_to_evaluate(trained, image_folder, capsys):
+    flat(image_folder)
+    assert run_main("-m", "m.cpickle", "flat", "--labels-from", "name") == 0
+    assert rows_of_report(capsys.readouterr().out) == {"cats": 5, "dogs": 5, "pandas": 5}
+
+
+def test_a_wrong_table_is_refused_before_the_network_is_loaded(trained, image_folder, capsys):
+    Path("labels.csv").write_text("path,label\nother.jpg,cats")
+    command = ["-m", "m.cpickle", "-i", str(image_folder), "--labels", "labels.csv"]
+    assert classify_images.main(command, load=None) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("[ERROR] no line of 'labels.csv' has an image under ")
+    assert classify_images.main([*command, "--csv", "labels.csv"], load=None) == 1
+    assert "--csv and --labels are both 'labels.csv'" in capsys.readouterr().err
 
 
 def test_images_that_trained_the_classifier_are_counted(trained, image_folder, capsys):
@@ -545,9 +603,9 @@ def test_unknown_images_are_left_out_of_the_report_and_counted(guarded, image_fo
     assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
     said = capsys.readouterr().out
     assert (
-        "[INFO] left out of the report: 1 pictures in 'flowers', which is no class of this "
-        "classifier\n[INFO] answered ?: 1 of 1 image in folders that are no class\n"
-        "[INFO] answered ?, and left out of the report: 1 of 16 images in folders of the classes "
+        "[INFO] left out of the report: 1 image of 'flowers', which is no class of this "
+        "classifier\n[INFO] answered ?: 1 of 1 image of other classes\n"
+        "[INFO] answered ?, and left out of the report: 1 of 16 images of the classes "
         "(coverage 93.8%)\n[INFO] accuracy 1.0000"
     ) in said
     assert said.count(" 15\n") >= 2  # the support of the averages
@@ -588,7 +646,7 @@ def test_unknown_images_stand_apart_in_the_report(guarded, image_folder):
     assert run_main(*arguments, "--report", "r.json", "--report", "r.html") == 0
     assert json.loads(Path("r.json").read_text())["n_unknown"] == 2
     page = Path("r.html").read_text("utf-8")
-    assert "answered ?: 2 of 2 images in folders that are no class" in page
+    assert "answered ?: 2 of 2 images of other classes" in page
     (unknown,) = re.findall(r'<section id="unknown">(.*?)</section>', page, re.DOTALL)
     assert unknown.count("<figure") == 2
     assert "stripes.png" in unknown

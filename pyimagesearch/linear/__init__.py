@@ -4,11 +4,11 @@ from pyimagesearch.linear.answers import (
     UNKNOWN,
     Answer,
     AnswerTable,
-    FolderEvaluation,
+    LabelledEvaluation,
     Tally,
     answers_to,
     csv_rows,
-    report_folders,
+    report_labelled,
 )
 from pyimagesearch.linear.calibration import Calibration, apply_temperature, fit_temperature
 from pyimagesearch.linear.classifierfile import load_classifier, save_classifier
@@ -49,8 +49,8 @@ __all__ = [
     "Calibration",
     "Evaluation",
     "Fit",
-    "FolderEvaluation",
     "GridSearch",
+    "LabelledEvaluation",
     "Suspects",
     "Tally",
     "Training",
@@ -73,7 +73,7 @@ __all__ = [
     "load_classifier",
     "memory_notes",
     "notes",
-    "report_folders",
+    "report_labelled",
     "report_search",
     "report_training",
     "require_enough_rows",

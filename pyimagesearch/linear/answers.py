@@ -4,9 +4,8 @@ import contextlib
 import csv
 import heapq
 import logging
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -247,8 +246,8 @@ def _sureness(answer: Answer) -> tuple[bool, float]:
     return True, answer.probability
 
 
-class FolderEvaluation:
-    """How well a classifier does on images whose folders name their classes.
+class LabelledEvaluation:
+    """How well a classifier does on images whose classes are known.
 
     Images that it calls unknown have no answer that could be right: they are
     left out, and counted.
@@ -257,6 +256,8 @@ class FolderEvaluation:
     ----------
     names : sequence of str
         Names of the classes.
+    labels : mapping of Path to str
+        The class of each image that has one; the others are not evaluated.
     training : TrainingImages
         Recognises the images that trained the classifier.
     digest : callable
@@ -265,18 +266,23 @@ class FolderEvaluation:
     """
 
     def __init__(
-        self, names: Sequence[str], training: TrainingImages, digest: Callable[[Path], str]
+        self,
+        names: Sequence[str],
+        labels: Mapping[Path, str],
+        training: TrainingImages,
+        digest: Callable[[Path], str],
     ):
-        self._names, self._find_label = names, label_finder(names)
+        self._names, self._labels, self._find_label = names, labels, label_finder(names)
         self._training, self._digest = training, digest
         self._evaluated: list[tuple[int, int, float, float, int]] = []
-        self._strange: Counter[str] = Counter()  # images in folders that are no class
+        self._strange: Counter[str] = Counter()  # images of other classes
         self._n_unknown = self._n_strange_unknown = 0
 
     def add(self, answer: Answer) -> None:
-        """Compare an answer with the name of its image's folder."""
-        # Of ../cat.jpg too, and not of the file that a link points to.
-        name = Path(os.path.abspath(answer.path)).parent.name  # noqa: PTH100
+        """Compare an answer with the label of its image."""
+        name = self._labels.get(answer.path)
+        if name is None:
+            return
         label = self._find_label(name)
         if label is None:
             self._strange[name] += 1
@@ -294,23 +300,22 @@ class FolderEvaluation:
     def report(self) -> list[str]:
         """Return the classification report, and what it leaves out."""
         lines = [
-            f"left out of the report: {n:,} pictures in '{printable(name)}', which is no class "
-            "of this classifier"
+            f"left out of the report: {counted(n, 'image')} of '{printable(name)}', which is no "
+            "class of this classifier"
             for name, n in sorted(self._strange.items())
         ]
         if self._n_strange_unknown:
             n_strange = counted(self._strange.total(), "image")
             lines.append(
-                f"answered {UNKNOWN}: {self._n_strange_unknown:,} of {n_strange} in folders that "
-                "are no class"
+                f"answered {UNKNOWN}: {self._n_strange_unknown:,} of {n_strange} of other classes"
             )
         n_evaluated, n_of_classes = len(self._evaluated), len(self._evaluated) + self._n_unknown
         if not n_of_classes:
-            return [*lines, "no picture lies in a folder with the name of a class: no report"]
+            return [*lines, "no image is labelled with a class of this classifier: no report"]
         if self._n_unknown:
             lines.append(
                 f"answered {UNKNOWN}, and left out of the report: {self._n_unknown:,} of "
-                f"{counted(n_of_classes, 'image')} in folders of the classes "
+                f"{counted(n_of_classes, 'image')} of the classes "
                 f"(coverage {n_evaluated / n_of_classes:.1%})"
             )
         if not n_evaluated:
@@ -325,8 +330,8 @@ class FolderEvaluation:
         return self._training.warning()
 
 
-def report_folders(evaluation: FolderEvaluation) -> None:
-    """Log how well a classifier does on images whose folders name their classes."""
+def report_labelled(evaluation: LabelledEvaluation) -> None:
+    """Log how well a classifier does on images whose classes are known."""
     for text in evaluation.report():
         logger.info(text)
     if warning := evaluation.warning():

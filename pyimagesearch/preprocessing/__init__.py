@@ -5,6 +5,7 @@ from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.duplicates import Duplicates
 from pyimagesearch.preprocessing.earlierrows import EarlierRows
 from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
+from pyimagesearch.preprocessing.givenlabels import given_labels
 from pyimagesearch.preprocessing.imageloader import check_image, image_reader, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
 from pyimagesearch.preprocessing.labelling import SOURCES
@@ -29,6 +30,7 @@ __all__ = [
     "check_image",
     "check_images",
     "find_pictures",
+    "given_labels",
     "image_digest",
     "image_reader",
     "list_images",
