@@ -45,8 +45,8 @@ class PlayedCluster:
         self.rejected[address] = why
         self.usable -= {address}
 
-    def require_workers(self, waiting) -> None:
-        raise InputError(f"no workers for {', '.join(waiting)}")
+    def require_workers(self, waiting, ended_workers: bool = False) -> None:
+        raise InputError(f"no workers for {', '.join(waiting)}{' who end them' * ended_workers}")
 
 
 def computed(features: str, worker: str = "A") -> Future:
@@ -103,11 +103,44 @@ def test_a_batch_that_was_only_there_when_a_worker_ended_is_not_accused():
     assert waiting.cancelled()
 
 
-def test_a_batch_that_ends_workers_when_it_is_alone_is_named():
-    cluster = PlayedCluster(settled(KILLED), Future(), settled(KILLED))
-    with pytest.raises(InputError, match="4 workers ended while they computed 'a': "):
-        run(cluster, "ab")
-    assert cluster.sent == [["a"], ["b"], ["a"]]
+@pytest.mark.parametrize("usable", [("A",), ()])
+def test_an_image_that_ends_workers_when_it_is_alone_is_named(usable):
+    killed = settled(KILLED)
+    cluster = PlayedCluster(
+        killed, killed, Future(), computed("a, alone"), settled(KILLED), usable=usable
+    )
+    with pytest.raises(InputError, match=r"^4 workers ended computing 'b' and nothing else: "):
+        run(cluster, "abc")
+    assert cluster.sent == [["a"], ["b"], ["c"], ["a"], ["b"]]
+
+
+def test_what_has_been_computed_when_workers_end_is_not_computed_again():
+    cluster = PlayedCluster(settled(KILLED), computed("b"), computed("a, alone"))
+    assert run(cluster, "ab") == ["a, alone", "b"]
+
+
+def test_of_a_batch_that_ends_workers_the_image_is_named():
+    killed = settled(KILLED)
+    cluster = PlayedCluster(killed, killed, computed("a, alone"), killed)
+    with pytest.raises(InputError, match=r"^4 workers ended computing 'b' and nothing else: "):
+        run(cluster, "abc", batch_size=3)
+    assert cluster.sent == [["a", "b", "c"], ["a", "b", "c"], ["a"], ["b"]]
+
+
+def test_a_batch_that_ends_workers_only_as_a_whole_is_named_as_a_whole():
+    killed = settled(KILLED)
+    cluster = PlayedCluster(killed, killed, computed("a, alone"), computed("b, alone"))
+    with pytest.raises(InputError, match=r"^4 workers ended computing 'a', 'b' and nothing else: "):
+        run(cluster, "ab", batch_size=2)
+
+
+def test_when_all_workers_ended_no_image_is_accused_and_a_later_worker_tells():
+    killed = settled(KILLED)
+    cluster = PlayedCluster(killed, killed, Future(), Future(), usable=(), n_threads=1)
+    with pytest.raises(InputError, match=r"^no workers for a, b who end them$"):
+        run(cluster, "abc")
+    cluster = PlayedCluster(killed, killed, Future(), *map(computed, "abc"), usable=())
+    assert run(cluster, "abc") == list("abc")
 
 
 def test_a_batch_for_workers_that_are_gone_goes_to_the_one_that_has_come():

@@ -7,7 +7,6 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import cloudpickle
 import dask
@@ -28,7 +27,7 @@ from pyimagesearch.preprocessing import Decoding
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.processor import processor_model
-from pyimagesearch.utils.wording import counted
+from pyimagesearch.utils.wording import counted, listed
 
 CONNECT_S = 10.0  # until a scheduler must have taken this client in
 WORKERS_S = 30.0  # until there must be a worker, at the start and later
@@ -36,7 +35,6 @@ SETTINGS = {
     "distributed.admin.large-graph-warning-threshold": "1GB",  # large images are no mistake
     "distributed.admin.low-level-log-length": 0,  # else the last 1,000 batches sent stay here
 }
-NAMED = 4  # images of a batch that are named in a message
 
 NamedContents = tuple[str, bytes]  # an image's name, and the contents of its file
 
@@ -155,19 +153,22 @@ class Cluster:
                 f"worker {address} takes no part: {why}; put it right and start it again"
             )
 
-    def require_workers(self, waiting: Iterable[str]) -> None:
+    def require_workers(self, waiting: Iterable[str], ended_workers: bool = False) -> None:
         """Give up if no worker has been seen for long.
 
         Parameters
         ----------
         waiting : iterable of str
             Names of the images that are to be computed, for the message.
+        ended_workers : bool
+            Whether it may be one of these that ended the workers.
         """
         if time.monotonic() - self._seen > WORKERS_S:
+            maybe = "one of these may have ended them; " if ended_workers else ""
             raise InputError(
                 f"the cluster at '{self._address}' had no worker for {WORKERS_S:.0f} s, "
-                f"while {few_names(waiting)} were to be computed: start some, and give the same "
-                "command again"
+                f"while {listed(waiting)} were to be computed: {maybe}start some, and give the "
+                "same command again"
             )
 
     @contextlib.contextmanager
@@ -285,8 +286,3 @@ def _silence_dask() -> None:
 def _counted_models(processors: Iterable[str]) -> str:
     """Return a phrase on some workers' processors, such as 2 x A, 1 x B."""
     return ", ".join(f"{n} x {model}" for model, n in sorted(Counter(processors).items()))
-
-
-def few_names(names: Iterable[str]) -> str:
-    """Quote the first names of images in a line."""
-    return ", ".join(f"'{name}'" for name in islice(names, NAMED))

@@ -10,9 +10,10 @@ from itertools import islice
 import numpy as np
 from distributed import KilledWorker
 
-from pyimagesearch.extraction.cluster import Cluster, NamedContents, few_names
+from pyimagesearch.extraction.cluster import Cluster, NamedContents
 from pyimagesearch.preprocessing import Decoding
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.wording import counted, listed
 
 LOOK_EVERY_S = 1.0  # for workers that have come or gone
 BATCHES_PER_THREAD = 3  # one is computed, one is on its way to it, one on its way back
@@ -26,7 +27,6 @@ class Batch:
     images: list[NamedContents]
     future: Future | None = None
     workers: frozenset[str] = frozenset()  # the only ones that may compute it; if none, all
-    alone: bool = False  # so that nothing else can have ended a worker
 
     def n_bytes(self, row_bytes: int) -> int:
         """Return what is kept of it here, at most: what was sent, and what comes back."""
@@ -39,6 +39,15 @@ class Batch:
             return None
         address, why, features = future.result()
         return (address, why) if features is None else None
+
+    def was_killed(self) -> bool:
+        """Tell whether workers ended that it was assigned to, be it by what else was there."""
+        future = self.future
+        return (
+            future.done()
+            and not future.cancelled()
+            and isinstance(future.exception(), KilledWorker)
+        )
 
 
 class Dispatch:
@@ -60,6 +69,7 @@ class Dispatch:
         self._cluster, self._decoding = cluster, decoding
         self._batch_size, self._row_bytes = batch_size, row_bytes
         self._under_way: deque[Batch] = deque()
+        self._suspects: deque[Batch] = deque()  # one of them may end workers
 
     def features(self, images: Iterator[NamedContents]) -> Iterator[np.ndarray]:
         """Yield the features of images, batch by batch.
@@ -72,8 +82,8 @@ class Dispatch:
         Raises
         ------
         InputError
-            If all workers are lost, or a batch ends every worker that
-            computes it.
+            If all workers are lost, or an image ends every worker that
+            computes it, and nothing else.
         """
         try:
             while batch := list(islice(images, self._batch_size)):
@@ -101,14 +111,23 @@ class Dispatch:
     def _next_result(self) -> np.ndarray:
         """Wait for the first batch, as long as there is hope."""
         batch = self._under_way[0]
+        try:
+            address, model, features = self._result(batch)
+        except KilledWorker:
+            self._try_each_alone()
+            address, model, features = self._result(batch)
+        self._under_way.popleft()
+        self._cluster.took_part[address] = model
+        return features
+
+    def _result(self, batch: Batch) -> tuple[str, str, np.ndarray]:
+        """Wait for a batch, and send it again as long as that is no fault of its own."""
         while True:
             try:
-                address, model, features = batch.future.result(timeout=LOOK_EVERY_S)
-                if features is not None:
-                    break
+                result = batch.future.result(timeout=LOOK_EVERY_S)
+                if result[-1] is not None:
+                    return result
                 self._send_elsewhere()
-            except KilledWorker as error:
-                self._try_alone(error)
             except TimeoutError:
                 if batch.future.done():
                     raise
@@ -117,12 +136,6 @@ class Dispatch:
                 usable = self._cluster.usable
                 if usable and batch.workers and not batch.workers & usable:
                     self._submit(batch)
-        self._under_way.popleft()
-        if batch.alone:
-            for other in self._under_way:
-                self._submit(other)
-        self._cluster.took_part[address] = model
-        return features
 
     def _send_elsewhere(self) -> None:
         """Compute elsewhere what has come to workers that could not take the network in."""
@@ -137,35 +150,51 @@ class Dispatch:
         for batch, *_ in refused:
             self._submit(batch)
 
-    def _try_alone(self, error: KilledWorker) -> None:
-        """Find out whether a batch ends workers, or has only been there when another did.
+    def _try_each_alone(self) -> None:
+        """Find out which batch ends workers, and which was only there when another did.
 
-        Dask counts the end of a worker against all that was assigned to it.
+        Dask counts the end of a worker against all that was assigned to it,
+        computed already or not.
         """
-        batch = self._under_way[0]
-        self._cluster.refresh()
-        if batch.alone or not self._cluster.usable:
-            raise _fatal(batch, error) from error
-        for other in self._under_way:
-            other.future.cancel()
-        batch.alone = True
-        self._submit(batch)
+        batches = self._under_way
+        for batch in batches:
+            batch.future.cancel()
+        deadly = self._first_deadly([batch for batch in batches if batch.was_killed()])
+        if deadly and len(deadly.images) > 1:  # if each can be computed, it is all of them together
+            deadly = self._first_deadly([Batch([image]) for image in deadly.images]) or deadly
+        if deadly:
+            raise _accusation(deadly)
+        self._under_way = batches
+        for batch in batches:
+            if batch.future.cancelled():
+                self._submit(batch)
+
+    def _first_deadly(self, suspects: list[Batch]) -> Batch | None:
+        """Compute one after another, with nothing else under way, until one ends workers."""
+        self._suspects = deque(suspects)
+        while self._suspects:
+            batch = self._suspects[0]
+            self._under_way = deque([batch])
+            self._submit(batch)
+            try:
+                self._result(batch)
+            except KilledWorker:
+                return batch
+            self._suspects.popleft()
+        return None
 
     def _require_hope(self) -> None:
-        """End the run if no worker is left, and a batch is to blame or none comes back."""
-        if self._cluster.usable:
-            return
-        for batch in self._under_way:
-            if batch.future.cancelled() or not batch.future.done():
-                continue
-            if isinstance(error := batch.future.exception(), KilledWorker):
-                raise _fatal(batch, error) from error
-        self._cluster.require_workers(name for batch in self._under_way for name, _ in batch.images)
+        """End the run if no worker is left, and none comes back."""
+        if not self._cluster.usable:
+            waiting = self._suspects or self._under_way
+            names = [name for batch in waiting for name, _ in batch.images]
+            self._cluster.require_workers(names, ended_workers=bool(self._suspects))
 
 
-def _fatal(batch: Batch, error: KilledWorker) -> InputError:
-    names = few_names(name for name, _ in batch.images)
+def _accusation(batch: Batch) -> InputError:
+    names = listed([name for name, _ in batch.images])
+    n_workers = counted(batch.future.exception().allowed_failures + 1, "worker")
     return InputError(
-        f"{error.allowed_failures + 1} workers ended while they computed {names}: "
-        "remove what is wrong with these, or give the workers more memory"
+        f"{n_workers} ended computing {names} and nothing else: remove what is wrong with these "
+        "images, or give the workers more memory"
     )
