@@ -197,7 +197,10 @@ def train(
     unknown_share: float | None = None,
     balanced: bool = False,
 ) -> Training:
-    """Search C on the first 75 % of the rows, and judge the best on the rest.
+    """Search C on the rows that train, and evaluate the best on those that test.
+
+    Which rows train is recorded in the file: the first 75 %, a given split or, of two files,
+    all of one.
 
     Parameters
     ----------

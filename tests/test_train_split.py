@@ -156,7 +156,12 @@ def test_a_balanced_training_says_so_and_is_in_the_model(capsys):
     rows, labels = draw_rows()
     few = np.sort(np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels)[::3]]))
     write(Path("f.hdf5"), rows[few], labels[few])
-    report = train("--balanced")
+    report = train("--balanced", "--report", "page.html")
+    page = Path("page.html").read_text()
+    assert '<th scope="col">balanced accuracy</th><th scope="col">standard deviation</th>' in page
+    assert "<caption>Mean balanced accuracy of the folds" in page
+    assert ">Mean balanced accuracy over C, with one standard deviation" in page
+    assert f"the mean of the classes' own, is {report['balanced_accuracy']:.4f}." in page
     out = capsys.readouterr().out
     assert "         C  balanced     std " in out
     assert "note: each class counts alike: C is chosen by the balanced accuracy" in out
@@ -165,5 +170,6 @@ def test_a_balanced_training_says_so_and_is_in_the_model(capsys):
     assert report["balanced_accuracy"] == pytest.approx(np.mean(recalls))
     assert report["chosen_by"] == "balanced_accuracy"
     assert pickle.loads(Path("m.cpickle").read_bytes()).class_weight == "balanced"
-    assert train()["chosen_by"] == "accuracy"
+    assert train("--report", "page.html")["chosen_by"] == "accuracy"
+    assert "balanced accuracy" not in Path("page.html").read_text()
     assert pickle.loads(Path("m.cpickle").read_bytes()).class_weight is None
