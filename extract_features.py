@@ -293,6 +293,7 @@ def completed_record(record: RunRecord, checked: CheckedImages, extractor: Extra
         **checked.split_record(),
         paths=checked.images.paths,
         digests=checked.row_digests,
+        fingerprints=checked.fingerprints,
     )
 
 

@@ -62,6 +62,7 @@ from pyimagesearch.results import (
     RowImages,
     network_of,
     report_of,
+    warn_of_near_duplicates,
     write_model,
     write_page,
     write_whole_models,
@@ -309,6 +310,7 @@ def main(argv: list[str] | None = None) -> None:
     of_the_run = {"created": creation_date(), "command": command, "n_threads": arguments.jobs}
     of_the_run["db"] = arguments.db
     with open_to_train(arguments.db, arguments.test) as features:
+        warn_of_near_duplicates(features)
         check_inputs_spared(outputs, arguments.weights, features)
         network = network_of(features, whole, arguments.weights) if whole else None
         images = RowImages(features)

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from pyimagesearch.preprocessing import check_images, list_labelled_images  # noqa: E402
 from pyimagesearch.preprocessing.imageloader import TURNS  # noqa: E402
-from pyimagesearch.preprocessing.nearduplicates import _candidates  # noqa: E402
+from pyimagesearch.preprocessing.nearduplicates import candidates  # noqa: E402
 from pyimagesearch.utils.arguments import available_cores  # noqa: E402
 
 PLANTED = {"quality 50": 60, "half": 60, "PNG or WebP": 30, "mirrored": 30, "turned by a flag": 30}
@@ -94,7 +94,7 @@ def search_a_million(n: int = 1_000_000) -> None:
     hashes[1000::1000] = hashes[999:-1:1000]  # ... but for one bit
     hashes[1000::1000, 0] ^= 1
     started = time.perf_counter()
-    first, _, _ = _candidates(hashes, mirrored)
+    first, _, _ = candidates(hashes, mirrored)
     took_s = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"{n:,} hashes: {len(first):,} candidates in {took_s:.0f} s, peak {peak / 1e6:,.0f} MB")

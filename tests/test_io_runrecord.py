@@ -35,6 +35,7 @@ WHOLE = RunRecord(
     near_duplicates=[[0, 1, False]],
     paths=["cats/1.jpg", "dogs/2.jpg"],
     digests=["01", "02"],
+    fingerprints=["q83v", "AAEC"],
     others={"a_later_key": [1]},
 )
 # As 1.0.0 has written it, and a later key behind.
@@ -65,6 +66,7 @@ KEYS = [
     "near_duplicates",
     "paths",
     "digests",
+    "fingerprints",
     "a_later_key",
 ]
 
@@ -86,11 +88,11 @@ def test_nothing_is_written_of_what_is_not_known():
 
 def test_a_classifier_keeps_no_entry_per_image():
     dropped = {"skipped", "labels", "n_train", "groups", "duplicate_groups", "near_duplicates"}
-    dropped |= {"paths", "digests"}
+    dropped |= {"paths", "digests", "fingerprints"}
     assert list(WHOLE.for_classifier()) == [key for key in KEYS if key not in dropped]
 
 
-OTHER_RUN = {"dataset", "weights_file", "created", "versions", "processors"}
+OTHER_RUN = {"dataset", "weights_file", "created", "versions", "processors", "fingerprints"}
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(RunRecord)])

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from pyimagesearch.preprocessing.nearduplicates import (
     SIDE,
     Pair,
-    _candidates,
+    candidates,
     find_near_duplicates,
     group_near_duplicates,
     thumbnail,
@@ -93,7 +93,7 @@ def test_hashes_that_differ_in_up_to_six_bits_are_candidates(hashes, bits):
     other = hashes[0] ^ sum(1 << bit for bit in bits)
     whole = np.array([*hashes, other], np.uint64)
     far = np.arange(len(whole), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # no mirror images
-    first, second, mirrored = _candidates(
+    first, second, mirrored = candidates(
         whole.view(np.uint8).reshape(-1, 8), far.view(np.uint8).reshape(-1, 8)
     )
     found = set(zip(first[~mirrored].tolist(), second[~mirrored].tolist(), strict=True))

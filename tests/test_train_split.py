@@ -12,6 +12,7 @@ from test_train_model import N_ROWS, draw_rows, write
 
 from pyimagesearch.io import open_features, open_to_train
 from pyimagesearch.linear import evaluate, grid_search
+from pyimagesearch.preprocessing.fingerprints import fingerprints
 from pyimagesearch.utils.groups import joined_groups
 from train_model import main
 
@@ -116,6 +117,33 @@ def test_classes_of_one_file_only_and_images_of_both_are_warned_of(capsys):
     assert "2 of 30 images of 't.hdf5' are in 'f.hdf5' too, byte for byte: " in err
     assert report["label_names"] == ["cats", "dogs", "\u043f\u0430\u043d\u0434\u0430", "yaks"]
     assert report["classes"]["yaks"]["recall"] == 0
+
+
+def test_images_of_one_file_that_look_like_those_of_the_other_are_warned_of(capsys, tmp_path):
+    rows, labels = draw_rows()
+    looks = fingerprints(np.random.default_rng(0).integers(0, 256, (N_ROWS, 16, 16), np.uint8))
+    digests = [f"{i:016x}" for i in range(N_ROWS)]
+    digests[51] = digests[1]
+    looks[50:53] = looks[0:3]
+    parts = {"f": slice(50), "t": slice(50, N_ROWS)}
+    for name, part in parts.items():
+        paths = [f"{i}.png" for i in range(len(rows[part]))]
+        images = {"dataset": str(tmp_path / name), "paths": paths, "digests": digests[part]}
+        record = made(**images, fingerprints=looks[part])
+        write(Path(f"{name}.hdf5"), rows[part], labels[part], provenance=record)
+    train("--test", "t.hdf5")
+    err = capsys.readouterr().err
+    assert "1 of 30 images of 't.hdf5' is in 'f.hdf5' too, byte for byte: " in err
+    assert (
+        "2 of 30 images of 't.hdf5' look like one of 'f.hdf5', saved again, resized or mirrored, "
+        f"such as '{tmp_path / 't' / '0.png'}' like '{tmp_path / 'f' / '0.png'}': the accuracy is "
+    ) in err
+
+    write(Path("other.hdf5"), rows[50:], labels[50:], provenance=made(digests=digests[50:]))
+    train("--test", "other.hdf5")
+    said = capsys.readouterr()
+    assert " look like " not in said.err
+    assert "note: near duplicates between the two files are not looked for: one of them" in said.out
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_more_threads_than_a_system_starts_are_wrong_usage():
 
 
 def test_every_option_with_a_path_is_known_to_these_tests():
-    assert len(PATH_OPTIONS) == 6 + 8 + 9
+    assert len(PATH_OPTIONS) == 7 + 8 + 10
 
 
 @pytest.mark.parametrize("option", PATH_OPTIONS)

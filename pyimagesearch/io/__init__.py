@@ -2,7 +2,7 @@
 
 from pyimagesearch.io.features import FeaturesFile, open_features
 from pyimagesearch.io.hdf5datasetwriter import HDF5DatasetWriter
-from pyimagesearch.io.joinedfeatures import open_to_train
+from pyimagesearch.io.joinedfeatures import JoinedFeatures, open_to_train
 from pyimagesearch.io.partialfile import (
     check_new_output,
     check_not_busy,
@@ -17,6 +17,7 @@ __all__ = [
     "FeaturesFile",
     "FoundRows",
     "HDF5DatasetWriter",
+    "JoinedFeatures",
     "ReusableRows",
     "RunRecord",
     "Unfinished",

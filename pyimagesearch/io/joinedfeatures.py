@@ -42,6 +42,7 @@ class JoinedFeatures:
     def __init__(self, train: FeaturesFile, test: FeaturesFile):
         self._train, self._test = train, test
         self.path = Path(f"{train.path} + {test.path}")
+        self.train_path, self.test_path = train.path, test.path
         self.n_train = train.shape[0]
         _require_same(train, test)
         self.shape = (train.shape[0] + test.shape[0], train.shape[1])
@@ -169,15 +170,19 @@ def _joined_record(train: FeaturesFile, test: FeaturesFile) -> RunRecord:
         # Absolute, since they lie in two folders.
         paths=[str(path.absolute()) for path in images[0] + images[1]] if are_known else None,
         digests=_per_row(train.record.digests, train) + _per_row(test.record.digests, test),
+        fingerprints=[
+            *_per_row(train.record.fingerprints, train),
+            *_per_row(test.record.fingerprints, test),
+        ],
         near_duplicates=near or None,
     )
 
 
-def _per_row(digests: object, features: FeaturesFile) -> list[str]:
-    """Return the digest of each row's image; empty ones if they are not known."""
+def _per_row(recorded: object, features: FeaturesFile) -> list[str]:
+    """Return what is recorded of each row's image; empty texts if it is not known."""
     n_rows = features.shape[0]
-    is_known = isinstance(digests, list) and len(digests) == n_rows
-    return digests if is_known else [""] * n_rows
+    is_known = isinstance(recorded, list) and len(recorded) == n_rows
+    return recorded if is_known else [""] * n_rows
 
 
 def _present(features: FeaturesFile) -> list[str]:

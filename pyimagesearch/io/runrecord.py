@@ -17,6 +17,7 @@ from pyimagesearch.utils.filenames import recorded_path
 ROWS = {"decides_rows": True}  # with another value a run is not resumed
 RUN = {"decides_rows": False}  # with another value the rows are the same
 IMAGES = ROWS | {"per_image": True}  # of single images: of no use to a classifier
+LOOKS = RUN | {"per_image": True}
 TEXT, TEXTS = {"expected": "a text"}, {"expected": "a list of texts"}
 COUNT, ROW_LISTS = {"expected": "a whole number"}, {"expected": "lists of row numbers"}
 
@@ -54,6 +55,9 @@ class RunRecord:
         As of `pyimagesearch.preprocessing.Duplicates`.
     paths, digests : list of str
         Of each row: its image, in the folder, and the digest of its contents.
+    fingerprints : list of str
+        Of each row: what its image looks like, as of
+        `pyimagesearch.preprocessing.fingerprints`.
     """
 
     dataset: str | None = field(default=None, metadata=RUN | TEXT)
@@ -82,6 +86,7 @@ class RunRecord:
     near_duplicates: list[list[object]] | None = field(default=None, metadata=IMAGES)
     paths: list[str] | None = field(default=None, metadata=IMAGES | TEXTS)
     digests: list[str] | None = field(default=None, metadata=IMAGES)
+    fingerprints: list[str] | None = field(default=None, metadata=LOOKS | TEXTS)
     others: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod

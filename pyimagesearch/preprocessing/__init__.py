@@ -4,6 +4,7 @@ from pyimagesearch.preprocessing.checkedimages import CheckedImages, check_image
 from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.duplicates import Duplicates
 from pyimagesearch.preprocessing.earlierrows import EarlierRows
+from pyimagesearch.preprocessing.fingerprints import near_duplicates_between
 from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
 from pyimagesearch.preprocessing.givenlabels import given_labels
 from pyimagesearch.preprocessing.imageloader import check_image, image_reader, load_image
@@ -36,6 +37,7 @@ __all__ = [
     "list_images",
     "list_labelled_images",
     "load_image",
+    "near_duplicates_between",
     "report_classes",
     "report_duplicates",
     "report_unreadable",

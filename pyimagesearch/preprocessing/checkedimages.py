@@ -12,6 +12,7 @@ import numpy as np
 from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.duplicates import Duplicates, find_duplicates
 from pyimagesearch.preprocessing.earlierrows import NO_EARLIER_ROWS, EarlierRows
+from pyimagesearch.preprocessing.fingerprints import fingerprints
 from pyimagesearch.preprocessing.imageloader import Inspection, inspect_image, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.preprocessing.nearduplicates import SIDE
@@ -61,6 +62,8 @@ class CheckedImages:
         What to report of that, a line each.
     n_train : int
         How many rows train, from the first on.
+    fingerprints : list of str or None
+        What each row's image looks like; None if an earlier run has not recorded it.
     """
 
     images: LabelledImages
@@ -71,6 +74,7 @@ class CheckedImages:
     decoding: Decoding = field(default_factory=Decoding)
     notes: list[str] = field(default_factory=list)
     n_train: int = 0
+    fingerprints: list[str] | None = None
 
     @cached_property
     def row_digests(self) -> list[str]:
@@ -216,6 +220,7 @@ def check_images(
     if set(earlier.paths) == set(readable.paths):
         in_order, duplicates = readable.reordered(earlier.paths), earlier.duplicates
         n_train = earlier.n_train or n_train_rows(len(in_order))
+        looks = earlier.fingerprints
     else:
         thumbnails = np.array([one.found.thumbnail for one in checked.values()], np.uint8)
         thumbnails = thumbnails.reshape(-1, SIDE, SIDE)  # also if there are none
@@ -224,6 +229,7 @@ def check_images(
         keys = joined_groups(len(readable), groups)
         order, n_train = split_order(readable.labels, keys, readable.is_test)
         in_order = readable.reordered(readable.paths[image] for image in order)
+        looks = fingerprints(thumbnails[order])
     return CheckedImages(
         in_order,
         bad | links,
@@ -233,6 +239,7 @@ def check_images(
         decoding,
         notes,
         n_train,
+        looks,
     )
 
 

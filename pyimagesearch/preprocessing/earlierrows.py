@@ -21,6 +21,8 @@ class EarlierRows:
         ordered them in another way.
     duplicates : Duplicates
         What was found of them.
+    fingerprints : list of str or None
+        What each of them looks like, if that is recorded.
     n_train : int or None
         How many rows train, if that is recorded.
     decoding : Decoding or None
@@ -30,6 +32,7 @@ class EarlierRows:
     known: Mapping[str, str] = field(default_factory=dict)
     paths: Sequence[str] = ()
     duplicates: Duplicates = field(default_factory=Duplicates)
+    fingerprints: list[str] | None = None
     n_train: int | None = None
     decoding: Decoding | None = None
 
@@ -40,7 +43,8 @@ class EarlierRows:
         """Take what a provenance holds of the images; `paths` are empty if nobody knows them."""
         duplicates = Duplicates.recorded(provenance, paths) if paths else Duplicates()
         decoding = Decoding.recorded(provenance)
-        return cls(known, paths, duplicates, provenance.get("n_train"), decoding)
+        looks, n_train = provenance.get("fingerprints"), provenance.get("n_train")
+        return cls(known, paths, duplicates, looks, n_train, decoding)
 
 
 NO_EARLIER_ROWS = EarlierRows()

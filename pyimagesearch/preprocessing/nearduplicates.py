@@ -83,7 +83,7 @@ def find_near_duplicates(thumbnails: np.ndarray) -> list[Pair]:
     list of Pair
         Sorted. An image that shows next to nothing, such as an empty page, is in none.
     """
-    first, second, mirrored = _candidates(_hashes(thumbnails), _hashes(thumbnails[:, :, ::-1]))
+    first, second, mirrored = candidates(_hashes(thumbnails), _hashes(thumbnails[:, :, ::-1]))
     found = []
     for start in range(0, len(first), BLOCK):
         block = slice(start, start + BLOCK)
@@ -140,26 +140,36 @@ def group_near_duplicates(thumbnails: np.ndarray, pairs: list[Pair]) -> dict[int
     return first_of
 
 
-def _frequencies(n: int) -> np.ndarray:
+def _waves(n: int) -> np.ndarray:
     """Return the first n cosines of the discrete cosine transform of 16 numbers, as rows."""
     positions = 2 * np.arange(SIDE) + 1
     waves = np.cos(np.pi * np.arange(n)[:, None] * positions / (2 * SIDE))
     return (waves / np.linalg.norm(waves, axis=1, keepdims=True)).astype(np.float32)
 
 
+def frequencies(thumbnails: np.ndarray, n: int) -> np.ndarray:
+    """Return the n x n lowest frequencies of thumbnails: float32, shape (b, n, n)."""
+    waves = _waves(n)
+    return waves @ thumbnails.astype(np.float32) @ waves.T
+
+
+def hashes_of(lowest: np.ndarray) -> np.ndarray:
+    """Return the perceptual hash of each image by its frequencies (n, 8, 8): uint8, (n, 8)."""
+    lowest = lowest.reshape(-1, HASHED**2)
+    median = np.median(lowest[:, 1:], axis=1, keepdims=True)  # without the mean grey
+    return np.packbits(lowest > median, axis=1)
+
+
 def _hashes(thumbnails: np.ndarray) -> np.ndarray:
     """Return a perceptual hash of each thumbnail: uint8, shape (n, 8)."""
-    waves = _frequencies(HASHED)
     hashes = np.empty((len(thumbnails), N_BYTES), np.uint8)
     for start in range(0, len(thumbnails), BLOCK):
-        block = thumbnails[start : start + BLOCK].astype(np.float32)
-        lowest = (waves @ block @ waves.T).reshape(len(block), -1)
-        median = np.median(lowest[:, 1:], axis=1, keepdims=True)  # without the mean grey
-        hashes[start : start + BLOCK] = np.packbits(lowest > median, axis=1)
+        block = thumbnails[start : start + BLOCK]
+        hashes[start : start + BLOCK] = hashes_of(frequencies(block, HASHED))
     return hashes
 
 
-def _candidates(
+def candidates(
     hashes: np.ndarray, mirrored_hashes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the pairs whose hashes differ in few bits: first, second, whether mirrored.
@@ -213,7 +223,7 @@ def _similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _detail(thumbnails: np.ndarray) -> np.ndarray:
     """Take brightness and smooth shading out of thumbnails: float32 of the same shape."""
-    waves = _frequencies(SMOOTH)
+    waves = _waves(SMOOTH)
     smooth = waves.T @ waves
     thumbnails = thumbnails.astype(np.float32)
     return thumbnails - smooth @ thumbnails @ smooth

@@ -1,6 +1,7 @@
 """What a training, or a classification, leaves of features, images and a classifier at once."""
 
 from pyimagesearch.results.leastsure import draw_least_sure
+from pyimagesearch.results.overlap import warn_of_near_duplicates
 from pyimagesearch.results.recordedclassifier import (
     read_classifier,
     recorded_network,
@@ -18,6 +19,7 @@ __all__ = [
     "recorded_network",
     "report_of",
     "training_digests",
+    "warn_of_near_duplicates",
     "write_model",
     "write_page",
     "write_whole_models",
