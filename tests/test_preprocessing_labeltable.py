@@ -1,6 +1,7 @@
 """Tables of labels as people have them, and wrong ones."""
 
 import random
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,19 @@ PLAIN = {"a.jpg": "cat", "b.jpg": "dog", "sub/c.png": "cat", "d.jpg": "dog"}
             "id,filename,label\n1,a.jpg,cat\n2,b.jpg,dog\n3,sub/c.png,cat\n4,d.jpg,dog\n",
             id="a number of each line beside",
         ),
+        pytest.param("Image_ID,Breed\na,cat\nb,dog\nsub/c,cat\nd,dog\n", id="a name of two words"),
+        pytest.param(
+            "file name,cat,dog\na,True,False\nb,False,True\nsub/c,TRUE,FALSE\nd,false,true\n",
+            id="one-hot, as pandas writes it",
+        ),
+        pytest.param(
+            "path,label\na.JPG,cat\nb.Jpg,dog\nsub/c.PNG,cat\nd.jpg,dog\n",
+            id="suffixes in other letters",
+        ),
+        pytest.param(
+            ",path,label,,\n0,a.jpg,cat,,\n1,b.jpg,dog,,\n2,sub/c.png,cat,,\n3,d.jpg,dog,,\n",
+            id="columns without a name",
+        ),
     ],
 )
 def test_tables_as_people_have_them_are_understood(folder, text):
@@ -66,6 +80,7 @@ def test_tables_as_people_have_them_are_understood(folder, text):
     assert images.label_names == ("cat", "dog")
     assert images.is_test is None
     assert images.groups == []
+    assert not any("''" in note for note in images.labelling.notes)
 
 
 def test_absolute_paths_are_those_of_the_folder(folder):
@@ -143,7 +158,7 @@ def test_a_given_split_is_taken_as_it_is(folder, splits, test):
     } == test
     n_test = len(test)
     assert (
-        f"split of the table: {4 - n_test} images train, {n_test} test"
+        f"split of the table: {4 - n_test} of 4 images train, {n_test} test"
         in images.labelling.notes[-1]
     )
 
@@ -246,6 +261,27 @@ def test_a_wrong_table_gets_one_line(folder, monkeypatch, text, message):
     assert message in str(error.value)
     assert "; " in str(error.value) or ": " in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_are_matched_in_any_normal_form(folder, form):
+    accented = {other: unicodedata.normalize(other, "caf\u00e9.jpg") for other in ("NFC", "NFD")}
+    (folder / accented["NFD"]).touch()
+    text = f"path,label\n{accented[form]},cat\nb.jpg,dog\n"
+    assert listed(folder, text).label_of == {accented["NFD"]: "cat", "b.jpg": "dog"}
+    (folder / accented["NFC"]).touch()  # now each line is of the image of exactly its name
+    if sum(path.name.startswith("caf") for path in folder.iterdir()) == 2:
+        assert accented[form] in listed(folder, text).paths
+        with pytest.raises(InputError, match="fits 2 images"):
+            listed(folder, text.replace(accented[form], accented["NFC"][:-4]))
+
+
+def test_a_suffix_in_other_letters_is_not_taken_for_another_image(folder):
+    (folder / "a.JPG").touch()
+    if sum(path.stem == "a" for path in folder.iterdir()) == 2:  # the disk tells capitals apart
+        assert "a.JPG" not in listed(folder, "path,label\na.jpg,cat\nb,dog\n").paths
+        with pytest.raises(InputError, match=r"fits 2 images, 'a\.JPG', 'a\.jpg'"):
+            listed(folder, "path,label\na.Jpg,cat\nb,dog\n")
 
 
 def test_a_line_that_fits_two_images_is_refused(folder):

@@ -3,8 +3,9 @@
 import csv
 import io
 import os
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,21 +14,24 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.names import nfc
 from pyimagesearch.utils.wording import MOST_NAMED, counted, listed, shortened
 
-# The names that a column may have in the header, in lower case.
+# The names that a column may have in the header, as `_key` has them.
 PATH_COLUMNS = ("path", "file", "filename", "image", "id")  # the first of several is taken
+PATH_COLUMNS += ("filepath", "imagepath", "imagefile", "imagename", "imageid")
 LABEL_COLUMNS = ("label", "class", "category", "breed")
 SPLIT_COLUMN, GROUP_COLUMN = "split", "group"
+SPECIAL = {*PATH_COLUMNS, *LABEL_COLUMNS, SPLIT_COLUMN, GROUP_COLUMN}
 EXPECTED = (
-    f"expected a column {', '.join(map(repr, PATH_COLUMNS))}, and a column "
+    f"expected a header with a column {', '.join(map(repr, PATH_COLUMNS[:5]))}, and a column "
     f"{', '.join(map(repr, LABEL_COLUMNS))} or columns of 0 and 1, one per class"
 )
+NO_LETTER = re.compile(r"[\s_-]+")
 DELIMITERS = ",;\t"
 SPLITS = {
     **dict.fromkeys(["train", "training"], "train"),
     **dict.fromkeys(["val", "valid", "validation"], "val"),
     **dict.fromkeys(["test", "testing"], "test"),
 }
-ONE_HOT = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+ONE_HOT = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}  # in lower case
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class LabelTable:
     ignored: list[str]
 
     def match(self, images: Sequence[str], folder: Path) -> Matched:
-        """Find the line of each image by its path, with or without its suffix.
+        """Find the line of each image by its path, with its suffix in any case or without it.
 
         Parameters
         ----------
@@ -105,15 +109,11 @@ class LabelTable:
         InputError
             If a line fits several images, or the lines of an image contradict each other.
         """
-        exact = {nfc(path): path for path in images}
-        by_stem = defaultdict(list)
-        for path in images:
-            by_stem[nfc(_without_suffix(path))].append(path)
+        find = _image_finder(images)
         lines: dict[str, Line] = {}
         without_image = []
         for line in self.lines:
-            key = nfc(_relative(line.path, folder))
-            found = [exact[key]] if key in exact else by_stem.get(key, [])
+            found = find(_relative(line.path, folder))
             if len(found) > 1:
                 raise InputError(
                     f"line {line.number} of '{self.path}' fits {len(found)} images, "
@@ -189,8 +189,11 @@ class LabelTable:
             n_val = sum(line.split == "val" for line in matched.line_of.values())
             n_train = len(matched.line_of) - len(test)
             role = "train" if any(matched.line_of[p].split == "test" for p in test) else "test"
-            val = f" ({n_val:,} to validate {role})" if n_val else ""
-            found.append(f"split of the table: {n_train:,} images train, {len(test):,} test{val}")
+            val = f"; the {n_val:,} of 'val' {role}" if n_val else ""
+            found.append(
+                f"split of the table: {n_train:,} of {counted(len(matched.line_of), 'image')} "
+                f"train, {len(test):,} test{val}"
+            )
         return found
 
     def unmatched(self, matched: Matched) -> str:
@@ -203,8 +206,9 @@ class LabelTable:
 def read_label_table(path: str | Path) -> LabelTable:
     """Read a table of labels.
 
-    A header names the columns, in any order and in capitals or not: one of `PATH_COLUMNS`, one of
-    `LABEL_COLUMNS`, and perhaps ``split`` and ``group``. Instead of labels there may be a column
+    A header names the columns, in any order, in capitals or not, as ``Image ID`` or ``image_id``:
+    one of `PATH_COLUMNS`, one of `LABEL_COLUMNS`, and perhaps ``split`` and ``group``. Instead of
+    labels there may be a column
     per class with a 1 in exactly one of them. Commas, semicolons or tabs separate; UTF-8.
 
     Parameters
@@ -224,9 +228,9 @@ def read_label_table(path: str | Path) -> LabelTable:
     """
     path = Path(path)
     header, rows = _read(path)
-    places = {name: i for i, name in reversed(list(enumerate(header)))}
-    if len(places) < len(header):
-        twice = sorted({name for name in header if header.count(name) > 1})
+    keys = [_key(name) for name in header]
+    places = {key: i for i, key in enumerate(keys) if key}  # some programs end lines with commas
+    if twice := sorted({name for name in header if name and keys.count(_key(name)) > 1}):
         raise InputError(f"'{path}' has columns of one name, {listed(twice)}: rename or remove one")
     paths = [name for name in PATH_COLUMNS if name in places]
     labels = [name for name in LABEL_COLUMNS if name in places]
@@ -238,7 +242,8 @@ def read_label_table(path: str | Path) -> LabelTable:
             "the others"
         )
     known = {paths[0], *labels, SPLIT_COLUMN, GROUP_COLUMN}
-    classes = [] if labels else _one_hot_columns(header, rows, known | set(paths))
+    others = [] if labels else [i for i, key in enumerate(keys) if key and key not in SPECIAL]
+    classes = [(i, header[i]) for i in _one_hot_columns(others, rows)]
     if not labels and not classes:
         raise InputError(f"'{path}' has no labels, its columns are {listed(header)}: {EXPECTED}")
     lines = []
@@ -252,19 +257,20 @@ def read_label_table(path: str | Path) -> LabelTable:
                 "'test'; correct it"
             )
         image = row[places[paths[0]]]
-        for column, value in ((paths[0], image), (labels[0] if labels else "", label)):
+        for key, value in ((paths[0], image), (labels[0] if labels else "", label)):
             if not value:
                 raise InputError(
-                    f"line {number} of '{path}' has an empty {column!r}: expected an image and its "
-                    "label in each line; complete or remove the line"
+                    f"line {number} of '{path}' has an empty {header[places[key]]!r}: expected "
+                    "an image and its label in each line; complete or remove the line"
                 )
         lines.append(Line(number, image, label, SPLITS[split.lower()] if split else "", group))
-    names = known | {name for _, name in classes}
-    return LabelTable(path, lines, [name for name in header if name not in names])
+    taken = {*(places.get(key) for key in known), *(i for i, _ in classes)}
+    ignored = [name for i, name in enumerate(header) if name and i not in taken]
+    return LabelTable(path, lines, ignored)
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header in lower case, and the other lines that are not empty with their number."""
+    """Return the header, and the other lines that are not empty with their number."""
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
@@ -297,9 +303,19 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
                 f"line {number} of '{path}' has {counted(len(row), 'column')}, and the header "
                 f"{len(names):,}: expected as many; put quotes around names that hold {delimiter!r}"
             )
-    # What one-hot columns are called is the name of a class, which keeps its capitals.
-    special = {*PATH_COLUMNS, *LABEL_COLUMNS, SPLIT_COLUMN, GROUP_COLUMN}
-    return [name.lower() if name.lower() in special else name for name in names], lines
+    return names, lines
+
+
+def _key(name: str) -> str:
+    """Return the plain form of a name that is looked for; any other, such as a class's, as it is.
+
+    Examples
+    --------
+    >>> _key("Image_ID"), _key("Golden Retriever")
+    ('imageid', 'Golden Retriever')
+    """
+    plain = NO_LETTER.sub("", name.lower())
+    return plain if plain in SPECIAL else name
 
 
 def _delimiter(header: str) -> str:
@@ -307,22 +323,15 @@ def _delimiter(header: str) -> str:
     return max(DELIMITERS, key=header.count)
 
 
-def _one_hot_columns(
-    header: list[str], rows: Iterable[tuple[int, list[str]]], known: set[str]
-) -> list[tuple[int, str]]:
-    """Return the columns, two or more, that hold nothing but 0 and 1."""
-    rows = list(rows)
-    columns = [
-        (i, name)
-        for i, name in enumerate(header)
-        if name and name not in known and all(row[i] in ONE_HOT for _, row in rows)
-    ]
-    return columns if len(columns) > 1 else []
+def _one_hot_columns(columns: list[int], rows: Sequence[tuple[int, list[str]]]) -> list[int]:
+    """Return those of some columns, two or more, that hold nothing but 0 and 1."""
+    found = [i for i in columns if all(row[i].lower() in ONE_HOT for _, row in rows)]
+    return found if len(found) > 1 else []
 
 
 def _one_hot(path: Path, number: int, row: list[str], classes: list[tuple[int, str]]) -> str:
     """Return the name of the one column that has a 1."""
-    ones = [name for i, name in classes if ONE_HOT[row[i]]]
+    ones = [name for i, name in classes if ONE_HOT[row[i].lower()]]
     if len(ones) != 1:
         where = f"a 1 in {listed(ones)}" if ones else "no 1"
         raise InputError(
@@ -340,7 +349,29 @@ def _relative(path: str, folder: Path) -> str:
     return os.path.normpath(path).replace(os.sep, "/")
 
 
+def _image_finder(images: Sequence[str]) -> Callable[[str], list[str]]:
+    """Return what finds the images of a path, in the first of four ways that finds any."""
+    # As it is; in any normal form; with its suffix in any case; without it.
+    ways = ((str, str), (nfc, nfc), (_small_suffix, _small_suffix), (_without_suffix, nfc))
+    places: list[dict[str, list[str]]] = [defaultdict(list) for _ in ways]
+    for place, (of_image, _) in zip(places, ways, strict=True):
+        for image in images:
+            place[of_image(image)].append(image)
+
+    def find(path: str) -> list[str]:
+        found = (place.get(of(path)) for place, (_, of) in zip(places, ways, strict=True))
+        return next(filter(None, found), [])
+
+    return find
+
+
+def _small_suffix(path: str) -> str:
+    pure = PurePosixPath(nfc(path))
+    return str(pure.with_suffix(pure.suffix.lower()))
+
+
 def _without_suffix(path: str) -> str:
+    path = nfc(path)
     pure = PurePosixPath(path)
     return str(pure.with_suffix("")) if pure.suffix.lower() in picture_suffixes() else path
 
