@@ -24,8 +24,8 @@ picture: demo
 	$(BIN)/python tests/browser.py $(DEMO)/report.html docs/report.png
 
 # The stamp is newer than all lists only if all was installed.
-.venv/ready: requirements.txt requirements-cluster.txt requirements-tflite.txt tests/requirements.txt \
-constraints.txt
+.venv/ready: requirements.txt requirements-cluster.txt requirements-hub.txt requirements-tflite.txt \
+tests/requirements.txt constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt \

@@ -1,8 +1,9 @@
 """Print a constraint for each package that is installed here for a requirement of this project.
 
-Taken are the requirements of requirements.txt, requirements-cluster.txt, requirements-tflite.txt
-and tests/requirements.txt, those of these packages, and so on, on Linux and macOS, from the oldest
-to the newest Python. To be run by the oldest, which needs packages that later ones do not.
+Taken are the requirements of requirements.txt, requirements-cluster.txt, requirements-hub.txt,
+requirements-tflite.txt and tests/requirements.txt, those of these packages, and so on, on Linux and
+macOS, from the oldest to the newest Python. To be run by the oldest, which needs packages that
+later ones do not.
 """
 
 import importlib.metadata
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 FILES = (
     "requirements.txt",
     "requirements-cluster.txt",
+    "requirements-hub.txt",
     "requirements-tflite.txt",
     "tests/requirements.txt",
 )

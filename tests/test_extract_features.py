@@ -55,7 +55,8 @@ def test_the_defaults_are_those_of_the_chapter(monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     arguments = build_parser().parse_args(["-d", "a", "-o", "b"])
     assert (arguments.batch_size, arguments.buffer_size) == (32, 1000)
-    assert (arguments.network, arguments.pooling, arguments.layer) == ("VGG16", "none", None)
+    assert (arguments.network, arguments.pooling, arguments.layer) == ("VGG16", None, None)
+    assert NetworkChoice().pooling == "none"
     assert (arguments.weights, arguments.engine, arguments.seed) == (None, "auto", 42)
     assert NetworkChoice() == NetworkChoice("vgg16", None, "none", (224, 224), "caffe", "imagenet")
     assert arguments.jobs == 1

@@ -23,7 +23,9 @@ HOMES = {
     "distributed": {"extraction"},
     "filelock": {"io"},
     "h5py": {"io", "nn"},  # files of weights are HDF5, too
+    "kagglehub": {"nn"},
     "keras": {"nn"},
+    "keras_hub": {"nn"},
     "ncnn": {"nn"},
     "openvino": {"nn"},
     "sklearn": {"linear"},

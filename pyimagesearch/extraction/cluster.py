@@ -79,7 +79,7 @@ class Cluster:
         self._address = address
         self._network = network
         self._code = packed_code()
-        self._versions = required_versions(network.engine)
+        self._versions = required_versions(network.engine, getattr(network, "packages", ()))
         self.network_name = shipment_name(network, self._code, self._versions)
         self._compute = ByValue(worker.compute_features)
         self._rejected: set[str] = set()

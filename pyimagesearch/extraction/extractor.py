@@ -32,8 +32,8 @@ class Images(Protocol):
     def name(self, row: int) -> str:
         """Return what messages call a row's image."""
 
-    def pixels(self, row: int, size: tuple[int, int]) -> np.ndarray:
-        """Return a row's pixels: uint8, shape (*size, 3)."""
+    def pixels(self, row: int, size: tuple[int, int] | None) -> np.ndarray:
+        """Return a row's pixels: uint8, shape (*size, 3); None is the image's own size."""
 
     def contents(self, row: int) -> bytes:
         """Return the contents of a row's file, to be decoded elsewhere."""

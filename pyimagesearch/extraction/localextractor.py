@@ -24,7 +24,7 @@ class LocalExtractor(Extractor):
         return processor_model()
 
     def _batches(self, images: Images, rows: range) -> Iterator[np.ndarray]:
-        network, size = self.network, self.network.description.size
+        network, size = self.network, self.network.description.loaded_size
 
         def prepare(row: int) -> np.ndarray:
             return network.preprocess(images.pixels(row, size))

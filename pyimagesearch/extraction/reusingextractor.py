@@ -71,7 +71,7 @@ class _Some:
     def name(self, row: int) -> str:
         return self._images.name(self._rows[row])
 
-    def pixels(self, row: int, size: tuple[int, int]) -> np.ndarray:
+    def pixels(self, row: int, size: tuple[int, int] | None) -> np.ndarray:
         return self._images.pixels(self._rows[row], size)
 
     def contents(self, row: int) -> bytes:

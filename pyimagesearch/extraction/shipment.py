@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cloudpickle
@@ -53,9 +53,9 @@ def packed_code() -> bytes:
     return archive.getvalue()
 
 
-def required_versions(engine: str) -> dict[str, str | None]:
-    """Return the versions here of what has a part in the features."""
-    packages = list(ALWAYS)
+def required_versions(engine: str, others: Sequence[str] = ()) -> dict[str, str | None]:
+    """Return the versions here of what has a part in the features, other packages too."""
+    packages = [*ALWAYS, *others]
     if engine in ("ncnn", "openvino"):
         packages.append(engine)
     elif engine == "keras":

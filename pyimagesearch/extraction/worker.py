@@ -110,7 +110,7 @@ class NetworkPlugin(WorkerPlugin):
         self.network = b""
 
     def _prepare(self, name: str, contents: bytes, decoding):
-        size = self._computes.description.size
+        size = self._computes.description.loaded_size
         return self._computes.preprocess(self._load_image(name, size, contents, decoding))
 
 

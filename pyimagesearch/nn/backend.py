@@ -48,6 +48,25 @@ def import_keras(jobs: int):
     return keras
 
 
+def import_keras_hub(jobs: int):
+    """Import KerasHub, and what `import_keras` imports, without the noise.
+
+    Raises
+    ------
+    InputError
+        If it is not installed, or does not go with what is.
+    """
+    import_keras(jobs)
+    try:
+        with _quiet_stderr():
+            import keras_hub
+    except ImportError as error:
+        raise InputError(
+            f"cannot import KerasHub: {first_line(error)}; pip install -r requirements-hub.txt"
+        ) from error
+    return keras_hub
+
+
 def _why_no_keras(error: Exception) -> str | None:
     """Say which of a user's settings has kept Keras from being imported; None if none has."""
     path, backend = _settings_file(), os.environ.get("KERAS_BACKEND")

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyimagesearch.nn import zoo
+from pyimagesearch.nn import presets, zoo
+from pyimagesearch.nn.conversion import Conversion
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 from pyimagesearch.nn.weights import IMAGENET, RANDOM
 from pyimagesearch.utils import InputError
 
-POOLINGS = ("none", "avg", "max")
+POOLINGS = ("none", "avg", "max", "cls")
 SAVED = ".keras"
 
 
@@ -22,20 +23,21 @@ class NetworkChoice:
     Parameters
     ----------
     network : str
-        Name of a network of ``keras.applications``, in any letter case, or
-        path of a ``.keras`` file.
+        Name of a network of ``keras.applications``, in any letter case, path
+        of a ``.keras`` file, or name or folder of a preset of KerasHub.
     layer : str or None
         The layer after which it is cut; None is the last before its head.
-    pooling : str
-        One of `POOLINGS`: over the rows and columns that the layer gives.
+    pooling : str or None
+        One of `POOLINGS`: over the rows and columns that the layer gives, or
+        over tokens; None is the usual one: ``"none"`` but for tokens.
     size : tuple of int or None
         Height and width of a picture, in pixels; None is the network's own.
-    preprocessing : str or None
+    preprocessing : str, Conversion or None
         One of `pyimagesearch.nn.preprocessing.PREPROCESSINGS`; None is the
         network's own, which nobody knows of a ``.keras`` file.
     weights : str or None
         ``"imagenet"``, ``"random"`` or the path of a file; None is
-        ``"imagenet"``, or the weights in the ``.keras`` file.
+        ``"imagenet"``, or the weights in the ``.keras`` file or the preset.
 
     Raises
     ------
@@ -45,16 +47,17 @@ class NetworkChoice:
 
     network: str = "VGG16"
     layer: str | None = None
-    pooling: str = "none"
+    pooling: str | None = None
     size: tuple[int, int] | None = None
-    preprocessing: str | None = None
+    preprocessing: str | Conversion | None = None
     weights: str | None = None
 
     def __post_init__(self):
-        if self.file is None:
-            network = zoo.find(self.network)
+        if self.file is None and not self.is_preset:
+            network = zoo.find(self.network, presets.image_presets())
             self._set(
                 network=network.name,
+                pooling=self.pooling or "none",
                 size=self.size or (network.size, network.size),
                 preprocessing=self.preprocessing or network.preprocessing,
                 weights=IMAGENET if self.weights is None else self.weights,
@@ -64,7 +67,9 @@ class NetworkChoice:
             raise InputError(
                 f"'{self.network}' brings its own weights: leave out --weights {self.weights}"
             )
-        if self.preprocessing is None:
+        if self.is_preset:
+            presets.require_installed(f"preset '{self.network}'")
+        elif self.preprocessing is None:
             raise InputError(
                 f"nobody can guess what '{self.network}' expects of its pixels: "
                 f"give --preprocessing, one of {', '.join(PREPROCESSINGS)}"
@@ -76,10 +81,30 @@ class NetworkChoice:
         return Path(self.network) if self.network.endswith(SAVED) else None
 
     @property
+    def is_preset(self) -> bool:
+        """Whether it is a preset of KerasHub: what is of keras.applications is none."""
+        if self.file is not None or self.network.lower() in map(str.lower, zoo.ZOO):
+            return False
+        return self.network in presets.image_presets() or self.folder is not None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the user's that holds a preset."""
+        return None if self.file else presets.folder_of(self.network)
+
+    @property
+    def name(self) -> str:
+        """What a description calls it."""
+        path = self.file or (self.folder if self.is_preset else None)
+        return self.network if path is None else path.resolve().name
+
+    @property
     def weights_file(self) -> Path | None:
-        """The file that the user has the weights from, which may lie anywhere."""
+        """The file or folder that the user has the weights from, which may lie anywhere."""
         if self.file is not None:
             return self.file
+        if self.is_preset:
+            return self.folder
         return None if self.weights in (IMAGENET, RANDOM) else Path(self.weights)
 
     @classmethod
@@ -91,17 +116,20 @@ class NetworkChoice:
         description : Description
             What was computed.
         weights_file : Path or None
-            Where the file is now, if the weights were in one, or have been put into one.
+            Where the file or the folder is now, if the weights were in one, or have been put into
+            one.
         """
         saved = description.network.endswith(SAVED)
         weights = description.weights.name if weights_file is None else str(weights_file)
+        if weights_file is not None and weights_file.is_dir():
+            saved, weights = True, str(weights_file.absolute())
         return cls(
             network=weights if saved else description.network,
             layer=description.layer,
             pooling=description.pooling,
             size=description.size,
             preprocessing=description.preprocessing,
-            weights=None if saved else weights,
+            weights=None if saved or description.weights.name == presets.PRESET else weights,
         )
 
     def _set(self, **values: object) -> None:

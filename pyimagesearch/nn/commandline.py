@@ -20,8 +20,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--network",
         default="VGG16",
         type=user_path,
-        metavar="{NAME,FILE.keras}",
-        help="a network of keras.applications, or a whole one that Keras has saved "
+        metavar="{NAME,FILE.keras,DIR}",
+        help="a network of keras.applications, a whole one that Keras has saved, or a preset of "
+        "KerasHub, by its name or its folder "
         "(default: %(default)s)",
     )
     group.add_argument(
@@ -38,9 +39,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pooling",
         choices=POOLINGS,
-        default="none",
-        help="take the average or the maximum over the rows and columns that the layer gives "
-        "(default: %(default)s)",
+        help="take the average or the maximum over the rows and columns that the layer gives, or "
+        "over the tokens of a vision transformer's patches; or its cls token (default: none; of "
+        "tokens cls, or avg where there is no cls token)",
     )
     group.add_argument(
         "--size",

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from pyimagesearch.nn.conversion import Conversion
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -12,9 +14,11 @@ class Weights:
     Attributes
     ----------
     name : str
-        ``"imagenet"``, ``"random"`` or the name of a file.
+        ``"imagenet"``, ``"random"``, ``"preset"`` for one that KerasHub
+        publishes, or the name of a file or a folder.
     sha256 : str
-        Digest of the file; of the numbers, layer by layer, for ``"random"``.
+        Digest of the file, or of those of a preset; of the numbers, layer by
+        layer, for ``"random"``.
     """
 
     name: str
@@ -31,16 +35,19 @@ class Description:
     Attributes
     ----------
     network : str
-        Name of a network of ``keras.applications``, or of a ``.keras`` file.
+        Name of a network of ``keras.applications``, of a ``.keras`` file, or of
+        a preset of KerasHub or its folder.
     layer : str
         The layer after which the network is cut.
     pooling : str
         ``"none"``, ``"avg"`` or ``"max"`` over the rows and columns that the
-        layer gives.
+        layer gives, or the tokens of its patches; or ``"cls"``, the token that
+        stands for the whole image.
     size : tuple of int
         Height and width of a picture, in pixels.
-    preprocessing : str
-        One of `pyimagesearch.nn.preprocessing.PREPROCESSINGS`.
+    preprocessing : str or Conversion
+        One of `pyimagesearch.nn.preprocessing.PREPROCESSINGS`, or what a preset
+        brings.
     feature_shape : tuple of int
         Shape of one picture's features, before they become a row.
     weights : Weights
@@ -52,7 +59,7 @@ class Description:
     layer: str
     pooling: str
     size: tuple[int, int]
-    preprocessing: str
+    preprocessing: str | Conversion
     feature_shape: tuple[int, ...]
     weights: Weights
 
@@ -60,6 +67,11 @@ class Description:
     def n_features(self) -> int:
         """How many numbers there are per picture."""
         return math.prod(self.feature_shape)
+
+    @property
+    def loaded_size(self) -> tuple[int, int] | None:
+        """To which height and width images are loaded; None if a preset's conversion resizes."""
+        return None if isinstance(self.preprocessing, Conversion) else self.size
 
     def __str__(self) -> str:
         """Return in a line which network gives the features.
@@ -70,7 +82,7 @@ class Description:
         ...                   Weights("random", "ab")))
         VGG16 (random), cut after block5_pool: 7 x 7 x 512 = 25,088 numbers per picture
         """
-        pooled = "" if self.pooling == "none" else f", {self.pooling} pooled"
+        pooled = {"none": "", "cls": ", cls token"}.get(self.pooling, f", {self.pooling} pooled")
         shape = " x ".join(f"{length:,}" for length in self.feature_shape)
         numbers = f" = {self.n_features:,}" if len(self.feature_shape) > 1 else ""
         return (
@@ -89,6 +101,8 @@ class Description:
         True
         """
         values = asdict(self)
+        if isinstance(self.preprocessing, Conversion):
+            values["preprocessing"] = self.preprocessing.to_json()
         return values | {key: list(values[key]) for key in ("size", "feature_shape")}
 
     @classmethod
@@ -101,12 +115,16 @@ class Description:
             If a key is missing or its value is of another kind.
         """
         height, width = (int(n_pixels) for n_pixels in recorded["size"])
+        preprocessing = recorded["preprocessing"]
+        is_conversion = isinstance(preprocessing, Mapping)
         return cls(
             network=str(recorded["network"]),
             layer=str(recorded["layer"]),
             pooling=str(recorded["pooling"]),
             size=(height, width),
-            preprocessing=str(recorded["preprocessing"]),
+            preprocessing=Conversion.from_json(preprocessing)
+            if is_conversion
+            else str(preprocessing),
             feature_shape=tuple(int(length) for length in recorded["feature_shape"]),
             weights=Weights(**recorded["weights"]),
         )

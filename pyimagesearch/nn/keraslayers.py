@@ -7,9 +7,11 @@ order in which Keras keeps the calls, and saves them. ``base:2/relu`` is a layer
 its second call.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pyimagesearch.nn.tokens import is_of_keras_hub, leading_tokens, pooled_tokens
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 
@@ -26,10 +28,18 @@ class Place:
         The call, after those of the networks that it lies in, the outermost first.
     shape : tuple of int
         What it gives for one image.
+    n_leading : int or None
+        How many tokens it gives before those of patches, see `leading_tokens`.
     """
 
     calls: tuple
     shape: tuple[int, ...]
+    n_leading: int | None = None
+
+    @property
+    def gives_tokens(self) -> bool:
+        """Whether it is known to give tokens, and which of them are patches."""
+        return len(self.shape) == 2 and self.n_leading is not None
 
 
 def graph_of(model):
@@ -52,21 +62,30 @@ def layer_shapes(model) -> dict[str, tuple[int, ...]]:
     return {path: place.shape for path, place in places(model).items()}
 
 
-def last_before_head(model) -> str:
+def last(model, found: dict[str, Place]) -> str:
+    """Name the place that gives what a network gives; the last one if it gives several arrays."""
+    for path, place in found.items():
+        if len(place.calls) == 1 and place.calls[0].outputs[0] is model.outputs[0]:
+            return path
+    return list(found)[-1]
+
+
+def last_before_head(model, found: dict[str, Place]) -> str:
     """Name the last layer of a saved network that is not part of its classifier.
 
     A network that ends in a dense layer, a softmax or a sigmoid has a
-    classifier: it begins where the rows and columns of pixels end, which may be
+    classifier: it begins where the rows and columns of pixels end, or the tokens, which may be
     within a network that is one of its layers. Any other network is used whole.
     """
-    shapes = layer_shapes(model)
     if _is_classifier(_last_layer(model)):
         with_pixels = [
-            name for name, shape in shapes.items() if len(shape) == 3 and shape[:2] != (1, 1)
+            name
+            for name, place in found.items()
+            if (len(place.shape) == 3 and place.shape[:2] != (1, 1)) or place.gives_tokens
         ]
         if with_pixels:
             return with_pixels[-1]
-    return list(shapes)[-1]
+    return list(found)[-1]
 
 
 def cut_model(model, layer: str, pooling: str = "none"):
@@ -79,17 +98,24 @@ def cut_model(model, layer: str, pooling: str = "none"):
     layer : str
         One of `places`.
     pooling : str
-        ``"none"``, ``"avg"`` or ``"max"``.
+        ``"none"``, ``"avg"``, ``"max"`` or ``"cls"``.
 
     Returns
     -------
     keras.Model
         Shares its weights with `model`.
     """
+    return cut_at(model, places(model)[layer], pooling)
+
+
+def cut_at(model, place: Place, pooling: str = "none"):
+    """Return the network up to and with one of its places, as `cut_model` does."""
     import keras
 
-    output = _output(places(model)[layer].calls)
-    if pooling == "avg":
+    output = _output(place.calls)
+    if pooling != "none" and place.gives_tokens:
+        output = pooled_tokens(output, pooling, place.n_leading)
+    elif pooling == "avg":
         output = keras.layers.GlobalAveragePooling2D()(output)
     elif pooling == "max":
         output = keras.layers.GlobalMaxPooling2D()(output)
@@ -153,12 +179,48 @@ def finish(layer) -> None:
 
 
 def _places(network, prefix: str, above: tuple) -> Iterator[tuple[str, Place]]:
+    around = [*(call.operation for call in above), network]
     for name, call in _calls(network):
         if graph_of(call.operation) is not None:
             yield from _places(call.operation, f"{prefix}{name}/", (*above, call))
+        blocks = list(_blocks(call))
+        for block, shape in blocks:
+            place = Place((*above, block), shape, leading_tokens(around))
+            yield f"{prefix}{name}/{block.operation.name}", place
         shapes = [tuple(output.shape[1:]) for output in call.outputs]
-        if len(shapes) == 1 and None not in shapes[0]:
-            yield prefix + name, Place((*above, call), shapes[0])
+        # Encoders give what is in their blocks besides.
+        if (len(shapes) == 1 or blocks) and None not in shapes[0]:
+            n_leading = leading_tokens([*around, call.operation])
+            yield prefix + name, Place((*above, call), shapes[0], n_leading)
+
+
+def _blocks(call) -> Iterator[tuple[object, tuple[int, ...]]]:
+    """Yield the calls of the blocks within a layer of KerasHub, and the shape that each gives.
+
+    Its encoders are one layer of a graph, and hold their blocks in lists.
+    """
+    import keras
+
+    encoder = call.operation
+    if not is_of_keras_hub(encoder) or graph_of(encoder) is not None:
+        return
+    lists = (
+        value
+        for name, value in vars(encoder).items()
+        if isinstance(value, list) and not name.startswith("_")
+    )
+    blocks = [block for each in lists for block in each if isinstance(block, keras.Layer)]
+    if not blocks:
+        return
+    options = dict(call.arguments.kwargs)
+    if "return_attention_scores" in inspect.signature(encoder.call).parameters:
+        options["return_attention_scores"] = True  # or its blocks would give None, too
+    encoder.call(*call.arguments.args, **options)  # adds a node to each of them
+    for block in blocks:
+        node = block._inbound_nodes[-1]
+        shape = tuple(node.outputs[0].shape[1:])
+        if None not in shape:
+            yield node, shape
 
 
 def _calls(network) -> Iterator[tuple[str, object]]:

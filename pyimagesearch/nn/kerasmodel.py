@@ -149,6 +149,19 @@ def fill_with_random(model) -> str:
     return drawn.sha256
 
 
+def fill_whole(model, path: Path, network: str) -> None:
+    """Fill a network from a file that was saved from one like it.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, another network's, or lacks a layer.
+    """
+    with named_misfit(path, network):
+        _load_newer(model, path)
+    _require_finite(model, path, network)
+
+
 def fill(model, layers: list[list[np.ndarray]]) -> None:
     """Put the arrays of each layer that has any into a network, in order."""
     for layer, arrays in zip(_layers_with_weights(model), layers, strict=True):

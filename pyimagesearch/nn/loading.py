@@ -4,16 +4,24 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
-from pyimagesearch.nn import keraslayers, kerasmodel, source, zoo
+from pyimagesearch.nn import keraslayers, kerasmodel, presets, source, zoo
 from pyimagesearch.nn.backend import accelerator_devices, import_keras, sees_accelerator
 from pyimagesearch.nn.choice import NetworkChoice
+from pyimagesearch.nn.conversion import Conversion
 from pyimagesearch.nn.cutting import feature_shape
 from pyimagesearch.nn.description import Description, Weights
 from pyimagesearch.nn.graph import NoTranslationError
-from pyimagesearch.nn.kerasnetwork import KerasNetwork
+from pyimagesearch.nn.kerasnetwork import (
+    PROCESSOR_BATCH_SIZE,
+    TOKENS_BATCH_SIZE,
+    KerasNetwork,
+)
 from pyimagesearch.nn.ncnn import NcnnNetwork, plain_chain
 from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.openvinonetwork import OpenVINONetwork
+from pyimagesearch.nn.preprocessing import PREPROCESSINGS
+from pyimagesearch.nn.presets import model as presetmodel
+from pyimagesearch.nn.tokens import default_pooling, is_of_keras_hub
 from pyimagesearch.nn.weights import IMAGENET, RANDOM, check_weights, sha256_of
 from pyimagesearch.nn.zoo.vgg import VGG
 from pyimagesearch.utils import InputError
@@ -37,7 +45,7 @@ def load_network(
         One of `ENGINES`. ``"auto"`` is Keras where it sees an accelerator,
         else ncnn for a plain chain of convolutions, else OpenVINO for every
         network that it can compute whole, else Keras. What is not installed is
-        left out.
+        left out. Presets of KerasHub are left to Keras.
     batch_size : int
         The largest batch wanted.
     jobs : int
@@ -65,6 +73,8 @@ def load_network(
     why_keras = _why_keras(engine, jobs)
     if why_keras is None:
         try:
+            if choice.is_preset:
+                raise NoTranslationError("it is a preset of KerasHub")
             return _load_graph(choice, engine, jobs)
         except NoTranslationError as error:
             if engine != "auto":
@@ -121,7 +131,7 @@ def check_described(description: Description, weights_file: Path | None = None) 
     Parameters and errors are those of `load_described`.
     """
     recorded = description.weights
-    if weights_file is None and recorded.name in (IMAGENET, RANDOM):
+    if weights_file is None and recorded.name in (IMAGENET, RANDOM, presets.PRESET):
         return
     expected = (
         f"the one that the features were made with, of SHA-256 {recorded.sha256}; "
@@ -129,16 +139,24 @@ def check_described(description: Description, weights_file: Path | None = None) 
     )
     if weights_file is None:
         raise InputError(f"no weights file '{recorded.name}': expected {expected}")
-    require_readable(weights_file, "weights file", expected)
     # Before a network that may be quite another is built.
-    _require_same(sha256_of(weights_file), recorded, str(weights_file))
+    if weights_file.is_dir():
+        sha256 = presets.Preset(weights_file.name, weights_file).weights().sha256
+    else:
+        require_readable(weights_file, "weights file", expected)
+        sha256 = sha256_of(weights_file)
+    _require_same(sha256, recorded, str(weights_file))
 
 
 def list_layers(choice: NetworkChoice, jobs: int = 1) -> dict[str, tuple[int, ...]]:
     """Return the shape of what each layer of a network gives for one picture, by name.
 
-    The weights of a network of ``keras.applications`` are not needed.
+    The weights of a network of ``keras.applications`` or of a preset are not needed.
     """
+    if choice.is_preset:
+        preset = presets.find(choice.network, with_weights=False)
+        built = presetmodel.build(preset, choice.size, jobs, with_weights=False)
+        return keraslayers.layer_shapes(built.model)
     if choice.file is not None:
         kerasmodel.check_saved(choice.file)
     try:
@@ -164,6 +182,7 @@ def _load_graph(choice: NetworkChoice, engine: str, jobs: int) -> Network:
     is_branched = choice.file is None and choice.network not in VGG
     if not may or (may == ["ncnn"] and engine == "auto" and is_branched):
         raise NoTranslationError("OpenVINO is not installed")
+    choice = dataclasses.replace(choice, pooling=choice.pooling or "none")
     with large_blocks_returned(), source.opened(choice, jobs) as opened:
         layer = choice.layer or opened.default_layer()
         graph, shape = opened.cut(choice.network, layer, choice.pooling)
@@ -182,23 +201,47 @@ def _load_graph(choice: NetworkChoice, engine: str, jobs: int) -> Network:
 
 
 def _load_with_keras(choice: NetworkChoice, batch_size: int, jobs: int, why: str) -> Network:
-    if choice.file is None:
+    if choice.is_preset:
+        preset = presets.find(choice.network)
+        weights = preset.weights()
+        built = presetmodel.build(preset, choice.size, jobs)
+        model = built.model
+        choice = dataclasses.replace(
+            choice, preprocessing=choice.preprocessing or _conversion(built, preset)
+        )
+    elif choice.file is None:
         import_keras(jobs)
         network = zoo.find(choice.network)
         model, weights = kerasmodel.zoo_model(network, choice.size, choice.weights)
-        default = list(keraslayers.layer_shapes(model))[-1]
     else:
         model = _keras_model(choice, jobs)
         weights = Weights(choice.file.name, sha256_of(choice.file))
-        default = keraslayers.last_before_head(model)
-    layer = choice.layer or default
-    layer_shapes = keraslayers.layer_shapes(model)
-    shape = feature_shape(choice.network, layer_shapes, layer, choice.pooling)
+    places = keraslayers.places(model)
+    name_last = keraslayers.last if choice.file is None else keraslayers.last_before_head
+    layer = choice.layer or name_last(model, places)
+    n_leading = places[layer].n_leading if layer in places else None
+    layer_shapes = {path: place.shape for path, place in places.items()}
+    pooling = choice.pooling or default_pooling(layer_shapes.get(layer, ()), n_leading)
+    shape = feature_shape(choice.network, layer_shapes, layer, pooling, n_leading)
+    choice = dataclasses.replace(choice, pooling=pooling)
     description = _describe(choice, layer, tuple(model.inputs[0].shape[1:3]), shape, weights)
-    cut_there = keraslayers.cut_model(model, layer, choice.pooling)
+    cut_there = keraslayers.cut_at(model, places[layer], pooling)
     if choice.file is not None:
         kerasmodel.require_numbers(cut_there, choice.file)
-    return KerasNetwork(cut_there, description, batch_size, why)
+    on_processor = PROCESSOR_BATCH_SIZE if n_leading is None else TOKENS_BATCH_SIZE
+    whole = model if is_of_keras_hub(model) else None
+    return KerasNetwork(cut_there, description, batch_size, why, on_processor, whole)
+
+
+def _conversion(built: presetmodel.PresetModel, preset: presets.Preset) -> Conversion:
+    """Return how a preset prepares images."""
+    if built.conversion is None:
+        raise InputError(
+            f"preset '{preset.name}' does not say what it expects of pixels: expected "
+            f"{presets.CONVERTER} in its folder; give --preprocessing, one of "
+            f"{', '.join(PREPROCESSINGS)}"
+        )
+    return built.conversion
 
 
 def _why_keras(engine: str, jobs: int) -> str | None:
@@ -239,7 +282,7 @@ def _describe(
     weights: Weights,
 ) -> Description:
     return Description(
-        network=choice.network if choice.file is None else choice.file.name,
+        network=choice.name,
         layer=layer,
         pooling=choice.pooling,
         size=size,

@@ -7,7 +7,7 @@ import numpy as np
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.graph.node import Graph, Part
 from pyimagesearch.nn.graph.openvinomodel import openvino_model
-from pyimagesearch.nn.preprocessing import PREPROCESSINGS
+from pyimagesearch.nn.preprocessing import preprocessing_of
 from pyimagesearch.utils.arguments import available_cores
 from pyimagesearch.utils.memory import large_blocks_returned
 
@@ -42,7 +42,7 @@ class OpenVINONetwork:
     def __init__(self, graph: Graph, description: Description, why: str):
         self.description = description
         self.why = why
-        self.preprocess = PREPROCESSINGS[description.preprocessing]
+        self.preprocess = preprocessing_of(description)
         self._graph: Graph | None = graph
         self._lock = threading.Lock()
         self._of_thread = threading.local()

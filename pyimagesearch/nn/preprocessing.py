@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pyimagesearch.nn.conversion import Conversion
+from pyimagesearch.nn.description import Description
+
 # Mean and standard deviation of ImageNet's pixels.
 MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)  # of 0 to 255
 MEAN_RGB = np.array([0.485, 0.456, 0.406], np.float32)  # of 0 to 1
@@ -39,6 +42,13 @@ def none(pixels: np.ndarray) -> np.ndarray:
 PREPROCESSINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     function.__name__: function for function in (caffe, tf, torch, none)
 }
+
+
+def preprocessing_of(description: Description) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what prepares an image, as it was loaded, for the network that is described."""
+    if isinstance(description.preprocessing, Conversion):
+        return description.preprocessing.to_size(description.size)
+    return PREPROCESSINGS[description.preprocessing]
 
 
 def as_convolution(name: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -108,8 +108,8 @@ class CheckedImages:
         """Return the path of a row's image, relative to the folder."""
         return self.images.paths[row]
 
-    def pixels(self, row: int, size: tuple[int, int]) -> np.ndarray:
-        """Return the pixels of a row's image: uint8, shape (*size, 3).
+    def pixels(self, row: int, size: tuple[int, int] | None) -> np.ndarray:
+        """Return the pixels of a row's image: uint8, shape (*size, 3); None is its own size.
 
         Raises
         ------

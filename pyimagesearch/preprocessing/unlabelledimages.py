@@ -45,13 +45,13 @@ class UnlabelledImages:
         """Return the path of a row's image."""
         return str(self.paths[row])
 
-    def pixels(self, row: int, size: tuple[int, int]) -> np.ndarray:
-        """Return the pixels of a row's image: uint8, shape (*size, 3)."""
+    def pixels(self, row: int, size: tuple[int, int] | None) -> np.ndarray:
+        """Return the pixels of a row's image: uint8, shape (*size, 3); None is its own size."""
         try:
             return load_image(self.paths[row], size, decoding=self.decoding)
         except InputError as error:
             self.unreadable[row] = str(error)
-            return np.zeros((*size, 3), np.uint8)
+            return np.zeros((*(size or (1, 1)), 3), np.uint8)
 
     def contents(self, row: int) -> bytes:
         """Return the contents of a row's file, which can be decoded."""

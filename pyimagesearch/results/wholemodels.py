@@ -52,6 +52,12 @@ def network_of(
             f"'{features.path}' has {features.shape[1]:,} features a row, and the network that it "
             f"names gives {description.n_features:,}: extract the features again"
         )
+    if description.loaded_size is None or description.pooling == "cls":
+        raise InputError(
+            f"'{features.path}' has features of {description.network}, which a whole model cannot "
+            "hold yet: expected a network of keras.applications or of a .keras file; leave out "
+            f"--model {paths[0]}, and classify_images.py reads the other classifier"
+        )
     file = weights or features.record.weights_file
     file = file and recorded_path(file)
     check_described(description, file)

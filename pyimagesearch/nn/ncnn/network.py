@@ -13,7 +13,7 @@ import numpy as np
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.graph.node import Graph, Node
 from pyimagesearch.nn.ncnn.layers import OneByOne, Stacked, ThreadMemory
-from pyimagesearch.nn.preprocessing import PREPROCESSINGS
+from pyimagesearch.nn.preprocessing import preprocessing_of
 
 BATCH_SIZE = 4  # Below this, reading a large kernel takes longer than using it for one picture.
 FEW_PIXELS = 500
@@ -47,7 +47,7 @@ class NcnnNetwork:
     def __init__(self, chain: list[Node], description: Description, why: str):
         self.description = description
         self.why = why
-        self.preprocess = PREPROCESSINGS[description.preprocessing]
+        self.preprocess = preprocessing_of(description)
         self._chain: list[Node] | None = chain
         self._steps: list[OneByOne | Stacked] = []
         self._lock = threading.Lock()

@@ -4,6 +4,7 @@ The table answers without importing Keras; tests hold it equal to Keras's own.
 """
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pyimagesearch.utils import InputError
@@ -53,8 +54,15 @@ ZOO = {
 }
 
 
-def find(name: str) -> ZooNetwork:
+def find(name: str, presets: Iterable[str] = ()) -> ZooNetwork:
     """Return the network of a name, whose letter case does not matter.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    presets : iterable of str
+        What else there is, for the message; none if KerasHub is not installed.
 
     Raises
     ------
@@ -64,9 +72,15 @@ def find(name: str) -> ZooNetwork:
     by_lower_case = {known.lower(): network for known, network in ZOO.items()}
     if name.lower() in by_lower_case:
         return by_lower_case[name.lower()]
+    known = [*ZOO, *presets]
+    presets_too = (
+        "a preset of KerasHub or its folder"
+        if len(known) > len(ZOO)
+        else "a preset of KerasHub, which is not installed: pip install -r requirements-hub.txt"
+    )
     raise InputError(
-        f"no network '{name}': expected {nearest(name, list(ZOO))}, another of "
-        "keras.applications, or a .keras file"
+        f"no network '{name}': expected {nearest(name, known)}, another of keras.applications, a "
+        f".keras file, or {presets_too}"
     )
 
 
