@@ -321,6 +321,8 @@ def main(argv: list[str] | None = None) -> None:
         options = arguments.C, arguments.jobs, calibrate, share, arguments.balanced
         training = train(features, *options)
         report_training(training, features.shape[0])
+        if len(training.suspects) and not arguments.suspects:
+            logger.info("list the labels that are probably wrong with --suspects FILE.csv")
         logger.info("saving model...")
         for path in arguments.model:
             if path not in whole:

@@ -433,7 +433,7 @@ def test_weights_that_are_gone_are_named_with_their_digest(trained):
         "weights_file": "/gone/vgg16.h5",
         "weights": {"name": "vgg16.h5", "sha256": "0" * 64},
     }
-    with pytest.raises(InputError, match=r"'/gone/vgg16\.h5'.*SHA-256 0{64}; give --weights FILE"):
+    with pytest.raises(InputError, match=r"'/gone/vgg16\.h5'.*SHA-256 0{64}; give its path"):
         classify_images.recorded_network(model, "m.cpickle", None, nn.load_described)
 
 

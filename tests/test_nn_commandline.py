@@ -173,7 +173,7 @@ def test_pooling_what_has_no_rows_and_columns_is_refused(capsys):
     keras.Model(start, keras.layers.Flatten(name="flat")(start)).save("net.keras")
     assert run_on_images(*FILE, "--layer", "flat", "--pooling", "avg") == 1
     (line,) = errors(capsys)
-    assert line.startswith("[ERROR] --pooling avg has nothing to pool: layer 'flat' gives (192,)")
+    assert line.startswith("[ERROR] pooling 'avg' has nothing to pool: layer 'flat' gives (192,)")
 
 
 def test_resuming_with_another_pooling_is_refused_by_its_name(monkeypatch, capsys):

@@ -273,7 +273,7 @@ def test_what_lies_behind_the_cut_needs_no_translation(monkeypatch, untranslatab
 
 
 def test_an_engine_is_refused_where_it_cannot_be_taken(monkeypatch):
-    with pytest.raises(InputError, match="it is no plain chain of convolutions; use --engine ker"):
+    with pytest.raises(InputError, match="it is no plain chain of convolutions; use the engine"):
         load_network(BRANCHED, "ncnn")
     installed(monkeypatch)
     for engine in ("ncnn", "openvino"):

@@ -78,7 +78,7 @@ def test_a_file_is_used_whole_or_cut(head, layer, cut_after, shape):
 def test_a_file_for_pictures_of_any_size_needs_a_size():
     model = backbone(size=None)
     model.save("net.keras")
-    with pytest.raises(InputError, match="takes pictures of any size: give --size"):
+    with pytest.raises(InputError, match="takes pictures of any size: give the size"):
         load("net.keras")
     network = load("net.keras", size=(16, 16))
     assert network.description.feature_shape == (7, 7, 6)
@@ -124,12 +124,12 @@ def test_the_layers_of_a_file_are_listed():
 
 
 def test_a_file_is_refused_without_its_preprocessing():
-    with pytest.raises(InputError, match="give --preprocessing, one of caffe, tf, torch, none"):
+    with pytest.raises(InputError, match="give the preprocessing, one of caffe, tf, torch, none"):
         NetworkChoice("net.keras")
 
 
 def test_a_file_is_refused_beside_weights():
-    with pytest.raises(InputError, match="brings its own weights: leave out --weights random"):
+    with pytest.raises(InputError, match="brings its own weights: leave out 'random'"):
         NetworkChoice("net.keras", preprocessing="none", weights="random")
 
 

@@ -192,7 +192,7 @@ def test_a_classifier_within_is_left_out_too():
 def test_a_network_within_for_any_size_tells_what_its_layers_give(size):
     inner = base(size=None)
     save(functional(inner, size=None))
-    with pytest.raises(InputError, match="takes pictures of any size: give --size"):
+    with pytest.raises(InputError, match="takes pictures of any size: give the size"):
         load(layer="base/conv")
     network = load(layer="base/conv", size=(size, size))
     assert network.description.feature_shape == (size, size, 5)

@@ -211,7 +211,7 @@ def test_a_picture_outside_a_class_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put(Path("animals"), "0001.jpg", "cats/1.jpg")
     stray = "lies outside a class folder: move it into"
-    advice = ", or label the images with --labels FILE or --labels-from name"
+    advice = ", or label the images in a table or by their own names"
     assert complaint("animals") == f"'animals/0001.jpg' {stray} animals/<class>/{advice}"
     monkeypatch.chdir("animals")
     assert complaint(".") == f"'0001.jpg' {stray} <class>/{advice}"

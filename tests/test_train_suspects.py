@@ -48,7 +48,7 @@ def train(*arguments: str) -> dict:
 
 def test_wrong_labels_of_both_parts_are_listed_with_the_right_class(labels, image_folder, capsys):
     assert train("--suspects", "s.csv")["n_suspects"] == 5
-    assert "[INFO] suspects: 5 labels of 80 are probably wrong; " in capsys.readouterr().out
+    assert "[INFO] suspects: 5 labels of 80 are probably wrong\n" in capsys.readouterr().out
     with Path("s.csv").open(encoding="utf-8", newline="") as file:
         found = {int(entry["row"]): entry for entry in csv.DictReader(file)}
     assert sorted(found) == FLIPPED

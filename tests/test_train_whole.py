@@ -174,7 +174,7 @@ def block_the_folder() -> None:
             lose_the_weights,
             ["-m", "a.keras"],
             1,
-            "no weights file '.*net.keras': expected the one .*; give --weights FILE",
+            "no weights file '.*net.keras': expected the one .*; give its path as the weights",
             id="weights gone",
         ),
         pytest.param(

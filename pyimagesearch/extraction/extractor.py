@@ -157,7 +157,7 @@ def open_extractor(
         from pyimagesearch.extraction.clusterextractor import ClusterExtractor
     except ImportError as error:
         raise InputError(
-            f"--cluster needs Dask ({error}): pip install -r requirements-cluster.txt"
+            f"a cluster needs Dask ({error}): pip install -r requirements-cluster.txt"
         ) from error
     with Cluster(cluster, network) as workers, ThreadPoolExecutor(jobs) as executor:
         yield ClusterExtractor(network, executor, jobs, workers)

@@ -52,7 +52,7 @@ def report_training(training: Training, n_rows: int) -> None:
     if n_suspects:
         logger.info(
             f"suspects: {counted(n_suspects, 'label')} of {n_rows:,} "
-            f"{'is' if n_suspects == 1 else 'are'} probably wrong; look at them with --suspects"
+            f"{'is' if n_suspects == 1 else 'are'} probably wrong"
         )
     if calibration.is_applied:
         logger.info(

@@ -64,15 +64,13 @@ class NetworkChoice:
             )
             return
         if self.weights is not None:
-            raise InputError(
-                f"'{self.network}' brings its own weights: leave out --weights {self.weights}"
-            )
+            raise InputError(f"'{self.network}' brings its own weights: leave out '{self.weights}'")
         if self.is_preset:
             presets.require_installed(f"preset '{self.network}'")
         elif self.preprocessing is None:
             raise InputError(
                 f"nobody can guess what '{self.network}' expects of its pixels: "
-                f"give --preprocessing, one of {', '.join(PREPROCESSINGS)}"
+                f"give the preprocessing, one of {', '.join(PREPROCESSINGS)}"
             )
 
     @property

@@ -38,7 +38,7 @@ def feature_shape(
     if layer not in layer_shapes:
         raise InputError(
             f"{network} has no layer '{layer}' to cut after: expected "
-            f"{nearest(layer, list(layer_shapes))}, or another that --list-layers prints"
+            f"{nearest(layer, list(layer_shapes))}, or another of its {len(layer_shapes)} layers"
         )
     shape = layer_shapes[layer]
     if pooling == "none":
@@ -46,12 +46,12 @@ def feature_shape(
     are_tokens = len(shape) == 2 and n_leading is not None
     if pooling == "cls" and not (are_tokens and n_leading):
         raise InputError(
-            f"--pooling cls has no cls token to take: layer '{layer}' of {network} gives {shape}, "
+            f"pooling 'cls' has no cls token to take: layer '{layer}' of {network} gives {shape}, "
             "expected the tokens of a network that has one; leave it out"
         )
     if len(shape) != 3 and not are_tokens:
         raise InputError(
-            f"--pooling {pooling} has nothing to pool: layer '{layer}' gives {shape}, "
+            f"pooling '{pooling}' has nothing to pool: layer '{layer}' gives {shape}, "
             "expected (height, width, channels), or tokens of a network of KerasHub; leave it out"
         )
     return shape[-1:]

@@ -154,7 +154,7 @@ def resized(model, size: tuple[int, int], network: str):
     except ValueError as error:
         raise InputError(
             f"{network} cannot take pictures of {size[0]} x {size[1]} pixels: "
-            f"{first_line(error)}; give another --size"
+            f"{first_line(error)}; give another size"
         ) from error
     return other
 

@@ -99,7 +99,7 @@ def why_not_finite(network: Network) -> str:
             )
     return (
         f"{name} may have damaged weights, compute in half precision, or expect another "
-        "--preprocessing; correct that, or leave the image out"
+        "preprocessing; correct that, or leave the image out"
     )
 
 

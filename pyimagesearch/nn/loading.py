@@ -64,7 +64,7 @@ def load_network(
     """
     if engine in OPTIONAL and not is_installed(engine):
         raise InputError(
-            f"engine '{engine}' is not installed: pip install {engine}, or use --engine keras"
+            f"engine '{engine}' is not installed: pip install {engine}, or use the engine keras"
         )
     if choice.weights is not None:
         check_weights(choice.weights)
@@ -80,7 +80,7 @@ def load_network(
             if engine != "auto":
                 raise InputError(
                     f"engine '{engine}' cannot compute {choice.network}: {error}; "
-                    "use --engine keras"
+                    "use the engine keras"
                 ) from error
             why_keras = str(error)
     return _load_with_keras(choice, batch_size, jobs, why_keras)
@@ -135,7 +135,7 @@ def check_described(description: Description, weights_file: Path | None = None) 
         return
     expected = (
         f"the one that the features were made with, of SHA-256 {recorded.sha256}; "
-        "give --weights FILE"
+        "give its path as the weights"
     )
     if weights_file is None:
         raise InputError(f"no weights file '{recorded.name}': expected {expected}")
@@ -268,7 +268,7 @@ def _keras_model(choice: NetworkChoice, jobs: int):
     size = choice.size or tuple(model.inputs[0].shape[1:3])
     if None in size:
         raise InputError(
-            f"'{choice.network}' takes pictures of any size: give --size, in pixels, "
+            f"'{choice.network}' takes pictures of any size: give the size, in pixels, "
             "preferably that of its training"
         )
     return keraslayers.resized(model, size, choice.network)

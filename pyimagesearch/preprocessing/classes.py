@@ -1,12 +1,12 @@
 """What to tell about the classes of a folder before hours are spent on them."""
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 import numpy as np
 
+from pyimagesearch.preprocessing.commandline import separate_extractions
 from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.preprocessing.roworder import split_order
 from pyimagesearch.utils import InputError
@@ -110,13 +110,10 @@ def _merged(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | N
     if len(parts) > 1 and all(lookalike_key(part.name) in SPLITS for part in parts):
         # The part to train with first: a stable sort by whether it is none.
         train, test, *_ = sorted(parts, key=lambda part: lookalike_key(part.name) not in TRAIN)
+        commands = separate_extractions(images.root / train, images.root / test)
         return (
             f"{listed(map(str, parts))} look like the parts of a split, and their classes are "
-            "merged: to keep them apart, extract each for itself, "
-            f"'python extract_features.py --dataset {shlex.quote(str(images.root / train))} "
-            "--output train.hdf5' and "
-            f"'python extract_features.py --dataset {shlex.quote(str(images.root / test))} "
-            "--output test.hdf5', and give both to train_model.py, --db train.hdf5 --test test.hdf5"
+            f"merged: to keep them apart, extract each for itself, {commands}"
         )
     above = PurePosixPath(folders[0]).parent
     return (

@@ -66,7 +66,8 @@ def labels_of_names(dataset: Path, paths: Sequence[str]) -> dict[str, str]:
         raise InputError(
             f"{counted(len(unnamed), 'image')} under '{dataset}' "
             f"{'has' if len(unnamed) == 1 else 'have'} no class in the name, {listed(unnamed)}: "
-            "expected names such as dog.123.jpg or dog_123.jpg; rename them, or use --labels FILE"
+            "expected names such as dog.123.jpg or dog_123.jpg; rename them, or label them in a "
+            "table"
         )
     for path in paths:
         _require_text(dataset / path, found[path], "its images")
@@ -112,7 +113,7 @@ def labels_of_table(
     if matched.without_image and not skip_bad:
         raise InputError(
             f"{table.unmatched(matched)}: expected images under '{dataset}'; correct the paths, "
-            "or skip these lines with --skip-bad"
+            "or have such lines skipped"
         )
     test = table.test_images(matched.line_of)
     label_of = {path: line.label for path, line in matched.line_of.items()}
@@ -126,8 +127,8 @@ def _require_class_folder(dataset: Path, path: str) -> None:
     if not folder.name:
         raise InputError(
             f"{(dataset / path).as_posix()!r} lies outside a class folder: "
-            f"move it into {(dataset / '<class>').as_posix()}/, or label the images with --labels "
-            "FILE or --labels-from name"
+            f"move it into {(dataset / '<class>').as_posix()}/, or label the images in a table "
+            "or by their own names"
         )
     _require_text(dataset / folder, folder.name, "its folder")
 

@@ -52,7 +52,7 @@ class ClassFolders:
             if name in NO_FOLDERS or "/" in name or "\0" in name:
                 raise InputError(
                     f"class {name!r} cannot be the name of a folder: expected names without '/'; "
-                    "rename the class, or leave out --sort"
+                    "rename the class, or do not sort"
                 )
 
     def add(self, file: Path, name: str) -> Path:

@@ -97,7 +97,7 @@ def read_whole(path: Path) -> WholeClassifier:
     if path.suffix.lower() == PHONE:
         raise InputError(
             f"'{path}' is a model for apps on phones: expected the pickle, .skops or .keras file "
-            "of the same training; train_model.py writes both if --model is repeated"
+            "of the same training; train_model.py writes several of them at once"
         )
     if not zipfile.is_zipfile(path):
         raise _damaged(path, "it is no archive")

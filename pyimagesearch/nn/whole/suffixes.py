@@ -23,6 +23,6 @@ def check_suffix(path: str | Path) -> None:
     suffix = Path(path).suffix
     if is_whole(path) and suffix != suffix.lower():
         raise InputError(
-            f"--model '{path}' ends in '{suffix}': expected '{suffix.lower()}', which Keras and "
+            f"model '{path}' ends in '{suffix}': expected '{suffix.lower()}', which Keras and "
             "phones know; spell it so"
         )

@@ -127,7 +127,7 @@ def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None
     import keras
 
     # Keras numbers layers without a name, such as conv2d_7, through all networks
-    # that it has built, and the number is part of what --layer names.
+    # that it has built, and the number is part of their names.
     keras.utils.clear_session()
     constructor = getattr(keras.applications, network.name)
     try:
@@ -137,5 +137,5 @@ def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None
             raise
         raise InputError(
             f"{network.name} cannot take pictures of {size[0]} x {size[1]} pixels: "
-            f"{first_line(error)}; give another --size, its own is {network.size}"
+            f"{first_line(error)}; give another size, its own is {network.size}"
         ) from error

@@ -57,7 +57,7 @@ def vgg_topology(name: str, size: tuple[int, int]) -> Topology:
     if min(size) < MIN_SIZE:
         raise InputError(
             f"{name} cannot take pictures of {size[0]} x {size[1]} pixels: "
-            f"expected at least {MIN_SIZE}; give another --size"
+            f"expected at least {MIN_SIZE}; give another size"
         )
     network = VGG[name]
     start = {
