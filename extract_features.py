@@ -30,12 +30,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pyimagesearch.extraction import (
-    Extractor,
-    ReusingExtractor,
-    open_extractor,
-    scheduler_address,
-)
+from pyimagesearch.extraction import Extractor, ReusingExtractor, open_extractor, scheduler_address
 from pyimagesearch.io import (
     HDF5DatasetWriter,
     ReusableRows,
@@ -49,7 +44,6 @@ from pyimagesearch.io import (
 from pyimagesearch.nn import ENGINES, Network, NetworkChoice, list_layers, load_network
 from pyimagesearch.nn.commandline import add_network_options, chosen_network, layer_table
 from pyimagesearch.preprocessing import (
-    SOURCES,
     CheckedImages,
     EarlierRows,
     LabelledImages,
@@ -59,8 +53,14 @@ from pyimagesearch.preprocessing import (
     report_duplicates,
     report_unreadable,
 )
+from pyimagesearch.preprocessing.commandline import add_image_options
 from pyimagesearch.utils import InputError
-from pyimagesearch.utils.arguments import add_computing_options, positive_int, seed, user_path
+from pyimagesearch.utils.arguments import (
+    add_computing_options,
+    positive_int,
+    script_parser,
+    user_path,
+)
 from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
@@ -74,34 +74,9 @@ logger = logging.getLogger(__name__)
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = script_parser(__doc__)
+    add_image_options(parser)
     files = parser.add_argument_group("files")
-    files.add_argument(
-        "-d",
-        "--dataset",
-        type=user_path,
-        metavar="DIR",
-        help="folder of pictures, one folder per class: DIR/cats/1.jpg, DIR/dogs/2.jpg",
-    )
-    labels = files.add_mutually_exclusive_group()
-    labels.add_argument(
-        "--labels",
-        type=user_path,
-        metavar="FILE",
-        help="table with the label of each image, whatever its folder: a CSV with the columns path "
-        "and label, and perhaps split (train, test) and group (never on both sides of the split)",
-    )
-    labels.add_argument(
-        "--labels-from",
-        choices=SOURCES,
-        default="folder",
-        help="what names the class of an image: its folder, or the beginning of its own name as in "
-        "dog.123.jpg (default: %(default)s)",
-    )
     files.add_argument(
         "-o", "--output", type=user_path, metavar="FILE", help="HDF5 file to make; must not exist"
     )
@@ -115,22 +90,6 @@ def build_parser() -> argparse.ArgumentParser:
         "and compute the others; may be repeated",
     )
     files.add_argument(
-        "--seed",
-        type=seed,
-        default=42,
-        metavar="N",
-        help="seed of the shuffle: the same folder and seed give the same order of rows "
-        "(default: %(default)s)",
-    )
-    files.add_argument(
-        "--skip-bad",
-        action="store_true",
-        help="leave out pictures that cannot be read, and lines of a table without a picture, "
-        "instead of stopping before the work starts",
-    )
-    add_network_options(parser)
-    computing = add_computing_options(parser, ENGINES)
-    computing.add_argument(
         "-s",
         "--buffer_size",
         "--buffer-size",
@@ -139,6 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="ROWS",
         help="rows kept in memory before they are written (default: %(default)s)",
     )
+    add_network_options(parser)
+    add_computing_options(parser, ENGINES)
     return parser
 
 
@@ -241,8 +202,7 @@ def extract(
         images = checked.images
         record = completed_record(record, checked, extractor)
         if reuse:
-            found = reusable.find(record, network.independent)
-            extractor = ReusingExtractor(extractor, found)
+            extractor = ReusingExtractor(extractor, reusable.find(record, network.independent))
         writer = HDF5DatasetWriter(
             (len(images), n_features),
             output,

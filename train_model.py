@@ -36,45 +36,31 @@ from pyimagesearch.linear import (
     apply_temperature,
     evaluate,
     evaluate_unknown,
-    feature_notes,
     find_suspects,
     fit_temperature,
     fit_unknown_detector,
     grid_search,
-    label_notes,
-    memory_notes,
     report_search,
     report_training,
-    require_enough_rows,
-    share_notes,
-    split_lines,
-    stratified_folds,
 )
+from pyimagesearch.linear.commandline import add_search_options
 from pyimagesearch.nn import is_whole
-from pyimagesearch.reporting import (
-    check_drawing,
-    check_page,
-    draw_confusion_matrix,
-    is_page,
-    write_json,
-)
+from pyimagesearch.reporting import draw_confusion_matrix
 from pyimagesearch.results import (
     RowImages,
+    check_result_files,
+    check_rows,
     network_of,
-    report_of,
-    warn_of_near_duplicates,
-    write_model,
-    write_page,
-    write_whole_models,
+    write_models,
+    write_reports,
 )
-from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, small_share, user_path
+from pyimagesearch.results.commandline import add_training_result_options
+from pyimagesearch.utils.arguments import script_parser, user_path
 from pyimagesearch.utils.errors import errors_naming
 from pyimagesearch.utils.filenames import recorded_path
-from pyimagesearch.utils.groups import joined_groups
-from pyimagesearch.utils.pathchecks import Files, check_outputs, files_of, refuse_overwriting
+from pyimagesearch.utils.pathchecks import Files, files_of, refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
-from pyimagesearch.utils.split import N_FOLDS
 
 OUTPUTS = ("model", "report", "plot", "mistakes", "suspects")
 
@@ -83,11 +69,7 @@ logger = logging.getLogger(__name__)
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = script_parser(__doc__)
     files = parser.add_argument_group("files")
     files.add_argument(
         "-d",
@@ -121,73 +103,18 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="for a whole model: where the file of weights is now, if it has moved",
     )
-    files.add_argument(
-        "--report",
-        type=user_path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write the search and the evaluation, .html as a page to look at, all else as JSON; "
-        "may be repeated",
-    )
-    files.add_argument(
-        "--plot",
-        type=user_path,
-        metavar="FILE",
-        help="draw the confusion matrix: .png, .svg or .pdf",
-    )
-    files.add_argument(
-        "--mistakes",
-        type=user_path,
-        metavar="FILE",
-        help="draw the test pictures that were judged worst: .png, .svg or .pdf",
-    )
-    files.add_argument(
-        "--suspects",
-        type=user_path,
-        metavar="FILE",
-        help="list the images whose label is probably wrong, the most suspicious first: .csv, or "
-        "draw them: .png, .svg or .pdf",
-    )
-    search = parser.add_argument_group("search")
-    search.add_argument(
-        "--C",
-        nargs="+",
-        type=positive_number,
-        default=C_GRID,
-        metavar="VALUE",
-        help="inverse strengths of the regularisation to choose from (default: the chapter's, "
-        f"{' '.join(f'{C:g}' for C in C_GRID)})",
-    )
-    search.add_argument(
-        "--unknown",
-        type=small_share,
-        metavar="SHARE",
-        help="let classify_images.py answer ? for images that are like none that trained; this "
-        "share of the images of the classes, such as 0.05, is then called unknown too",
-    )
-    search.add_argument(
-        "-j",
-        "--jobs",
-        type=jobs,
-        default="-1",
-        metavar="JOBS",
-        help=f"cores to use, at most {MOST_JOBS}; -1 for all that this process may use "
-        "(default: %(default)s)",
-    )
-    search.add_argument(
-        "--balanced",
-        action="store_true",
-        help="let each class count alike, however many rows it has: class_weight='balanced' of "
-        "scikit-learn, with C chosen by the balanced accuracy",
-    )
-    search.add_argument(
-        "--calibrate",
-        action="store_true",
-        help="divide the scores by one number, the temperature, so that probabilities mean what "
-        "they say; the classes that are predicted stay the same",
-    )
+    add_training_result_options(parser)
+    add_search_options(parser)
     return parser
+
+
+def read_arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line, or end with a usage error."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.weights and not any(map(is_whole, arguments.model)):
+        parser.error("--weights is for a whole model: give --model FILE.keras or FILE.tflite")
+    return arguments
 
 
 def train(
@@ -227,63 +154,54 @@ def train(
     InputError
         If the rows or their classes are too few, or a feature is not finite.
     """
-    n_rows, labels, names = features.shape[0], features.labels, features.label_names
-    n_train = features.n_train
-    require_enough_rows(features.path, n_rows, n_train, names, N_FOLDS)
-    is_recorded = features.record.n_train is not None
-    for line in split_lines(n_rows, n_train, is_recorded, features.groups):
-        logger.info(line)
-    for note in memory_notes((n_train, features.shape[1]), len(names), jobs, features.is_mapped):
-        logger.info(f"note: {note}")
-
     started = time.perf_counter()
-    X, y = features.mapped(0, n_train), labels[:n_train]
-    with errors_naming(features.path):
-        groups = joined_groups(n_rows, features.groups)[:n_train]
-        folds = stratified_folds(y, N_FOLDS, names, groups)
-        blocks = chain([(slice(n_train), X)], features.blocks(n_train, n_rows))
-        row_notes = [*label_notes(labels, n_train, names, N_FOLDS), *feature_notes(blocks, n_rows)]
-    row_notes += share_notes(unknown_share, n_train) if unknown_share else []
-    for note in row_notes:
-        logger.info(f"note: {note}")
+    rows = check_rows(features, jobs, unknown_share)
     read = time.perf_counter()
 
     logger.info("tuning hyperparameters...")
     # The same as GridSearchCV(LogisticRegression(), {"C": grid}, cv=3), with proven minima.
     with (
         errors_naming(features.path),
-        progress_bar("Training", len(set(grid)) * N_FOLDS + 1).start() as bar,
+        progress_bar("Training", len(set(grid)) * len(rows.folds) + 1).start() as bar,
     ):
         search = grid_search(
-            X, y, grid, folds, n_jobs=jobs, advance=bar.increment, balanced=balanced
+            rows.X, rows.y, grid, rows.folds, jobs, advance=bar.increment, balanced=balanced
         )
     searched = time.perf_counter()
     report_search(search)
-    detector = unknown_share and fit_unknown_detector(X, y, unknown_share, groups)
-    del X  # what is judged is read in blocks, in its place
-    held_out = np.full((n_train, len(names)), -np.inf)
-    held_out[:, search.model.classes_] = search.held_out_scores
-    temperature = fit_temperature(held_out, y)
+    detector = None
+    if unknown_share is not None:
+        detector = fit_unknown_detector(rows.X, rows.y, unknown_share, rows.groups)
+    held_out = search.held_out_scores_of(len(features.label_names))
+    temperature = fit_temperature(held_out, rows.y)
     if calibrate:
         apply_temperature(search.model, temperature)
+    notes = rows.notes
+    del rows  # what is evaluated is read in blocks, in its place
 
     logger.info("evaluating...")
-    blocks = features.blocks(n_train, n_rows)
+    n_rows, n_train = features.shape[0], features.n_train
     with errors_naming(features.path):
-        evaluation = evaluate(search.model, blocks, labels[n_train:], names)
-        with np.errstate(divide="ignore"):
-            scores = np.log(evaluation.probabilities) * (temperature if calibrate else 1.0)
+        evaluation = evaluate(
+            search.model,
+            features.blocks(n_train, n_rows),
+            features.labels[n_train:],
+            features.label_names,
+        )
+    scores = evaluation.scores(temperature if calibrate else 1.0)
     calibration = Calibration.measured(temperature, scores, evaluation.labels, calibrate)
-    suspects = find_suspects(labels, np.concatenate([held_out, scores]), temperature)
-    right, blocks = evaluation.predicted == evaluation.labels, features.blocks(n_train, n_rows)
-    unknown = detector and evaluate_unknown(detector, blocks, right)
-    judged = time.perf_counter()
-    seconds = {"read": read - started, "search": searched - read, "evaluate": judged - searched}
-    return Training(search, evaluation, calibration, suspects, row_notes, seconds, unknown)
+    suspects = find_suspects(features.labels, np.concatenate([held_out, scores]), temperature)
+    unknown = None
+    if detector:
+        blocks, is_right = features.blocks(n_train, n_rows), evaluation.is_right
+        unknown = evaluate_unknown(detector, blocks, is_right)
+    evaluated = time.perf_counter()
+    seconds = {"read": read - started, "search": searched - read, "evaluate": evaluated - searched}
+    return Training(search, evaluation, calibration, suspects, notes, seconds, unknown)
 
 
-def check_inputs_spared(outputs: Files, weights: str | None, features: FeaturesFile) -> None:
-    """Refuse to overwrite a picture, or the weights, that the features came from."""
+def refuse_overwriting_inputs(outputs: Files, weights: str | None, features: FeaturesFile) -> None:
+    """Refuse to overwrite an image, or the weights, that the features came from."""
     weights_file = features.record.weights_file
     weights_file = weights_file and recorded_path(weights_file)
     refuse_overwriting(outputs, chain([weights_file, weights], features.record.image_paths))
@@ -292,49 +210,39 @@ def check_inputs_spared(outputs: Files, weights: str | None, features: FeaturesF
 @script
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    parser = build_parser()
-    arguments = parser.parse_args(argv)
-    whole = [path for path in arguments.model if is_whole(path)]
-    if arguments.weights and not whole:
-        parser.error("--weights is for a whole model: give --model FILE.keras or FILE.tflite")
+    arguments = read_arguments(argv)
     outputs = {option: getattr(arguments, option) for option in OUTPUTS}
-    is_table = bool(arguments.suspects) and Path(arguments.suspects).suffix.lower() == ".csv"
-    drawn = {"plot": arguments.plot, "mistakes": arguments.mistakes}
-    drawn |= {} if is_table else {"suspects": arguments.suspects}
-    for drawing in filter(None, drawn.values()):
-        check_drawing(Path(drawing))
-    for page in filter(is_page, arguments.report):
-        check_page(page)
-    check_outputs(outputs, db=arguments.db, test=arguments.test, weights=arguments.weights)
-    command = shlex.join(["python", "train_model.py", *(argv or sys.argv[1:])])
-    of_the_run = {"created": creation_date(), "command": command, "n_threads": arguments.jobs}
-    of_the_run["db"] = arguments.db
+    check_result_files(outputs, db=arguments.db, test=arguments.test, weights=arguments.weights)
+    created, command = creation_date(), ["python", "train_model.py", *(argv or sys.argv[1:])]
+
     with open_to_train(arguments.db, arguments.test) as features:
-        warn_of_near_duplicates(features)
-        check_inputs_spared(outputs, arguments.weights, features)
-        network = network_of(features, whole, arguments.weights) if whole else None
+        refuse_overwriting_inputs(outputs, arguments.weights, features)
+        network = network_of(features, arguments.model, arguments.weights)
         images = RowImages(features)
-        for option in ("mistakes", "suspects"):
-            if drawn.get(option):
-                images.require(option)
-        share, calibrate = arguments.unknown, arguments.calibrate
-        options = arguments.C, arguments.jobs, calibrate, share, arguments.balanced
-        training = train(features, *options)
+        images.require_for(outputs)
+        training = train(
+            features,
+            grid=arguments.C,
+            jobs=arguments.jobs,
+            calibrate=arguments.calibrate,
+            unknown_share=arguments.unknown,
+            balanced=arguments.balanced,
+        )
         report_training(training, features.shape[0])
-        if len(training.suspects) and not arguments.suspects:
+        if training.suspects and not arguments.suspects:
             logger.info("list the labels that are probably wrong with --suspects FILE.csv")
+
         logger.info("saving model...")
-        for path in arguments.model:
-            if path not in whole:
-                write_model(path, training, features)
-        if whole:
-            write_whole_models(whole, training, features, network, arguments.jobs)
-        report = report_of(training, features)
-        for path in arguments.report:
-            if is_page(path):
-                write_page(path, report, training, features, **of_the_run)
-            else:
-                write_json(path, report)
+        write_models(arguments.model, training, features, network, arguments.jobs)
+        write_reports(
+            arguments.report,
+            training,
+            features,
+            created=created,
+            command=shlex.join(command),
+            n_threads=arguments.jobs,
+            db=arguments.db,
+        )
         if arguments.plot:
             matrix = training.evaluation.confusion_matrix()
             draw_confusion_matrix(matrix, features.label_names, Path(arguments.plot))

@@ -27,7 +27,7 @@ from pyimagesearch.linear import (
     save_classifier,
 )
 from pyimagesearch.preprocessing import list_images
-from pyimagesearch.results import leastsure
+from pyimagesearch.results import collectedanswers
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.names import label_finder
 
@@ -343,7 +343,7 @@ def test_the_sheet_shows_the_least_sure_first(trained, image_folder, monkeypatch
     drawn = []
     monkeypatch.setattr(answers, "N_LEAST_SURE", 4)
     monkeypatch.setattr(
-        leastsure, "draw_contact_sheet", lambda pictures, path, **_: drawn.extend(pictures)
+        collectedanswers, "draw_contact_sheet", lambda pictures, path, **_: drawn.extend(pictures)
     )
     assert run_main("-m", "m.cpickle", str(image_folder), "--sheet", "s.png") == 0
     probabilities = sorted(float(row[2]) for row in table(capsys.readouterr().out))
@@ -622,7 +622,9 @@ def test_a_folder_of_unknown_images_alone_has_no_report(guarded, image_folder, c
 
 def test_unknown_images_come_first_on_the_sheet(guarded, image_folder, monkeypatch):
     drawn = []
-    monkeypatch.setattr(leastsure, "draw_contact_sheet", lambda *a, **o: drawn.append((a, o)))
+    monkeypatch.setattr(
+        collectedanswers, "draw_contact_sheet", lambda *a, **o: drawn.append((a, o))
+    )
     assert run_main("-m", "m.cpickle", str(image_folder), "--sheet", "a.png") == 0
     (((pictures, _), options),) = drawn
     assert {picture.image.parent.name for picture in pictures[:2]} == {"flowers"}

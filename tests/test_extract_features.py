@@ -318,5 +318,5 @@ def test_weights_that_cannot_be_had_stop_the_script_with_one_line(two_pictures, 
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("[ERROR] cannot download the ImageNet weights of VGG16: ")
-    assert "--weights FILE" in last
+    assert "or give its path as the weights" in last
     assert not list(Path().glob("f.hdf5*"))

@@ -132,7 +132,7 @@ RANDOM = ("--weights", "random")
             FILE, write_nan, 1, "layer 'damaged' of 'net.keras' has weights that are NaN", id="NaN"
         ),
         pytest.param([*FILE, *RANDOM], None, 2, "brings its own weights", id="weights beside FILE"),
-        pytest.param(FILE[:2], None, 2, "give --preprocessing", id="no preprocessing"),
+        pytest.param(FILE[:2], None, 2, "give the preprocessing", id="no preprocessing"),
     ],
 )
 def test_a_network_asked_for_wrongly_gets_one_line(flags, prepare, code, message, capsys):

@@ -53,7 +53,7 @@ def test_without_a_home_folder_keras_home_is_enough(keras_home, monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: no_home(None))
     assert weights.keras_home() == keras_home
     monkeypatch.delenv("KERAS_HOME")
-    with pytest.raises(InputError, match=r"home directory; set KERAS_HOME or name a file"):
+    with pytest.raises(InputError, match=r"home directory; set KERAS_HOME or give a file"):
         weights.keras_home()
 
 
@@ -104,7 +104,7 @@ def test_weights_that_cannot_be_downloaded_are_never_replaced_by_random_ones(pub
     message = str(caught.value)
     assert url in message
     assert str(keras_home / "models" / published.name) in message
-    assert "or name its path as the weights" in message
+    assert "or give its path as the weights" in message
     assert "\n" not in message
     assert not list((keras_home / "models").iterdir())
 

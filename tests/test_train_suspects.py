@@ -46,6 +46,15 @@ def train(*arguments: str) -> dict:
     return json.loads(Path("r.json").read_text("utf-8"))
 
 
+def test_who_has_not_asked_for_the_suspects_is_told_of_the_option(labels, capsys):
+    train()
+    assert (
+        "[INFO] list the labels that are probably wrong with --suspects" in capsys.readouterr().out
+    )
+    train("--suspects", "s.csv")
+    assert "with --suspects" not in capsys.readouterr().out
+
+
 def test_wrong_labels_of_both_parts_are_listed_with_the_right_class(labels, image_folder, capsys):
     assert train("--suspects", "s.csv")["n_suspects"] == 5
     assert "[INFO] suspects: 5 labels of 80 are probably wrong\n" in capsys.readouterr().out

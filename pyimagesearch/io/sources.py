@@ -52,7 +52,7 @@ def find_dataset(
     try:
         found = db[key]
     except (KeyError, OSError, RuntimeError) as error:
-        raise InputError(_lost(db, path, key, error, through)) from error
+        raise InputError(_why_missing(db, path, key, error, through)) from error
     if not isinstance(found, h5py.Dataset):
         raise InputError(f"'{path}' has a '{key}' that is no dataset: expected one of that name")
     place = os.path.realpath(found.file.filename), found.name
@@ -91,7 +91,9 @@ def reading(what: str, path: Path) -> Iterator[None]:
         raise InputError(f"cannot read {what} of '{path}': {reason(error)}") from error
 
 
-def _lost(db: h5py.File, path: Path, key: str, error: Exception, through: tuple[Place, ...]) -> str:
+def _why_missing(
+    db: h5py.File, path: Path, key: str, error: Exception, through: tuple[Place, ...]
+) -> str:
     """Say why there is no such dataset: how far a link leads, if it is one."""
     link = None
     with contextlib.suppress(KeyError, OSError, RuntimeError):
@@ -107,8 +109,8 @@ def _lost(db: h5py.File, path: Path, key: str, error: Exception, through: tuple[
                 find_dataset(other, Path(other.filename), link.path, step)
         elif isinstance(link, h5py.SoftLink) and leads_on:
             find_dataset(db, path, link.path, step)
-    except InputError as lost:
-        return f"'{path}' has '{key}' only as a link: {lost}"
+    except InputError as missing:
+        return f"'{path}' has '{key}' only as a link: {missing}"
     return f"cannot open '{key}' of '{path}': {reason(error)}"
 
 

@@ -27,6 +27,7 @@ from pyimagesearch.linear.table import format_table, notes, search_table
 from pyimagesearch.linear.training import Training, report_training
 from pyimagesearch.linear.trainingimages import TrainingImages
 from pyimagesearch.linear.trainingrows import (
+    Folds,
     feature_notes,
     label_notes,
     require_enough_rows,
@@ -49,6 +50,7 @@ __all__ = [
     "Calibration",
     "Evaluation",
     "Fit",
+    "Folds",
     "GridSearch",
     "LabelledEvaluation",
     "Suspects",

@@ -44,15 +44,20 @@ class Evaluation:
     probabilities: np.ndarray | None = None
 
     @property
+    def is_right(self) -> np.ndarray:
+        """Whether the class of each image was predicted: bool, shape (n,)."""
+        return self.labels == self.predicted
+
+    @property
     def accuracy(self) -> float:
         """Part of the pictures whose class was predicted."""
-        return float((self.labels == self.predicted).mean())
+        return float(self.is_right.mean())
 
     @property
     def balanced_accuracy(self) -> float:
         """Mean of the accuracies of the classes that have pictures here."""
-        right = self.labels == self.predicted
-        return float(np.mean([right[self.labels == label].mean() for label in set(self.labels)]))
+        classes = set(self.labels)
+        return float(np.mean([self.is_right[self.labels == label].mean() for label in classes]))
 
     @property
     def baseline(self) -> float:
@@ -84,6 +89,11 @@ class Evaluation:
         n_images = counted(len(self.labels), "image")
         percent = f"{100 * CONFIDENCE:.0f} %"
         return f"{share:.4f} ({percent} interval {low:.3f} to {high:.3f}, {n_images})"
+
+    def scores(self, temperature: float = 1.0) -> np.ndarray:
+        """Return scores with these probabilities, of a classifier that a temperature divided."""
+        with np.errstate(divide="ignore"):  # -inf for a class that is not known
+            return np.log(self.probabilities) * temperature
 
     def confusion_matrix(self) -> np.ndarray:
         """Return counts of pictures: (true class, predicted class)."""

@@ -92,6 +92,12 @@ class GridSearch:
     held_out_scores: np.ndarray
     balanced: bool = False
 
+    def held_out_scores_of(self, n_classes: int) -> np.ndarray:
+        """Return them for all classes, float64: -inf for a class that no row trained."""
+        scores = np.full((len(self.held_out_scores), n_classes), -np.inf)
+        scores[:, self.model.classes_] = self.held_out_scores
+        return scores
+
 
 def grid_search(
     X: np.ndarray,

@@ -1,7 +1,52 @@
-"""What command lines have to do with labelled images: options are known by name here alone."""
+"""The options of a command line that choose labelled images, and what it advises of them."""
 
+import argparse
 import shlex
 from pathlib import Path
+
+from pyimagesearch.preprocessing.labelling import SOURCES
+from pyimagesearch.utils.arguments import seed, user_path
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which images there are, of which class, and in which order."""
+    group = parser.add_argument_group("images")
+    group.add_argument(
+        "-d",
+        "--dataset",
+        type=user_path,
+        metavar="DIR",
+        help="folder of images, one folder per class: DIR/cats/1.jpg, DIR/dogs/2.jpg",
+    )
+    labels = group.add_mutually_exclusive_group()
+    labels.add_argument(
+        "--labels",
+        type=user_path,
+        metavar="FILE",
+        help="table with the label of each image, whatever its folder: a CSV with the columns path "
+        "and label, and perhaps split (train, test) and group (never on both sides of the split)",
+    )
+    labels.add_argument(
+        "--labels-from",
+        choices=SOURCES,
+        default="folder",
+        help="what names the class of an image: its folder, or the beginning of its own name as in "
+        "dog.123.jpg (default: %(default)s)",
+    )
+    group.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="skip images that cannot be read, and lines of a table without an image, instead of "
+        "stopping before the work starts",
+    )
+    group.add_argument(
+        "--seed",
+        type=seed,
+        default=42,
+        metavar="N",
+        help="seed of the shuffle: the same folder and seed give the same order of rows "
+        "(default: %(default)s)",
+    )
 
 
 def separate_extractions(train: Path, test: Path) -> str:

@@ -1,6 +1,6 @@
 """A classifier's file: written with how its features were made, and read with its network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pyimagesearch.io import FeaturesFile
@@ -13,9 +13,37 @@ from pyimagesearch.nn import (
     load_whole_network,
     read_whole,
 )
-from pyimagesearch.results.wholemodels import training_digests
+from pyimagesearch.results.wholemodels import training_digests, write_whole_models
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.filenames import recorded_path
+
+
+def write_models(
+    paths: Sequence[str],
+    training: Training,
+    features: FeaturesFile,
+    network: tuple[Description, Path | None] | None,
+    jobs: int,
+) -> None:
+    """Save the classifier in each form that is asked for, alone or together with its network.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files, whose suffixes say which form.
+    training, features : Training, FeaturesFile
+        What was trained, and on what.
+    network : tuple of Description and Path, or None
+        As `network_of` returns it for these files.
+    jobs : int
+        How many threads to use.
+    """
+    whole = [path for path in paths if is_whole(path)]
+    for path in paths:
+        if path not in whole:
+            write_model(path, training, features)
+    if whole:
+        write_whole_models(whole, training, features, network, jobs)
 
 
 def write_model(path: str, training: Training, features: FeaturesFile) -> None:

@@ -10,7 +10,11 @@ from pyimagesearch.io import FeaturesFile
 from pyimagesearch.linear import Evaluation, Suspects, write_suspects
 from pyimagesearch.preprocessing import Decoding, image_reader
 from pyimagesearch.reporting import SheetPicture, draw_mistakes, draw_suspects
+from pyimagesearch.results.resultfiles import is_drawing, is_table
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.pathchecks import Files, files_of
+
+ROW_DRAWINGS = ("mistakes", "suspects")  # options that draw images of rows
 
 
 class RowImages:
@@ -38,8 +42,13 @@ class RowImages:
         """What reads an image as the network saw it, but upright: uint8, (height, width, 3)."""
         return image_reader(Decoding.recorded(self._record.to_json()))
 
-    def require(self, option: str) -> None:
-        """Refuse to draw images that are not there.
+    def require_for(self, outputs: Files) -> None:
+        """Refuse, before the search, to draw images that are not there.
+
+        Parameters
+        ----------
+        outputs : mapping of str to str, sequence of str or None
+            The files to write, by the options that ask for them.
 
         Raises
         ------
@@ -47,6 +56,11 @@ class RowImages:
             If they are not recorded, or none of them can be read; names the
             option that needs them.
         """
+        for option, path in files_of(outputs):
+            if option in ROW_DRAWINGS and is_drawing(option, path):
+                self._require(option)
+
+    def _require(self, option: str) -> None:
         if not self.paths:
             raise InputError(
                 f"'{self._file}' does not record its pictures: "
@@ -68,7 +82,7 @@ class RowImages:
 
     def write_or_draw_suspects(self, path: str, suspects: Suspects) -> None:
         """Write a table of the labels that are probably wrong, or draw their images."""
-        if Path(path).suffix.lower() == ".csv":
+        if is_table(path):
             pairs = self._record.near_duplicates or ()
             near = {row: other for i, j, _ in pairs for row, other in ((i, j), (j, i))}
             paths = self._record.image_paths

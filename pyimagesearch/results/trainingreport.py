@@ -1,16 +1,39 @@
 """All that a training has found out: as JSON has it, and as a page."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 
 from pyimagesearch.io import FeaturesFile
 from pyimagesearch.linear import Training, notes, search_table
-from pyimagesearch.reporting import TrainedImages, write_training_page
+from pyimagesearch.reporting import TrainedImages, is_page, write_json, write_training_page
 from pyimagesearch.results.rowimages import RowImages
 from pyimagesearch.utils.versions import installed_versions
 
 PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
+
+
+def write_reports(
+    paths: Sequence[str], training: Training, features: FeaturesFile, **of_the_run: object
+) -> None:
+    """Write all that was found out, as a page to look at where the name asks for one, or as JSON.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    training, features : Training, FeaturesFile
+        What was trained, and on what.
+    **of_the_run
+        What a page says beside that, see `write_training_page`.
+    """
+    report = report_of(training, features)
+    for path in paths:
+        if is_page(path):
+            write_page(path, report, training, features, **of_the_run)
+        else:
+            write_json(path, report)
 
 
 def report_of(training: Training, features: FeaturesFile) -> dict[str, object]:

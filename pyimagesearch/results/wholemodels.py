@@ -11,6 +11,7 @@ from pyimagesearch.nn import (
     WholeClassifier,
     check_described,
     check_suffix,
+    is_whole,
     load_described,
     write_whole,
 )
@@ -30,14 +31,19 @@ def training_digests(features: FeaturesFile) -> list[str]:
 
 def network_of(
     features: FeaturesFile, paths: Sequence[str], weights: str | None
-) -> tuple[Description, Path | None]:
+) -> tuple[Description, Path | None] | None:
     """Return the network for whole models, and where its weights are, before the search.
+
+    None if none of the files is to be a whole model.
 
     Raises
     ------
     InputError
         If the features file does not say, or the weights are gone or others.
     """
+    paths = [path for path in paths if is_whole(path)]
+    if not paths:
+        return None
     for path in paths:
         check_suffix(path)
     try:

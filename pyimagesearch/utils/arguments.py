@@ -8,10 +8,20 @@ from collections.abc import Sequence
 MOST_JOBS = 1024  # the system refuses some thousands of threads, in words of its own
 
 
-def add_computing_options(
-    parser: argparse.ArgumentParser, engines: Sequence[str]
-) -> argparse._ArgumentGroup:
-    """Add the options of every script that computes features; return their group."""
+def script_parser(docstring: str) -> argparse.ArgumentParser:
+    """Return a parser that shows a script's docstring in its help, line by line.
+
+    Options are not abbreviated: with two spellings of some, abbreviations would be ambiguous.
+    """
+    return argparse.ArgumentParser(
+        description=docstring,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str]) -> None:
+    """Add the options of every script that computes features."""
     group = parser.add_argument_group("computing")
     group.add_argument(
         "-b",
@@ -47,7 +57,6 @@ def add_computing_options(
         "protected can run code on its workers: use tls:// or a closed network (default: compute "
         "here)",
     )
-    return group
 
 
 def user_path(text: str) -> str:

@@ -56,7 +56,7 @@ def imagenet_file(network: str, url: str, digest: str | None) -> Path:
             kind = DownloadError if isinstance(error, NO_CONNECTION) else InputError
             raise kind(
                 f"cannot download the ImageNet weights of {network}: {first_line(error)}; "
-                f"fetch {url} by hand, then put it at '{path}' or name its path as the weights"
+                f"fetch {url} by hand, then put it at '{path}' or give its path as the weights"
             ) from error
         return path
     require_readable(path, "weights file", f"what {url} gives")
@@ -76,7 +76,7 @@ def keras_home() -> Path:
     except RuntimeError as error:
         raise InputError(
             f"cannot tell where ImageNet weights are kept: {first_line(error)}; "
-            "set KERAS_HOME or name a file as the weights"
+            "set KERAS_HOME or give a file as the weights"
         ) from error
 
 
