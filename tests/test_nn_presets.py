@@ -255,7 +255,7 @@ def drop_a_layer(folder: Path) -> None:
         ),
         pytest.param(
             lambda folder: (folder / "image_converter.json").unlink(),
-            "expected image_converter.json in its folder; give --preprocessing",
+            "expected image_converter.json in its folder; give the preproc",
             id="no converter",
         ),
     ],
@@ -270,7 +270,7 @@ def test_a_damaged_preset_is_refused_in_one_line(preset, tmp_path, damage, messa
 
 def test_a_pooling_that_a_network_does_not_have_is_refused(preset):
     for family in ("swin", "siglip", "densenet"):
-        with pytest.raises(InputError, match="pooling .cls. has no cls token to take"):
+        with pytest.raises(InputError, match="pooling 'cls' has no cls token to take"):
             load_network(NetworkChoice(str(preset(family)), pooling="cls"))
     with pytest.raises(InputError, match="engine 'openvino' cannot compute"):
         load_network(NetworkChoice(str(preset("densenet"))), engine="openvino")

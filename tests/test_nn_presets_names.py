@@ -138,7 +138,9 @@ def test_a_preset_that_cannot_be_fetched_is_answered_with_how_to_get_it(
     with pytest.raises(InputError) as caught:
         presets.find("dinov2_small")
     assert str(caught.value).startswith(f"cannot download preset 'dinov2_small' {message}")
-    assert f"{PAGE}, unpack it, and give its folder: --network ./dinov2_small" in str(caught.value)
+    assert f"{PAGE}, unpack it, and give its folder as the network, ./dinov2_small" in str(
+        caught.value
+    )
     assert "\n" not in str(caught.value)
 
 

@@ -44,8 +44,8 @@ class ReusableRows:
         for path in map(Path, paths):
             if os.path.realpath(path) == os.path.realpath(output):
                 raise InputError(
-                    f"--reuse names the file to make, '{path}': expected an earlier one; "
-                    "give --output another name"
+                    f"cannot reuse rows of '{path}', the file to make: expected an earlier one; "
+                    "give the new one another name"
                 )
             with open_features(path) as features:
                 self._records[path] = _checked_record(features)
@@ -112,7 +112,7 @@ class ReusableRows:
             if found := differences(_settings(earlier, keys), now):
                 raise InputError(
                     f"cannot reuse rows of '{path}', which differs in {', '.join(found)}: "
-                    "use what is recorded, or leave out --reuse"
+                    "use what is recorded, or compute all rows"
                 )
 
     def _warn_of_last_digits(self, record: RunRecord) -> None:
@@ -168,7 +168,7 @@ class FoundRows:
                 if not np.isfinite(features).all():
                     raise InputError(
                         f"row {place:,} of '{path}' has features that are NaN or infinite: "
-                        "expected none in a whole file; leave out --reuse"
+                        "expected none in a whole file; do not reuse it"
                     )
                 return features
 
@@ -182,12 +182,12 @@ def _checked_record(features: FeaturesFile) -> RunRecord:
     if not is_listing or len(digests) != n_rows:
         raise InputError(
             f"'{features.path}' does not record the digests of its {n_rows:,} images: expected a "
-            "file made by extract_features.py; leave out --reuse"
+            "file made by extract_features.py; do not reuse it"
         )
     if features.dtype != np.float32:
         raise InputError(
             f"'{features.path}' has features of dtype {features.dtype}: expected float32, as "
-            "extract_features.py writes them; leave out --reuse"
+            "extract_features.py writes them; do not reuse it"
         )
     return record
 

@@ -238,7 +238,7 @@ def _conversion(built: presetmodel.PresetModel, preset: presets.Preset) -> Conve
     if built.conversion is None:
         raise InputError(
             f"preset '{preset.name}' does not say what it expects of pixels: expected "
-            f"{presets.CONVERTER} in its folder; give --preprocessing, one of "
+            f"{presets.CONVERTER} in its folder; give the preprocessing, one of "
             f"{', '.join(PREPROCESSINGS)}"
         )
     return built.conversion

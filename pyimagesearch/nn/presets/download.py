@@ -50,7 +50,7 @@ def named_failure(name: str) -> Iterator[None]:
         terms = "sign in and accept its terms, " if status in (UNAUTHORIZED, FORBIDDEN) else ""
         raise InputError(
             f"cannot download preset '{name}' from Kaggle: {reason}; {terms}download it by hand "
-            f"from {page}, unpack it, and give its folder: --network ./{name}"
+            f"from {page}, unpack it, and give its folder as the network, ./{name}"
         ) from error
 
 

@@ -80,8 +80,8 @@ def build(
         )
     if wanted is None and None in shapes[0][1:3]:
         raise InputError(
-            f"preset '{preset.name}' takes images of any size: give --size, in pixels, preferably "
-            "that of its training"
+            f"preset '{preset.name}' takes images of any size: give the size, in pixels, "
+            "preferably that of its training"
         )
     if with_weights:
         with _named_size(preset, wanted, own) if wanted != own else contextlib.nullcontext():
@@ -91,7 +91,7 @@ def build(
     elif wanted is not None and shapes[0][1:3] != wanted:
         raise InputError(
             f"preset '{preset.name}' takes images of {shapes[0][1]} x {shapes[0][2]} pixels only, "
-            f"and {wanted[0]} x {wanted[1]} are wanted: leave out --size"
+            f"and {wanted[0]} x {wanted[1]} are wanted: leave the size out"
         )
     return PresetModel(model, None if converter is None else Conversion.of(converter))
 
@@ -114,7 +114,7 @@ def _converter(preset: Preset):
     if type(converter).call is not ImageConverter.call:
         raise InputError(
             f"preset '{preset.name}' prepares images by {type(converter).__name__}: expected one "
-            "that resizes, scales and shifts; give --preprocessing and --size"
+            "that resizes, scales and shifts; give the preprocessing and the size"
         )
     return converter
 
@@ -144,5 +144,5 @@ def _named_size(
         its_own = f", its own is {own[0]}" if own else ""
         raise InputError(
             f"preset '{preset.name}' cannot take images of {size[0]} x {size[1]} pixels: "
-            f"{first_line(error)}; give another --size{its_own}"
+            f"{first_line(error)}; give another size{its_own}"
         ) from error
