@@ -1,4 +1,4 @@
-"""A tiny folder of labelled pictures, and a network of three lines."""
+"""A tiny folder of labelled images, and a network of three lines."""
 
 import os
 import pty
@@ -28,8 +28,8 @@ takes_any_name = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True, scope="session")
-def heeded_signals():
-    """Heed Ctrl-C even behind ``&``, where a shell has it ignored, which children inherit."""
+def active_signals():
+    """Handle Ctrl-C even after ``&``, where a shell has it ignored, which children inherit."""
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,7 +39,7 @@ def heeded_signals():
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder(tmp_path_factory):
-    """Keep what is made again and again in a folder of the tests' own, their children's too."""
+    """Keep caches in a folder of the tests, also those of child processes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -47,7 +47,7 @@ def cache_folder(tmp_path_factory):
 
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
-    """Draw 3 classes of 5 pictures, each class in a colour of its own."""
+    """Draw 3 classes of 5 images, each class with stripes at its own angle."""
     folder = tmp_path / "images"
     draw_images(folder, CLASSES, N_IMAGES)
     return folder
@@ -59,7 +59,7 @@ def fake_network(
     delay_s: float = 0.0,
     independent: bool = True,
 ):
-    """Return a network whose features are the first 24 red values of a picture."""
+    """Return a network whose features are the first 24 red values of an image."""
     import time
 
     def compute(batch: np.ndarray) -> np.ndarray:
@@ -114,7 +114,7 @@ def run_on_a_terminal(command: Sequence[str | Path], stdout: Path, code: int = 0
         while piece := os.read(ours, 65536):
             drawn += piece
     except OSError:
-        pass  # Linux says so when the other side is closed
+        pass  # how Linux reports that the other side is closed
     os.close(ours)
     assert child.wait() == code
     return re.sub(r"\x1b\[[0-9;]*m", "", drawn.decode())

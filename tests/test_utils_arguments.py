@@ -23,7 +23,7 @@ def test_all_cores_are_those_that_joblib_counts(monkeypatch):
 
 
 @pytest.mark.parametrize("limit", ["abc", "1.5", ""])
-def test_a_limit_that_is_no_number_is_named(monkeypatch, limit):
+def test_a_limit_that_is_not_a_number_is_named(monkeypatch, limit):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", limit)
     with pytest.raises(argparse.ArgumentTypeError) as caught:
         jobs("-1")
@@ -33,8 +33,8 @@ def test_a_limit_that_is_no_number_is_named(monkeypatch, limit):
     assert jobs("2") == 2
 
 
-def test_a_containers_quota_is_heeded(monkeypatch):
-    # ``docker --cpus=1.5``, in a control group of the second version
+def test_a_containers_quota_counts(monkeypatch):
+    # ``docker --cpus=1.5``, in a control group of version 2
     quota = pytest.importorskip("joblib.externals.loky.backend.context")
     monkeypatch.setattr(quota, "_cpu_count_cgroup", lambda os_cpu_count: 2)
     monkeypatch.setattr(quota, "_cpu_count_affinity", lambda os_cpu_count: 64)
@@ -49,7 +49,7 @@ def test_more_threads_than_a_system_starts_are_wrong_usage():
         jobs("1000000")
 
 
-def test_every_option_with_a_path_is_known_to_these_tests():
+def test_every_option_with_a_path_is_tested():
     assert len(PATH_OPTIONS) == 7 + 8 + 10
 
 

@@ -34,7 +34,7 @@ def test_names_that_clash_get_a_number_and_a_second_run_adds_nothing(images, tmp
     assert (tmp_path / "sorted" / "cats" / "1.jpg").is_symlink() == link
 
 
-def test_a_file_of_somebody_else_is_never_overwritten(images, tmp_path):
+def test_a_file_that_was_there_is_never_overwritten(images, tmp_path):
     place = tmp_path / "sorted" / "cats" / "1.jpg"
     place.parent.mkdir(parents=True)
     place.symlink_to(tmp_path / "gone")
@@ -44,7 +44,7 @@ def test_a_file_of_somebody_else_is_never_overwritten(images, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b"])
-def test_classes_that_are_no_folders_are_refused(tmp_path, name):
+def test_classes_that_cannot_name_a_folder_are_refused(tmp_path, name):
     with pytest.raises(InputError, match="cannot be the name of a folder: expected names without"):
         ClassFolders(tmp_path, ["cats", name])
 

@@ -41,7 +41,7 @@ def test_stdout_can_be_kept_for_a_table_until_the_script_ends(capsys):
     assert capsys.readouterr() == ("[INFO] as always\n", "[INFO] aside\n")
 
 
-def test_a_line_is_printed_once_whatever_a_library_has_set_up(capsys):
+def test_a_line_is_printed_once_even_if_a_library_has_set_up_logging(capsys):
     of_a_library = logging.StreamHandler(sys.stderr)
     logging.getLogger().addHandler(of_a_library)
     try:
@@ -61,27 +61,27 @@ from pyimagesearch.utils.progress import progress_bar
 logger = logging.getLogger(__name__)
 with console_logging(__name__), progress_bar("Working", 3) as bar:
     bar.increment(force=True)
-    logger.warning("something is the matter")
+    logger.warning("something is wrong")
     bar.increment(force=True)
     bar.increment(force=True)
-logger.warning("behind it")
+logger.warning("after it")
 """
 
 
 @pytest.mark.parametrize(
     ("level", "line"),
-    [("warning", "[WARNING] something is the matter"), ("info", "[INFO] something is the matter")],
+    [("warning", "[WARNING] something is wrong"), ("info", "[INFO] something is wrong")],
 )
 def test_a_line_does_not_run_into_a_bar(tmp_path, level, line):
     program = WITH_A_BAR.replace('logger.warning("something', f'logger.{level}("something')
     to_the_terminal = ["sh", "-c", 'exec "$0" "$@" 1>&2']  # stdout, too
     command = [*to_the_terminal, sys.executable, "-c", program, ROOT]
     drawn = run_on_a_terminal(command, tmp_path / "stdout")
-    (printed,) = (one for one in drawn.split("\r\n") if "matter" in one)
-    # The bar is wiped out, the line is written in its place, and the bar below it again.
+    (printed,) = (one for one in drawn.split("\r\n") if "wrong" in one)
+    # The bar is cleared, the line written in its place, and the bar drawn again below it.
     before, _, printed = printed.rpartition("\r")
     assert before.endswith(" ")
     assert printed == line
-    below = drawn.split("matter\r\n")[1]
+    below = drawn.split("wrong\r\n")[1]
     assert below.startswith("\rWorking:  33%")
-    assert "\nbehind it" in below
+    assert "\nafter it" in below

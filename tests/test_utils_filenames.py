@@ -35,12 +35,12 @@ def test_a_recorded_name_is_that_of_its_file(tmp_path, recorded):
     assert recorded_path("caf\udcc3\udca9") == recorded_path("café")
 
 
-def test_a_name_that_is_no_utf_8_stays_as_it_is():
+def test_a_name_that_is_not_utf_8_stays_as_it_is():
     assert recorded_path("caf\udce9") == Path("caf\udce9")
     assert why_no_text("caf\udce9") == r"'caf\udce9' is not valid UTF-8: rename it"
 
 
-def test_a_class_folder_that_cannot_be_spelt_is_not_called_invalid(tmp_path):
+def test_a_class_folder_that_cannot_be_spelled_is_not_called_invalid(tmp_path):
     draw_images(tmp_path / "images", ["thé", "chats"], 2)
     program = (
         "import sys\n"
@@ -49,12 +49,12 @@ def test_a_class_folder_that_cannot_be_spelt_is_not_called_invalid(tmp_path):
     )
     done = run_in_ascii("-c", program, tmp_path / "images")
     line = done.stderr.decode("ascii").splitlines()[-1]
-    assert r"th\xe9' cannot be spelt in ascii" in line
+    assert r"th\xe9' cannot be spelled in ascii" in line
     assert "set PYTHONUTF8=1" in line
 
 
 @pytest.mark.slow
-def test_images_recorded_in_utf_8_are_found_and_spared_in_ascii(tmp_path, monkeypatch):
+def test_images_recorded_in_utf_8_are_found_and_not_overwritten_in_ascii(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw_images(tmp_path / "images", ["thé", "chats"], 1)
     images = sorted(str(path.relative_to("images")) for path in Path("images").rglob("*.jpg"))

@@ -47,7 +47,7 @@ def test_the_old_file_is_there_until_the_block_ends(tmp_path):
     assert target.read_text() == "new"
 
 
-def test_whoever_reads_the_old_file_meanwhile_reads_it_to_its_end(tmp_path):
+def test_a_reader_of_the_old_file_reads_it_to_its_end(tmp_path):
     target = tmp_path / "report.json"
     target.write_text("old")
 
@@ -117,7 +117,7 @@ def test_nothing_is_kept_of_what_is_whole(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["plot.svg", "model.cpickle", "name", "a" * 250 + ".svg"])
-def test_the_unfinished_file_lies_beside_the_target_with_its_suffix(tmp_path, name):
+def test_the_unfinished_file_is_beside_the_target_with_its_suffix(tmp_path, name):
     target = tmp_path / name
 
     with replacing(target) as unfinished:
@@ -209,7 +209,7 @@ def test_a_folder_without_permission_is_the_users_mistake(closed_folder):
         replacing(closed_folder / "report.json").__enter__()
 
 
-def test_a_full_disk_is_said_in_one_line_and_leaves_the_old_file(tmp_path):
+def test_a_full_disk_gives_one_line_and_leaves_the_old_file(tmp_path):
     target = tmp_path / "report.json"
     target.write_text("old")
 
@@ -236,7 +236,7 @@ def test_the_file_of_another_user_in_a_shared_folder_is_refused_before_the_work(
 
 
 def refusing_folders(monkeypatch, number, called="fsync"):
-    """Let folders be as on a file system that cannot sync them."""
+    """Make folders fail to sync, as on some file systems."""
     real = getattr(os, called)
 
     def refuse(what, *arguments):
@@ -254,7 +254,7 @@ def refusing_folders(monkeypatch, number, called="fsync"):
         ("open", errno.EACCES),
     ],
 )
-def test_a_folder_that_cannot_be_synced_is_no_obstacle(
+def test_a_folder_that_cannot_be_synced_gets_one_warning(
     tmp_path, monkeypatch, caplog, called, number
 ):
     target = tmp_path / "report.json"
@@ -267,13 +267,13 @@ def test_a_folder_that_cannot_be_synced_is_no_obstacle(
     assert warning.startswith(f"the file system of '{tmp_path}' cannot sync")
 
 
-def test_a_folder_that_fails_to_sync_is_no_success(tmp_path, monkeypatch):
+def test_a_folder_that_fails_to_sync_is_an_error(tmp_path, monkeypatch):
     refusing_folders(monkeypatch, errno.EIO)
     with pytest.raises(OSError, match="Input/output error"), replacing(tmp_path / "report.json"):
         pass
 
 
-def test_a_file_that_cannot_be_synced_is_no_obstacle(tmp_path, monkeypatch, caplog):
+def test_a_file_that_cannot_be_synced_gets_a_warning(tmp_path, monkeypatch, caplog):
     def refuse(descriptor):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 

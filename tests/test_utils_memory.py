@@ -1,4 +1,4 @@
-"""The memory there is, of machines and of control groups."""
+"""The memory that is available, in machines and control groups."""
 
 import platform
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Write the files of a machine with 5,000 kB left, and return the folder of its groups."""
+    """Write the files of a machine with 5,000 kB available, and return the folder of its groups."""
     for name in ("MEMINFO", "OWN_GROUPS", "GROUPS"):
         monkeypatch.setattr(memory, name, tmp_path / name)
     (tmp_path / "MEMINFO").write_text("MemTotal:  9000 kB\nMemAvailable:  5000 kB\nHugePages: 0\n")

@@ -7,7 +7,7 @@ import pytest
 from pyimagesearch.utils.orderedmap import ordered_map
 
 
-def test_results_keep_the_order_whatever_finishes_first():
+def test_results_keep_the_order_even_if_later_ones_finish_first():
     def slow_at_first(i: int) -> int:
         time.sleep(0.02 if i % 4 == 0 else 0)
         return i * i
@@ -16,7 +16,7 @@ def test_results_keep_the_order_whatever_finishes_first():
         assert list(ordered_map(slow_at_first, range(20), pool, 6)) == [i * i for i in range(20)]
 
 
-def test_no_more_than_asked_for_is_under_way():
+def test_no_more_than_asked_for_is_in_progress():
     taken = []
 
     def items():

@@ -18,7 +18,7 @@ def folder(tmp_path, monkeypatch):
     Path("given").write_text("given")
 
 
-def test_options_must_name_distinct_files_whatever_their_names():
+def test_options_must_name_distinct_files_under_any_name():
     Path("link").symlink_to("given")
     with pytest.raises(InputError, match=r"^--plot and --db are both 'link': give another file$"):
         require_distinct({"db": "given", "model": None, "plot": "link"})
@@ -48,7 +48,7 @@ def test_an_input_is_not_overwritten_under_another_name(link):
         refuse_overwriting({"csv": "other", "sheet": None}, [None, "gone", "given"])
 
 
-def test_without_an_output_that_is_there_no_input_is_looked_at():
+def test_without_an_existing_output_no_input_is_checked():
     def inputs():
         raise AssertionError
         yield

@@ -54,7 +54,7 @@ def test_what_is_done_within_half_a_minute_gives_no_line(clock, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_rate_leaves_out_what_was_done_before(clock, capsys):
+def test_the_rate_ignores_what_was_done_before(clock, capsys):
     with progress_bar("Extracting Features", 1000, done=500) as bar:
         clock[0] += 40
         bar.update(500)
@@ -66,7 +66,7 @@ def test_the_rate_leaves_out_what_was_done_before(clock, capsys):
     ]
 
 
-def test_a_bar_of_nobody_knows_how_many_has_lines_too(clock, capsys):
+def test_a_bar_of_an_unknown_total_has_lines_too(clock, capsys):
     with progress_bar("Downloading Weights", None) as bar:
         for _ in range(3):
             clock[0] += 20
@@ -74,7 +74,7 @@ def test_a_bar_of_nobody_knows_how_many_has_lines_too(clock, capsys):
     assert capsys.readouterr().err == "Downloading Weights: 2,097,152, 52,429 per second\n"
 
 
-def test_a_bar_of_nothing_has_no_share(clock, capsys):
+def test_a_bar_of_nothing_has_no_percentage(clock, capsys):
     with progress_bar("Checking Images", 0) as bar:
         clock[0] += 40
         bar.update(0)
@@ -113,7 +113,7 @@ def test_a_bar_on_a_terminal_may_begin_and_end_anywhere(tmp_path, total, done, w
         assert re.search(rf"Working: 100% .*\b{total} of {total}\b.*\(a note\)", lines[-2])
 
 
-def test_what_is_printed_on_a_terminal_stands_above_the_bar(tmp_path):
+def test_what_is_printed_on_a_terminal_appears_above_the_bar(tmp_path):
     work = (
         "\n    for i in range(4):\n        bar.increment()\n"
         "        print(f'[ERROR] number {i}', file=sys.stderr)\n        time.sleep(0.1)"
@@ -126,7 +126,7 @@ def test_what_is_printed_on_a_terminal_stands_above_the_bar(tmp_path):
     ]
 
 
-def test_the_estimate_on_a_terminal_leaves_out_what_was_done_before(tmp_path):
+def test_the_estimate_on_a_terminal_ignores_what_was_done_before(tmp_path):
     """998 of 1,000 were there: a second for one more leaves a second, not none."""
     text = drawn(tmp_path, 1000, 998, "bar.start(); time.sleep(1.1); bar.increment()")
     assert re.search(r"999 of 1000 ETA:   0:00:0[1-9]", text)

@@ -71,7 +71,7 @@ def test_a_closed_stream_is_an_empty_one(redirection, out, err):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("program", [PROGRAM, ECHO], ids=["meanwhile", "at the end"])
-def test_a_full_disk_below_stdout_is_said_in_one_line(program):
+def test_a_full_disk_below_stdout_gives_one_line(program):
     done = in_a_shell(program, "> /dev/full")
     line = "[ERROR] cannot write to stdout: No space left on device; make room"
     assert done.returncode == 1
@@ -105,8 +105,8 @@ from pyimagesearch.utils.script import script
 logger = logging.getLogger(__name__)
 @script
 def main():
-    logger.info("half a line of which nobody sees")
-    logger.warning("the work goes on")
+    logger.info("half a line that nobody sees")
+    logger.warning("the work continues")
     {ending}
 raise SystemExit(main())
 """
@@ -123,7 +123,7 @@ raise SystemExit(main())
 def test_a_line_that_cannot_be_printed_is_reported_when_the_work_is_done(ending, last):
     done = in_a_shell(UNREAD.format(ending=ending), "> /dev/full")
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["[WARNING] the work goes on", last]
+    assert done.stderr.splitlines() == ["[WARNING] the work continues", last]
 
 
 def test_notes_and_line_breaks_of_an_error_are_put_into_one_line(capsys):

@@ -22,7 +22,7 @@ def in_a_thread(function):
     return found[0]
 
 
-def test_work_in_another_thread_is_not_held_up_by_signals():
+def test_work_in_another_thread_is_not_held_back_by_signals():
     def work():
         with stop_requests() as stop_if_asked:
             stop_if_asked()

@@ -8,10 +8,10 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.temporary import temporary_folder
 
 
-def test_without_a_temporary_folder_the_user_is_told_how_to_name_one(tmp_path, monkeypatch):
+def test_without_a_temporary_folder_the_error_names_the_setting(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    said = r"cannot write in the temporary folder '.*/gone': No such file .* set TMPDIR"
-    with pytest.raises(InputError, match=said), temporary_folder():
+    expected = r"cannot write in the temporary folder '.*/gone': No such file .* set TMPDIR"
+    with pytest.raises(InputError, match=expected), temporary_folder():
         pass
 
 
@@ -20,9 +20,9 @@ def fill(folder):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_temporary_folder_that_gets_full_is_named_and_gone(tmp_path, monkeypatch):
+def test_a_temporary_folder_that_gets_full_is_named_and_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    said = r"No space left on device; .* set TMPDIR"
-    with pytest.raises(InputError, match=said), temporary_folder() as folder:
+    expected = r"No space left on device; .* set TMPDIR"
+    with pytest.raises(InputError, match=expected), temporary_folder() as folder:
         fill(folder)
     assert not list(tmp_path.iterdir())

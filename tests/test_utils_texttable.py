@@ -35,7 +35,7 @@ def test_a_text_takes_the_columns_that_a_terminal_gives_it(text, columns):
         pytest.param("\udce9", r"\udce9", id="byte that is not UTF-8"),
     ],
 )
-def test_what_would_break_a_line_or_stay_unseen_is_escaped(text, shown):
+def test_what_would_break_a_line_or_is_invisible_is_escaped(text, shown):
     assert printable(text) == shown
     assert display_width(shown) == len(shown)
 

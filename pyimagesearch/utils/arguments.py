@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Sequence
 
-MOST_JOBS = 1024  # the system refuses some thousands of threads, in words of its own
+MOST_JOBS = 1024  # beyond some thousands the system fails, with an error of its own
 
 
 def script_parser(docstring: str) -> argparse.ArgumentParser:
@@ -30,14 +30,14 @@ def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str
         type=positive_int,
         default=32,
         metavar="N",
-        help="pictures at a time on an accelerator; a processor takes fewer (default: %(default)s)",
+        help="images at a time on a GPU or TPU; a CPU takes fewer (default: %(default)s)",
     )
     group.add_argument(
         "--engine",
         choices=engines,
         default="auto",
-        help="what computes the network: auto is keras on a GPU or TPU, else ncnn for plain chains "
-        "such as VGG16, and openvino for all that it can compute (default: %(default)s)",
+        help="what computes the network: auto is keras on a GPU or TPU, else ncnn for simple "
+        "networks such as VGG16, and openvino for all that it supports (default: %(default)s)",
     )
     group.add_argument(
         "-j",
@@ -45,7 +45,7 @@ def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str
         type=jobs,
         default="-1",
         metavar="JOBS",
-        help=f"threads that load pictures, and that compute on a processor, at most {MOST_JOBS}; "
+        help=f"threads that load images, and that compute on a CPU, at most {MOST_JOBS}; "
         "-1 for all cores this process may use (default: %(default)s)",
     )
     group.add_argument(
@@ -53,16 +53,15 @@ def add_computing_options(parser: argparse.ArgumentParser, engines: Sequence[str
         type=user_path,
         metavar="ADDRESS",
         help="compute on the workers of a Dask cluster: tcp://HOST:PORT or tls://HOST:PORT of its "
-        "scheduler, or the path of a scheduler file; whoever reaches a scheduler that is not "
-        "protected can run code on its workers: use tls:// or a closed network (default: compute "
-        "here)",
+        "scheduler, or the path of a scheduler file; anyone who reaches an unprotected scheduler "
+        "can run code on its workers: use tls:// or a closed network (default: compute here)",
     )
 
 
 def user_path(text: str) -> str:
     """Read a path, with ``~`` and ``~user`` expanded as a shell does.
 
-    A shell leaves them alone behind ``=``, as in ``--output=~/features.hdf5``.
+    A shell does not expand them after ``=``, as in ``--output=~/features.hdf5``.
 
     Raises
     ------
@@ -148,15 +147,15 @@ def jobs(text: str) -> int:
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use: what joblib counts.
+    """Return how many cores this process may use, as joblib counts them.
 
-    Those of the machine, less what the scheduler, a container's quota
-    (``docker --cpus``) or ``LOKY_MAX_CPU_COUNT`` keeps from it.
+    Those of the machine, limited by CPU affinity, a container's quota
+    (``docker --cpus``) and ``LOKY_MAX_CPU_COUNT``.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If that variable holds no whole number.
+        If that variable is not a whole number.
     """
     from joblib import cpu_count  # takes 0.1 s, which --help need not
 

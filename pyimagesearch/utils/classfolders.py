@@ -16,22 +16,22 @@ NO_FOLDERS = ("", ".", "..")
 class ClassFolders:
     """Copy files into ``root/<class>/``, or link them there.
 
-    A name that another file has taken gets a number: ``1 (2).jpg``. A file that is there already,
-    under its name or with a number, is not put there again.
+    If another file has the name already, a number is added: ``1 (2).jpg``. A file that is there
+    already, under its name or with a number, is not added again.
 
     Parameters
     ----------
     root : str or Path
-        The folder of the folders, which are made as they are needed.
+        The folder of the class folders, which are created as needed.
     names : sequence of str
         The classes.
     link : bool
-        Whether files are linked to where they are, instead of copied.
+        Whether to link files instead of copying them.
 
     Raises
     ------
     InputError
-        If `root` is no folder, or a class cannot be the name of one.
+        If `root` is not a folder, or a class name cannot name one.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class ClassFolders:
                 )
 
     def add(self, file: Path, name: str) -> Path:
-        """Put a file into the folder of a class, and return where it lies there.
+        """Put a file into the folder of a class, and return its path there.
 
         Raises
         ------

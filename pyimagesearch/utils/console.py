@@ -13,13 +13,13 @@ PACKAGE = "pyimagesearch"
 class ConsoleHandler(logging.Handler):
     """Write ``[INFO]`` lines to stdout, and warnings and errors to stderr.
 
-    A stream that nobody reads any more (``| head``) is no reason to lose a
-    long run: it goes on, and the script reports the error at its end.
+    A stream that is no longer read (``| head``) does not end a long run: it
+    continues, and the script reports the error at its end.
 
     Attributes
     ----------
     info_to_stderr : bool
-        Whether stdout holds nothing but a table for other programs.
+        Whether stdout is reserved for a table that other programs read.
     output_error : OSError or None
         The first error of stdout.
     """
@@ -54,7 +54,7 @@ def console_logging(script: str) -> Iterator[ConsoleHandler]:
     Yields
     ------
     ConsoleHandler
-        What prints it. Other packages log as they did.
+        What prints it. Logging of other packages is unchanged.
     """
     handler = ConsoleHandler()
     loggers = [logging.getLogger(name) for name in (PACKAGE, script)]

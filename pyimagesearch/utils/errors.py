@@ -1,32 +1,32 @@
-"""The one exception that means the user can put it right."""
+"""The one exception for what the user can correct."""
 
 import contextlib
 from collections.abc import Iterator
 
 
 class InputError(ValueError):
-    """Say in one line what is wrong with an input and what to do about it.
+    """State in one line what is wrong with an input and what to do about it.
 
-    The scripts print its message behind ``[ERROR]`` and exit with 1, without
+    The scripts print its message after ``[ERROR]`` and exit with 1, without
     a traceback. Every other exception is a defect of ours and keeps its
     traceback.
     """
 
 
 class NotResumableError(InputError):
-    """Say what the same command, given again, would meet again: it cannot be resumed."""
+    """State why running the same command again cannot resume: it would fail the same way."""
 
 
 @contextlib.contextmanager
 def errors_naming(path: object) -> Iterator[None]:
-    """Put the name of a file before what is wrong with its contents.
+    """Prefix errors about the contents of a file with its name.
 
     Examples
     --------
     >>> with errors_naming("features.hdf5"):
-    ...     raise InputError("there is one class only")
+    ...     raise InputError("it holds one class")
     Traceback (most recent call last):
-    pyimagesearch.utils.errors.InputError: 'features.hdf5': there is one class only
+    pyimagesearch.utils.errors.InputError: 'features.hdf5': it holds one class
     """
     try:
         yield
@@ -35,5 +35,5 @@ def errors_naming(path: object) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Put an exception of a library, which may have many lines, into one."""
+    """Return the first line of a library's exception, which may have many."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")

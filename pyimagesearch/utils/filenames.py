@@ -1,4 +1,4 @@
-"""Names of files as texts, also where Python's encoding of file names is not UTF-8."""
+"""File names as text, even where Python's encoding of file names is not UTF-8."""
 
 import os
 import sys
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def recorded_path(text: str) -> Path:
-    """Return the path that a text names, as it is spelt in this process.
+    """Return the path that a text names, as this process spells it.
 
-    A path with an accent is spelt with surrogates where file names are read as ASCII, and was
-    recorded so or as it is.
+    Where file names are read as ASCII, a path with an accent is spelled with surrogates; files
+    record it in either spelling.
 
     Examples
     --------
@@ -20,7 +20,7 @@ def recorded_path(text: str) -> Path:
 
 
 def why_no_text(name: str) -> str:
-    r"""Say why the name of a file or a folder holds surrogates, which no text does.
+    r"""Return why the name of a file or folder holds surrogates, which valid text never does.
 
     Examples
     --------
@@ -32,6 +32,6 @@ def why_no_text(name: str) -> str:
     except UnicodeError:
         return f"{name!r} is not valid UTF-8: rename it"
     return (
-        f"{text!r} cannot be spelt in {sys.getfilesystemencoding()}, in which Python reads the "
-        "names of files here: set PYTHONUTF8=1"
+        f"{text!r} cannot be spelled in {sys.getfilesystemencoding()}, Python's encoding of file "
+        "names here: set PYTHONUTF8=1"
     )

@@ -1,4 +1,4 @@
-"""Replacing a file so that nobody ever sees half of it."""
+"""Replacing a file so that a half-written one is never seen."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ from pyimagesearch.utils.errors import InputError
 logger = logging.getLogger(__name__)
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What network, FUSE and container file systems answer that cannot sync.
+# The errors of network, FUSE and container file systems that cannot sync.
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 CANNOT_SYNC_FOLDER = (*CANNOT_SYNC, errno.EBADF, errno.EACCES, errno.EPERM)
 HAS_FOLDERS = hasattr(os, "O_DIRECTORY")  # that can be opened, unlike those of Windows
@@ -29,26 +29,26 @@ def replacing(path: Path, keep_partial: bool = False) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        The file to make or to replace. Of a link, the file it points to is
-        replaced and the link stays.
+        The file to create or replace. If it is a link, the file it points to
+        is replaced and the link stays.
     keep_partial : bool
         Whether what was written stays as ``<path>.partial`` when the block
-        raises; a note on the exception says so.
+        raises; a note on the exception names it.
 
     Yields
     ------
     Path
         An empty file in the same folder, with the same suffix, to be written
-        by the caller. When the block ends it is flushed to the disk and takes
-        the place of `path`, with the permissions `path` had, or the user's
-        default ones. When the block raises it is removed or kept, and `path`
-        is as it was.
+        by the caller. When the block ends it is flushed to the disk and
+        replaces `path`, with the permissions `path` had, or the user's
+        default ones. If the block raises, it is removed or kept, and `path`
+        is unchanged.
 
     Raises
     ------
     InputError
-        If the folder is missing or cannot be written to, if `path` is
-        something else than a plain file, or if the disk is full.
+        If the folder is missing or cannot be written to, `path` is not a
+        plain file, or the disk is full.
 
     Examples
     --------
@@ -88,17 +88,17 @@ def _full_disk_below(path: Path) -> Iterator[None]:
 
 
 def _keep(temporary: Path, partial: Path, error: BaseException) -> None:
-    """Keep what was written until an exception, and say so in a note on it."""
+    """Keep what was written before an exception, and name it in a note on that."""
     with contextlib.suppress(OSError):  # which would hide the exception
         temporary.replace(partial)
         error.add_note(f"'{partial}' holds what was written until then")
 
 
 def move_into_place(source: Path, target: Path) -> None:
-    """Rename `source` to `target`, and see to it that the rename lasts.
+    """Rename `source` to `target`, durably.
 
-    The folder holds the name: without a sync of it the rename may be lost.
-    Where it cannot be synced, a warning says so once.
+    The folder holds the name: unless it is synced, the rename may be lost.
+    A file system that cannot sync it gets one warning.
     """
     source.replace(target)
     if not HAS_FOLDERS:
@@ -116,7 +116,7 @@ def move_into_place(source: Path, target: Path) -> None:
 
 
 def sync(descriptor: int, path: Path) -> None:
-    """Return once an open file is on the disk; warn once where that cannot be had.
+    """Return once an open file is on the disk; warn once where it cannot be synced.
 
     Parameters
     ----------
@@ -136,20 +136,20 @@ def sync(descriptor: int, path: Path) -> None:
 @cache  # once is enough
 def _warn_of_no_sync(folder: Path, reason: str) -> None:
     logger.warning(
-        f"the file system of '{folder}' cannot sync ({reason}): the work goes on, "
-        "but the last files may be lost when the power fails"
+        f"the file system of '{folder}' cannot sync ({reason}): continuing, but the last "
+        "files may be lost in a power failure"
     )
 
 
 def check_writable(path: Path) -> None:
     """Refuse a file that `replacing` could not write, before hours are spent.
 
-    The missing folders above it are created.
+    Missing parent folders are created.
 
     Parameters
     ----------
     path : Path
-        The file that is to be written later.
+        The file to be written later.
 
     Raises
     ------
@@ -162,12 +162,12 @@ def check_writable(path: Path) -> None:
 
 
 def make_parents(path: Path) -> None:
-    """Create the folder of a file that is to be written, and those above it.
+    """Create the missing parent folders of a file that is to be written.
 
     Raises
     ------
     InputError
-        If that cannot be done.
+        If they cannot be created.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +178,7 @@ def make_parents(path: Path) -> None:
 
 
 def _create_beside(target: Path, named: Path) -> Path:
-    """Create the empty temporary file, in the words of the user if it fails."""
+    """Create the empty temporary file; errors use the name that the user gave."""
     try:
         if not target.parent.is_dir():
             raise InputError(f"'{named.parent}' is not a folder: create it, or give another output")
@@ -195,7 +195,7 @@ def _create_beside(target: Path, named: Path) -> Path:
 
 
 def _is_kept_by_its_owner(target: Path) -> bool:
-    """Tell whether its folder is one, like /tmp, where only owners may replace a file."""
+    """Return whether only the owner may replace a file in its folder, as in /tmp."""
     if not hasattr(os, "geteuid"):  # Windows
         return False
     folder = target.parent.stat()
@@ -204,8 +204,8 @@ def _is_kept_by_its_owner(target: Path) -> bool:
 
 
 def _create(target: Path) -> Path:
-    # The start of the name tells whose a leftover is after a power cut; the
-    # whole of a long name would leave no room for the random part.
+    # The start of the name shows which file a leftover of a power failure belongs to; a
+    # long name in full would leave no room for the random part.
     temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")
     # Mode 0o666 is narrowed by the umask, as it is for every new file.
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))

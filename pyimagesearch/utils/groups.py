@@ -1,22 +1,22 @@
-"""Groups of rows that must not be parted: of one person, one place or one photograph."""
+"""Groups of rows to keep together: of one person, one place or one photograph."""
 
 from collections.abc import Iterable, Sequence
 
 
 def joined_groups(n_rows: int, groups: Iterable[Sequence[int]]) -> list[int]:
-    """Return a key for each row that it shares with those it is in a group with, however far.
+    """Return a key for each row; rows that groups connect, directly or not, share it.
 
     Parameters
     ----------
     n_rows : int
         How many rows there are.
     groups : iterable of sequence of int
-        Rows that belong together; a row may be in several groups, which are one then.
+        Rows that belong together; groups that share a row are merged.
 
     Returns
     -------
     list of int, length n_rows
-        The first row of each one's group; its own number where it is alone.
+        The first row of each one's group; its own index if it is alone.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def joined_groups(n_rows: int, groups: Iterable[Sequence[int]]) -> list[int]:
 
     def find(row: int) -> int:
         while first[row] != row:
-            first[row] = first[first[row]]  # halves the way of the next search
+            first[row] = first[first[row]]  # halves the path of the next search
             row = first[row]
         return row
 

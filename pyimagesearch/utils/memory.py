@@ -1,4 +1,4 @@
-"""How much memory there is, and giving it back."""
+"""How much memory is available, and returning it to the system."""
 
 import contextlib
 import ctypes
@@ -14,13 +14,13 @@ GROUPS = Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int | None:
-    """Return how much memory this process can still take, where that is known.
+    """Return how much memory this process can still allocate, where that is known.
 
     Returns
     -------
     int or None
-        Bytes: what the machine has left, or what a control group of this process or one above it
-        allows, where that is less. What is cached of files counts as left.
+        Bytes: what the machine has left, or what the control groups of this process allow,
+        whichever is less. Cached files count as available.
     """
     known = [_left_in_machine(), *map(_left_in_group, _own_groups())]
     return min((size for size in known if size is not None), default=None)
@@ -32,19 +32,19 @@ def _left_in_machine() -> int | None:
 
 
 def _own_groups() -> list[Path]:
-    """Return the folders of this process's memory groups and of those above, of both versions."""
+    """Return the folders of this process's memory groups and their parents, for both versions."""
     try:
         lines = OWN_GROUPS.read_text().splitlines()
     except OSError:
         return []
     groups = []
-    for line in lines:  # hierarchy:controllers:path, with no controllers in the second version
+    for line in lines:  # hierarchy:controllers:path, with no controllers in version 2
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue
         root = GROUPS / "memory" if controllers else GROUPS
         own = root / path.lstrip("/")
-        # In a container the path can be that of the host: then the root is the own group.
+        # In a container the path can be that of the host: then the root is the process's own group.
         groups += [own, *(above for above in own.parents if above.is_relative_to(root))]
     return groups
 
@@ -64,7 +64,7 @@ def _left_in_group(group: Path) -> int | None:
 
 
 def _fields(path: Path) -> dict[str, int]:
-    """Return the numbers of a file that has a name and a number in each line."""
+    """Return the numbers of a file with a name and a number on each line."""
     try:
         lines = [line.split() for line in path.read_text().splitlines()]
     except OSError:
@@ -74,11 +74,11 @@ def _fields(path: Path) -> dict[str, int]:
 
 @contextlib.contextmanager
 def large_blocks_returned() -> Iterator[None]:
-    """Have the system get every large block of memory back once it is free.
+    """Return large blocks of memory to the system as soon as they are freed.
 
-    glibc keeps what was freed, in case it is needed again, which weights that
-    are copied from form to form are not: 100 MB of ResNet50's 430 (glibc 2.36,
-    28 November 2026). With another library nothing changes.
+    glibc keeps freed blocks for reuse, but weights that are converted from form
+    to form are not needed again: 100 MB of ResNet50's 430 (glibc 2.36, 28
+    November 2026). With another C library nothing changes.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt"):

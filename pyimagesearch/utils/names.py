@@ -1,4 +1,4 @@
-"""Names of classes that are equal, or that look as if they were."""
+"""Class names that are equal, or that look equal."""
 
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ INVISIBLE_CATEGORIES = ("Cc", "Cf")  # controls, and formats such as the zero-wi
 
 
 def nfc(name: str) -> str:
-    r"""Return the normal form in which equal names are compared.
+    r"""Return the normal form in which names are compared.
 
-    File systems and programs spell an accent in one character or in two.
+    File systems and programs spell an accented letter as one character or as two.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def nfc(name: str) -> str:
 
 
 def label_finder(names: Sequence[str]) -> Callable[[str], int | None]:
-    r"""Return what finds the index of a name, in whatever normal form; None of an unknown one.
+    r"""Return a function from a name, in any normal form, to its index; None if unknown.
 
     Examples
     --------
@@ -38,11 +38,11 @@ def label_finder(names: Sequence[str]) -> Callable[[str], int | None]:
 
 
 def lookalike_key(name: str) -> str:
-    r"""Return what names that look alike have in common.
+    r"""Return a key that names share if they look alike.
 
-    They differ in nothing but the case, spaces at their ends, the kind and
-    the number of spaces between words, invisible characters and the form of
-    a letter, such as its full-width one.
+    They differ only in case, spaces at their ends, the kind and number of
+    spaces between words, invisible characters and the form of a letter, such
+    as full-width.
 
     Examples
     --------

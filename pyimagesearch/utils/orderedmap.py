@@ -20,7 +20,7 @@ def ordered_map(
 
     At most `ahead` items are loading, computing or waiting to be consumed,
     however slow the consumer is: ``Executor.map`` submits everything at once
-    and would fill the memory. Any executor serves, threads or a cluster.
+    and would fill the memory. Works with any executor, threads or a cluster.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def ordered_map(
     executor : concurrent.futures.Executor
         Where the calls run.
     ahead : int
-        How many items may be under way, at least 1.
+        How many items may be in progress, at least 1.
 
     Yields
     ------
@@ -55,6 +55,6 @@ def ordered_map(
 def threaded_map(
     function: Callable[[Item], Result], items: Iterable[Item], n_threads: int, ahead: int
 ) -> Iterator[Result]:
-    """Yield what `ordered_map` does, from threads that end with it."""
+    """Yield what `ordered_map` does, from threads that end with the iteration."""
     with ThreadPoolExecutor(n_threads) as executor:
         yield from ordered_map(function, items, executor, ahead)

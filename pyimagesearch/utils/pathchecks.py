@@ -1,4 +1,4 @@
-"""What is checked of paths before hours are spent: that inputs are there, and outputs harmless."""
+"""Checks of paths before hours are spent: inputs exist, and outputs overwrite none of them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ Files = Mapping[str, str | Sequence[str] | None]  # of options, by their long na
 
 
 def require_readable(path: Path, what: str, expected: str) -> None:
-    """Refuse what is no file, or one that cannot be opened for reading.
+    """Refuse what is not a file, or cannot be opened for reading.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def require_readable(path: Path, what: str, expected: str) -> None:
     Raises
     ------
     InputError
-        In the system's words, if it has any.
+        With the system's own reason, if it has one.
     """
     try:
         if path.is_file():  # opening a FIFO would wait for ever
@@ -36,7 +36,7 @@ def require_readable(path: Path, what: str, expected: str) -> None:
 
 
 def files_of(options: Files) -> Iterator[tuple[str, str]]:
-    """Yield each file of some options, with the option; one that may be repeated has a list.
+    """Yield each file of some options, with the option; a repeatable one has a list.
 
     Examples
     --------
@@ -48,10 +48,10 @@ def files_of(options: Files) -> Iterator[tuple[str, str]]:
 
 
 def check_outputs(outputs: Files, **inputs: str | None) -> None:
-    """Refuse outputs that could not be written, or only over another file of the command line.
+    """Refuse outputs that cannot be written, or would overwrite another file of the command line.
 
-    To be called before the work whose result is to be written. The missing
-    folders above the outputs are created.
+    Call it before the work starts. Missing parent folders of the outputs are
+    created.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def check_outputs(outputs: Files, **inputs: str | None) -> None:
 
 
 def require_distinct(options: Files) -> None:
-    """Refuse options that name the same file, of which one would overwrite another.
+    """Refuse options that name the same file: one would overwrite the other.
 
     Parameters
     ----------
@@ -100,17 +100,17 @@ def refuse_overwriting(outputs: Files, inputs: Iterable[str | Path | None]) -> N
         The file or the files of each option, by its long name; None where it
         is not given.
     inputs : iterable of str, Path or None
-        What is read, images for example; those that are gone do not matter.
+        What is read, images for example; missing files are ignored.
 
     Raises
     ------
     InputError
-        If an output is one of them, under whatever name.
+        If an output is one of them, under any name.
     """
     written = {_identity(path): option for option, path in files_of(outputs)}
     written.pop(None, None)
     if not written:
-        return  # without a look at each of a million images
+        return  # instead of checking each of a million images
     for path in inputs:
         if path and (option := written.get(_identity(path))):
             raise InputError(
@@ -119,7 +119,7 @@ def refuse_overwriting(outputs: Files, inputs: Iterable[str | Path | None]) -> N
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:
-    """Tell a file from others, whatever its name; None if it is not there."""
+    """Return what identifies a file under any name; None if it does not exist."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):  # ValueError: no file has such a name

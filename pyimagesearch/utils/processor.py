@@ -1,11 +1,11 @@
-"""Name the processor of a machine: two models may round the last digit differently."""
+"""The model of the CPU: two models may round the last digit differently."""
 
 import platform
 from pathlib import Path
 
 
 def processor_model() -> str:
-    """Return the model of this machine's processor, as its system names it."""
+    """Return the model of this machine's CPU, as the system names it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -14,7 +14,7 @@ LINE_SECONDS = 30.0  # between two lines, at least
 
 
 class ProgressLines(progressbar.NullBar):
-    """A progress bar that writes a line now and then, and nothing if it is done before.
+    """A progress bar that writes a line now and then, or nothing if it ends sooner.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ class ProgressLines(progressbar.NullBar):
         self._started = self._last_line = time.monotonic()
 
     def update(self, value: int, *_, **__) -> "ProgressLines":
-        """Take note of how many are done."""
+        """Record how many are done."""
         self.value = value
         now = time.monotonic()
         if now - self._last_line >= LINE_SECONDS:
             self._last_line = now
-            with contextlib.suppress(OSError):  # no work ends for want of a reader, or of room
+            with contextlib.suppress(OSError):  # a closed pipe or a full disk does not end the work
                 print(self._line(now - self._started), file=sys.stderr, flush=True)  # noqa: T201
         return self
 
@@ -54,7 +54,7 @@ class ProgressLines(progressbar.NullBar):
 
 
 class DrawnBar(progressbar.ProgressBar):
-    """A progress bar on a terminal, which gives way to lines on stdout, too."""
+    """A progress bar on a terminal that makes room for lines on stdout, too."""
 
     shown: "ClassVar[DrawnBar | None]" = None
 
@@ -64,19 +64,19 @@ class DrawnBar(progressbar.ProgressBar):
         return super().start(*arguments, **options)
 
     def finish(self, *arguments, **options) -> None:
-        """Leave it as it is."""
+        """Leave it as last drawn."""
         DrawnBar.shown = None
         super().finish(*arguments, **options)
 
     def clear(self) -> None:
-        """Leave its line empty."""
+        """Clear its line."""
         self.fd.write(f"\r{' ' * (self.term_width - 1)}\r")
         self.fd.flush()
 
 
 @contextlib.contextmanager
 def above_the_bar() -> Iterator[None]:
-    """Let lines be printed above the progress bar that is drawn, if there is one."""
+    """Print lines above the progress bar, if one is drawn."""
     bar = DrawnBar.shown
     if bar is None:
         yield
@@ -96,21 +96,21 @@ def progress_bar(
     Parameters
     ----------
     title : str
-        What is going on.
+        What is in progress.
     total : int or None
-        How many there are in all; None if nobody knows.
+        How many there are in all; None if unknown.
     done : int
-        How many of them are done before the bar starts; the estimated time
-        of arrival leaves them out.
+        How many of them are done before the bar starts; the estimate of the
+        time left ignores them.
     note : callable or None
-        Returns a few words to show with the rate, whenever that is shown.
+        Returns a few words to show beside the rate.
 
     Returns
     -------
     progressbar.ProgressBar
-        One that is drawn on a terminal, with what is printed on stderr above
-        it; elsewhere, where a bar would be a smear, one that writes a line
-        every half minute. Where nothing is left to do, nothing is drawn.
+        On a terminal, a bar with what is printed on stderr above it; elsewhere,
+        where a bar would fill the log, a line every half minute. Nothing is
+        drawn if nothing is left to do.
     """
     if not sys.stderr.isatty() or total == done:  # progressbar2 would divide by zero
         return ProgressLines(title, total, done, note)
@@ -124,7 +124,7 @@ def progress_bar(
         rate = progressbar.AdaptiveTransferSpeed(unit="images", prefixes=("",))
         widgets += [" ", rate, lambda *_: f" ({note()})"]
     return DrawnBar(
-        min_value=done,  # else the estimate would count as fast what was done before
+        min_value=done,  # else the estimate would count what was done before as fast
         max_value=progressbar.UnknownLength if total is None else total,
         initial_value=done,
         widgets=[f"{title}: ", *widgets],

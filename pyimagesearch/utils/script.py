@@ -1,4 +1,4 @@
-"""Run a script, and end it as its user expects."""
+"""Run a script, and exit as its user expects."""
 
 import functools
 import io
@@ -13,7 +13,7 @@ from pyimagesearch.utils.errors import InputError
 from pyimagesearch.utils.files import DISK_IS_FULL
 from pyimagesearch.utils.stopping import Stopped, raising_stopped
 
-BROKEN_PIPE_CODE = 141  # the shell's, of SIGPIPE, which Windows has not
+BROKEN_PIPE_CODE = 141  # the shell's code for SIGPIPE, which Windows does not have
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +30,15 @@ def script(main: Callable[..., None]) -> Callable[..., int]:
     -------
     callable
         Takes what `main` takes, and returns the exit code: 0 done, 1 the input
-        is wrong or stdout is full (one line on stderr says how), 130 stopped
-        by Ctrl-C, 141 nobody reads stdout any more, 143 stopped by SIGTERM.
+        is wrong or the disk below stdout is full (one line on stderr explains),
+        130 stopped by Ctrl-C, 141 stdout is closed, 143 stopped by SIGTERM.
     """
 
     @functools.wraps(main)
     def run(*arguments: object, **options: object) -> int:
         _open_closed_streams()
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # The name of a class must not end the run where the terminal knows ASCII only.
+            # A class name must not end the run on a terminal that has only ASCII.
             sys.stdout.reconfigure(errors="backslashreplace")
         with console_logging(main.__module__) as console:
             try:
@@ -57,7 +57,7 @@ def script(main: Callable[..., None]) -> Callable[..., int]:
                 _discard_stdout()
                 return BROKEN_PIPE_CODE
             except OSError as error:
-                # Files have names, and what writes them says so itself: this is a stream.
+                # What writes a named file reports its errors itself: this is a stream.
                 if error.errno not in DISK_IS_FULL or error.filename is not None:
                     raise
                 _discard_stdout()
@@ -72,7 +72,7 @@ def script(main: Callable[..., None]) -> Callable[..., int]:
 
 
 def _open_closed_streams() -> None:
-    """Let a stream that the caller has closed, as ``>&-`` does, be an empty one."""
+    """Replace a stream that the caller has closed, as ``>&-`` does, by an empty one."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
@@ -80,11 +80,11 @@ def _open_closed_streams() -> None:
 
 
 def _discard_stdout() -> None:
-    """Drop what is still buffered, for ``| head`` say: it would raise again at the exit."""
+    """Drop what is still buffered, after ``| head`` for example: it would raise again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _in_one_line(error: BaseException) -> str:
-    """Return what an exception says, whatever its message and the notes on it contain."""
+    """Return the message of an exception and its notes in one line."""
     parts = [str(error), *getattr(error, "__notes__", [])]
     return "; ".join(" ".join(part.split()) for part in parts)

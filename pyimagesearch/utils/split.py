@@ -1,10 +1,10 @@
-"""Which rows train a classifier and which test it; known before there are any."""
+"""Which rows train a classifier and which test it, known before any is computed."""
 
 import math
 
 TRAIN_FRACTION = 0.75  # the first rows train, the others test
-N_FOLDS = 3  # of the search among the rows that train
-ENOUGH_IMAGES = math.ceil(N_FOLDS / TRAIN_FRACTION)  # of a class: one a fold, and some to test
+N_FOLDS = 3  # of the grid search, on the training rows
+ENOUGH_IMAGES = math.ceil(N_FOLDS / TRAIN_FRACTION)  # of a class: one per fold, and some to test
 
 
 def n_train_rows(n_rows: int) -> int:

@@ -1,4 +1,4 @@
-"""Stop on Ctrl-C and SIGTERM, where that can be done cleanly."""
+"""Stop on Ctrl-C and SIGTERM, at a clean point."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(sign
 
 
 class Stopped(BaseException):
-    """The user or the system asked for a stop; like KeyboardInterrupt, no error.
+    """The user or the system asked to stop; like KeyboardInterrupt, not an error.
 
     Attributes
     ----------
@@ -26,15 +26,15 @@ class Stopped(BaseException):
 
 
 def active_signals() -> list[int]:
-    """List the signals to stop at: not those ignored on purpose, as behind ``&`` or nohup."""
+    """List the signals to stop at: not those ignored on purpose, as with ``&`` or nohup."""
     return [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
 
 
 def stop_at_once() -> None:
     """Let Ctrl-C end the process with one line, until `main` takes over.
 
-    To be called by a script before its long imports, which Ctrl-C would else
-    break off with a traceback. There is nothing to clean up yet.
+    A script calls this before its long imports, which Ctrl-C would otherwise
+    interrupt with a traceback. There is nothing to clean up yet.
     """
     if signal.SIGINT in active_signals():
         signal.signal(signal.SIGINT, _exit)
@@ -49,14 +49,14 @@ def raising_stopped() -> contextlib.AbstractContextManager[None]:
 def stop_requests() -> Iterator[Callable[[], None]]:
     """Hold back Ctrl-C and SIGTERM until the work can stop cleanly.
 
-    In other threads than the main one Python knows no signals: nothing is
-    held back there.
+    Python handles signals in the main thread only: in others nothing is held
+    back.
 
     Yields
     ------
     callable
-        To be called between two pieces of work: raises `Stopped` if a signal
-        has come. A second signal does not wait for that.
+        Call it between two pieces of work: raises `Stopped` if a signal has
+        arrived. A second signal does not wait for that.
     """
     received: list[int] = []
 
@@ -79,7 +79,7 @@ def _raise_stopped(number: int, frame: FrameType | None) -> None:
 
 def _exit(number: int, frame: FrameType | None) -> None:
     print(f"[WARNING] {Stopped(number)}", file=sys.stderr)  # noqa: T201
-    os._exit(128 + number)  # an exception might end up in the ``except`` of a module
+    os._exit(128 + number)  # a module's ``except`` might catch an exception
 
 
 @contextlib.contextmanager
@@ -92,5 +92,5 @@ def _handled(handler: Callable) -> Iterator[None]:
         yield
     finally:
         for number, handler_before in before.items():
-            # None is a handler of another language's, which Python cannot put back.
+            # None is a handler that was not set from Python, which cannot restore it.
             signal.signal(number, handler_before or signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""A temporary folder, and what is said where it cannot be had or gets full."""
+"""A temporary folder, and the error if it cannot be made or its disk is full."""
 
 import contextlib
 import tempfile
@@ -11,12 +11,12 @@ from pyimagesearch.utils.files import DISK_IS_FULL
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Make a folder that is gone when the block ends.
+    """Create a folder that is removed when the block ends.
 
     Raises
     ------
     InputError
-        If there is no place for it, or the block finds a disk full.
+        If it cannot be created, or the block fills a disk.
     """
     try:
         folder = tempfile.TemporaryDirectory()
@@ -28,7 +28,7 @@ def temporary_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def full_disk_named() -> Iterator[None]:
-    """Complain of the temporary folder if a disk gets full, as libraries write there."""
+    """Blame the temporary folder for a full disk, since libraries write there."""
     try:
         yield
     except OSError as error:
@@ -38,7 +38,7 @@ def full_disk_named() -> Iterator[None]:
 
 
 def temporary_error(error: OSError) -> InputError:
-    """Return the complaint about a temporary folder that is full, or cannot be had."""
+    """Return the error for a temporary folder that is full or cannot be created."""
     folder = (
         f"the temporary folder '{tempfile.tempdir}'" if tempfile.tempdir else "a temporary folder"
     )

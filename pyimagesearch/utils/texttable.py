@@ -1,15 +1,15 @@
-"""Text in columns, whatever the names of files and classes contain."""
+"""Text in columns, for any names of files and classes."""
 
 import re
 
 from wcwidth import ljust, wcswidth
 
-# Zero-width joiners are no part of the text, unless they shape it: emoji, Persian, Hindi.
+# Zero-width joiners are not visible, except where they shape the text: emoji, Persian, Hindi.
 SHAPING = re.compile("(?<=[^\x00-\x7f])[\u200c\u200d](?=[^\x00-\x7f])")
 
 
 def printable(text: str) -> str:
-    r"""Escape what would break a line or a column, such as a tab, and what nobody would see.
+    r"""Escape what would break a line or a column, such as a tab, and what is invisible.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def printable(text: str) -> str:
 
 
 def padded(text: str, width: int) -> str:
-    """Fill a text with spaces up to a width, in which wide characters count twice.
+    """Pad a text with spaces to a width, in which wide characters count twice.
 
     Examples
     --------

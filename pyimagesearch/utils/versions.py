@@ -1,4 +1,4 @@
-"""Which versions of packages are installed, to be recorded beside results."""
+"""Which versions of packages are installed, to record beside results."""
 
 import importlib.metadata
 import platform

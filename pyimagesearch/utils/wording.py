@@ -6,7 +6,7 @@ MOST_NAMED = 5
 
 
 def counted(n: int, one: str, several: str | None = None) -> str:
-    """Return a number with its noun, in the singular where it is one.
+    """Return a number with its noun, in the singular if it is one.
 
     Examples
     --------
@@ -17,7 +17,7 @@ def counted(n: int, one: str, several: str | None = None) -> str:
 
 
 def listed(names: Iterable[str], most: int = MOST_NAMED) -> str:
-    """Quote names in a line; of a long list the first, and how many more there are.
+    """Quote names in a line; of a long list, the first ones and how many more there are.
 
     Examples
     --------
@@ -30,14 +30,14 @@ def listed(names: Iterable[str], most: int = MOST_NAMED) -> str:
 
 
 def shortened(entries: Iterable[str], most: int = MOST_NAMED) -> str:
-    """Join entries as `listed` does, but as they are."""
+    """Join entries as `listed` does, unquoted."""
     entries = list(entries)
     rest = f" and {len(entries) - most:,} more" if len(entries) > most else ""
     return ", ".join(entries[:most]) + rest
 
 
 def first_lines(lines: list[str], rest: str) -> list[str]:
-    """Return the first of many lines, and a line that counts the others.
+    """Return the first of many lines, and one that counts the others.
 
     Examples
     --------
