@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("keras_hub", reason="pip install -r requirements-hub.txt")
-
 from smallpresets import FAMILIES, SIDE, save_preset
 
 from pyimagesearch.nn import (
@@ -21,7 +18,11 @@ from pyimagesearch.nn import (
     load_network,
 )
 from pyimagesearch.nn.conversion import Conversion
+from pyimagesearch.nn.presets import is_installed
 from pyimagesearch.utils import InputError
+
+if not is_installed():  # importorskip would import it, which takes seconds
+    pytest.skip("pip install -r requirements-hub.txt", allow_module_level=True)
 
 pytestmark = [
     pytest.mark.slow,
