@@ -171,4 +171,4 @@ if __name__ == "__main__":
         shown.open(page.resolve(), width=800)
         shown.ask("location.hash = 'matrix'")
         shown.screenshot(picture, whole=False)
-    Image.open(picture).quantize(64).save(picture, optimize=True)
+    Image.open(picture).quantize(128).save(picture, optimize=True)

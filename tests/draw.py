@@ -40,5 +40,5 @@ def draw_shape(shape: str, rng: np.random.Generator) -> Image.Image:
     image = Image.new("RGB", (size, size), tuple(ground.astype(int)))
     ImageDraw.Draw(image).polygon([*map(tuple, corners)], fill=tuple(colour.astype(int)))
     pixels = np.asarray(image.resize((SHAPE_SIZE, SHAPE_SIZE), Image.Resampling.BOX), float)
-    pixels += rng.normal(0, rng.uniform(20, 70), pixels.shape)
+    pixels += rng.normal(0, rng.uniform(30, 90), pixels.shape)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

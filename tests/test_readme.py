@@ -1,4 +1,4 @@
-"""README.md and its translation stay true because they are read here."""
+"""README.md, its translation and docs/ stay true because they are read here."""
 
 import re
 import shlex
@@ -13,18 +13,22 @@ import extract_features
 import train_model
 
 ROOT = Path(__file__).parents[1]
-README, CHINESE = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
+READMES = ROOT / "README.md", ROOT / "README.zh-CN.md"
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+README, CHINESE = (path.read_text("utf-8") for path in READMES)
+ENGLISH = README + "".join(path.read_text("utf-8") for path in DOCS)
 SCRIPTS = {
     "extract_features.py": extract_features,
     "train_model.py": train_model,
     "classify_images.py": classify_images,
 }
-HYPHENATED = ("--batch-size", "--buffer-size")  # other spellings, told below the tables
+MOST_LINES = 200
 COMMAND = re.compile(r"^(?:\$|   ) ?(?:.*\| )?python (\S+\.py .*)$", re.MULTILINE)
+LINK = re.compile(r'\]\(([^)\s]+)\)|src="([^"]+)"')
 
 
 def commands() -> list:
-    return [pytest.param(command, id=command[:60]) for command in COMMAND.findall(README)]
+    return [pytest.param(command, id=command[:60]) for command in COMMAND.findall(ENGLISH)]
 
 
 @pytest.mark.parametrize("command", commands())
@@ -48,17 +52,22 @@ def options(script: str) -> list:
     ]
 
 
-@pytest.mark.parametrize("text", [README, CHINESE], ids=["English", "Chinese"])
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_each_option_is_in_the_table_of_its_script_with_its_default(script, text):
-    (table,) = re.findall(rf"^`{script}`\n\n((?:\|.*\n)+)", text, re.MULTILINE)
+def test_each_option_is_in_a_section_that_names_its_script(script):
+    sections = re.split(r"^(?=#+ )", ENGLISH, flags=re.MULTILINE)
+    text = "".join(section for section in sections if script in section)
     for action in options(script):
-        flags = [flag for flag in action.option_strings if flag not in HYPHENATED]
-        rows = [row for row in table.splitlines() if re.match(rf"\| `{flags[0]}[ `]", row)]
-        assert len(rows) == 1, flags
-        assert all(f"`{flag}" in rows[0] for flag in flags), flags
+        flag = next(flag for flag in action.option_strings if flag.startswith("--"))
+        assert re.search(rf"{flag}(?![\w-])", text), flag
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_help_names_the_default_of_each_option(script):
+    for action in options(script):
+        assert action.help, action.option_strings
         if action.default not in (None, False) and not isinstance(action.default, tuple | list):
-            assert str(action.default) in rows[0].split("|")[2], flags
+            described = action.help % vars(action)
+            assert f"(default: {action.default})" in described, action.option_strings
 
 
 def outline(text: str) -> dict[str, object]:
@@ -71,10 +80,11 @@ def outline(text: str) -> dict[str, object]:
         "tables": [[row.count("|") for row in table.splitlines()] for table in tables],
         "figures": [re.findall(r"\d+(?:[,.]\d+)*", table) for table in tables],
         "names": sorted(re.findall(r"`[^`\n]+`", prose)),
+        "links": sorted(map(max, LINK.findall(prose.partition("\n## ")[2]))),
     }
 
 
-@pytest.mark.parametrize("part", ["headings", "code", "tables", "figures", "names"])
+@pytest.mark.parametrize("part", ["headings", "code", "tables", "figures", "names", "links"])
 def test_the_translation_has_the_same(part):
     assert outline(CHINESE)[part] == outline(README)[part]
 
@@ -84,27 +94,55 @@ def test_each_readme_links_to_the_other_at_its_top():
     assert "(README.md)" in CHINESE.split("\n\n")[1]
 
 
-@pytest.mark.filterwarnings("ignore:Liblinear failed to converge")  # on pictures this small
-def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, image_folder, capsys):
-    """On the drawn pictures, which stand where the README has the animals."""
+@pytest.mark.parametrize("text", [README, CHINESE], ids=["English", "Chinese"])
+def test_a_readme_can_be_read_at_one_go(text):
+    assert len(text.splitlines()) <= MOST_LINES
+
+
+def anchors(text: str) -> set[str]:
+    """Return what a page's headings can be linked by, as GitHub names them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each).strip().lower().replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("page", [*READMES, *DOCS], ids=lambda path: path.name)
+def test_each_link_leads_somewhere(page):
+    for link in map(max, LINK.findall(page.read_text("utf-8"))):
+        if "://" not in link:
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target.read_text("utf-8")), link
+
+
+@pytest.mark.parametrize("text", [README, CHINESE], ids=["English", "Chinese"])
+def test_each_page_is_linked(text):
+    assert {f"docs/{path.name}" for path in DOCS} <= set(map(max, LINK.findall(text)))
+
+
+@pytest.mark.filterwarnings("ignore:Liblinear failed to converge")  # on images this small
+def test_the_python_of_the_docs_runs(tmp_path, monkeypatch, image_folder, capsys):
+    """On the drawn images, which stand where the docs have the animals."""
     monkeypatch.chdir(tmp_path)
     extract_features.extract(image_folder, "animals/hdf5/features.hdf5", load_network=load_fake)
     arguments = ["--db", "animals/hdf5/features.hdf5", "--model", "animals.skops"]
     assert train_model.main(arguments) == 0
     np.random.seed(0)
-    # What leaves the house is run by tests/test_train_whole.py: it needs a real network.
-    of_the_house = re.sub(r"^## Taking it along\n.*?^## ", "## ", README, flags=re.M | re.S)
-    for code in re.findall(r"```python\n(.*?)```", of_the_house, re.DOTALL):
+    codes = re.findall(r"```python\n(.*?)```", ENGLISH, re.DOTALL)
+    # Those of whole models are run by tests/test_train_whole.py: they need a real network.
+    codes = [code for code in codes if "keras.saving" not in code]
+    assert len(codes) == 3
+    for code in codes:
         exec(code, {})
-    assert Path("pictures.hdf5").exists()
+    assert Path("images.hdf5").exists()
     out = capsys.readouterr().out
     assert re.search(r"LinearSVC: [01]\.\d{4}\nRandomForestClassifier: [01]\.\d{4}\n", out)
     assert "fake" in out
 
 
-def test_every_room_is_in_the_layout():
-    for path in (ROOT / "pyimagesearch").glob("*/__init__.py"):
-        assert f"        {path.parent.name}/" in README
+def test_the_python_of_the_readme_is_that_of_the_docs():
+    for code in re.findall(r"^```python\n.*?^```", README, re.DOTALL | re.MULTILINE):
+        assert ENGLISH.count(code) == 2
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

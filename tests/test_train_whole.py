@@ -26,9 +26,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning"),
 ]
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-SECTION = re.search(r"^## Taking it along\n(.*?)^## ", README, re.MULTILINE | re.DOTALL)[1]
-SNIPPETS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+ROOT = Path(__file__).parents[1]
+SNIPPET = re.compile(r"```python\n(.*?)```", re.DOTALL)
+SNIPPETS = SNIPPET.findall((ROOT / "docs" / "models.md").read_text("utf-8"))
 
 
 @pytest.fixture
