@@ -715,4 +715,4 @@ def test_help_says_whom_to_trust(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "whoever reaches a scheduler that is not protected can run code on its workers" in said
+    assert "anyone who reaches an unprotected scheduler can run code on its workers" in said
