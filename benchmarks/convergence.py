@@ -2,6 +2,7 @@
 
     python benchmarks/convergence.py
     python benchmarks/convergence.py --every 5
+    python benchmarks/convergence.py --balanced --groups 3
 
 Four kinds of sets by turns: noise (labels that have nothing to do with the features), weak (classes
 that overlap), scales (features of sizes over six powers of ten) and twice (a fifth of the rows once
@@ -15,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 SEPARATION = {"noise": 0.0, "weak": 0.15, "scales": 0.5, "twice": 1.0}  # of classes, in deviations
@@ -42,6 +43,16 @@ def make_set(seed: int) -> tuple[str, np.ndarray, np.ndarray]:
     return kind, X.astype(np.float32) if random.random() < 0.7 else X, y
 
 
+def folds_of(y: np.ndarray, group_size: int | None):
+    """Divide rows into three folds; consecutive rows of a class are a group."""
+    if not group_size:
+        return StratifiedKFold(3).split(y, y)
+    place = np.zeros(len(y), int)  # of each row in its class
+    for label in np.unique(y):
+        place[y == label] = np.arange(np.count_nonzero(y == label))
+    return StratifiedGroupKFold(3).split(y, y, y * len(y) + place // group_size)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; return 1 if a fit has not converged."""
     from pyimagesearch.linear import C_GRID, grid_search, notes
@@ -49,12 +60,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", type=int, default=320, help="how many sets (default: 320)")
     parser.add_argument("--every", type=int, default=1, help="only each N-th (default: 1)")
+    parser.add_argument("--balanced", action="store_true", help="let each class count alike")
+    parser.add_argument("--groups", type=int, help="put so many rows into a group each")
     arguments = parser.parse_args(argv)
     counts = defaultdict(lambda: np.zeros(4))
     for seed in range(0, arguments.sets, arguments.every):
         kind, X, y = make_set(seed)
         started = time.process_time()
-        search = grid_search(X, y, C_GRID, StratifiedKFold(3).split(y, y))
+        folds = folds_of(y, arguments.groups)
+        search = grid_search(X, y, C_GRID, folds, balanced=arguments.balanced)
         converged = sum(fit.converged for fit in search.fits)
         steps = sum(fit.n_iter for fit in search.fits)
         counts[kind] += len(search.fits), converged, steps, time.process_time() - started

@@ -4,6 +4,7 @@
     python benchmarks/train.py --shape animals
     python benchmarks/train.py --shape caltech101 --without-converged
     python benchmarks/train.py --db features.hdf5 --rows 133334 --features 2048 --one-fit
+    python benchmarks/train.py --db features.hdf5 --balanced --groups 4 --without-converged
 
 Each way runs in a process of its own, from a file of float32 that is mapped
 into memory to a pickled model: the import of the libraries and the last fit are
@@ -24,7 +25,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +154,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="put N rows into a second class, too (default: %(default)s)",
     )
     parser.add_argument(
+        "--balanced", action="store_true", help="let each class count alike in every way"
+    )
+    parser.add_argument(
+        "--groups",
+        type=int,
+        metavar="N",
+        help="put the rows of a class into groups of N at random, which no two folds share",
+    )
+    parser.add_argument(
         "--without-default",
         action="store_true",
         help="leave out the direct way that stops at 100 iterations",
@@ -193,15 +204,54 @@ def read_training_part(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.load(folder / "features.npy", mmap_mode="r")[:n_train], labels[:n_train]
 
 
-def search_directly(features: np.ndarray, labels: np.ndarray, max_iter: int):
+@dataclass(frozen=True)
+class Protocol:
+    """How all ways search alike.
+
+    Attributes
+    ----------
+    balanced : bool
+        Whether each class counts alike.
+    group_size : int or None
+        How many rows of a class are in a group that no two folds share.
+    """
+
+    balanced: bool = False
+    group_size: int | None = None
+
+    @property
+    def class_weight(self) -> str | None:
+        """As scikit-learn takes it."""
+        return "balanced" if self.balanced else None
+
+    def folds(self, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Divide rows into three folds."""
+        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+        if not self.group_size:
+            return list(StratifiedKFold(3).split(labels, labels))
+        groups, random = np.empty(len(labels), np.int64), np.random.default_rng(0)
+        for label in np.unique(labels):
+            rows = random.permutation(np.flatnonzero(labels == label))
+            groups[rows] = label * len(labels) + np.arange(len(rows)) // self.group_size
+        return list(StratifiedGroupKFold(3).split(labels, labels, groups))
+
+    def row_weights(self, labels: np.ndarray) -> np.ndarray:
+        """Return how much the loss of each row counts."""
+        counts = np.bincount(labels)
+        balanced = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return balanced[labels] if self.balanced else np.ones(len(labels))
+
+
+def search_directly(features: np.ndarray, labels: np.ndarray, protocol: Protocol, max_iter: int):
     """Search with scikit-learn on the features as they are."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV
 
     search = GridSearchCV(
-        LogisticRegression(max_iter=max_iter),
+        LogisticRegression(max_iter=max_iter, class_weight=protocol.class_weight),
         {"C": C_GRID},
-        cv=3,
+        cv=protocol.folds(labels),
         n_jobs=-1,
         scoring=_score_and_converged,
         refit="score",
@@ -214,45 +264,52 @@ def search_directly(features: np.ndarray, labels: np.ndarray, max_iter: int):
 
 def _score_and_converged(estimator, features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     converged = estimator.n_iter_[0] < estimator.max_iter
-    return {"score": estimator.score(features, labels), "converged": float(converged)}
+    right = estimator.predict(features) == labels
+    score = accuracy(right, labels, balanced=estimator.class_weight == "balanced")
+    return {"score": score, "converged": float(converged)}
 
 
-def search_here(features: np.ndarray, labels: np.ndarray):
+def accuracy(right: np.ndarray, labels: np.ndarray, balanced: bool) -> float:
+    """Return the share of rows that are right, or the mean of the classes' own shares."""
+    parts = [labels == label for label in np.unique(labels)] if balanced else [slice(None)]
+    return float(np.mean([right[part].mean() for part in parts]))
+
+
+def search_here(features: np.ndarray, labels: np.ndarray, protocol: Protocol):
     """Search with this project's way."""
-    from sklearn.model_selection import StratifiedKFold
-
     from pyimagesearch.linear import grid_search
     from pyimagesearch.utils.arguments import available_cores
 
-    folds = StratifiedKFold(3).split(labels, labels)
-    return grid_search(features, labels, C_GRID, folds, n_jobs=available_cores())
+    folds, cores = protocol.folds(labels), available_cores()
+    return grid_search(features, labels, C_GRID, folds, n_jobs=cores, balanced=protocol.balanced)
 
 
-def found_here(features: np.ndarray, labels: np.ndarray):
+def found_here(features: np.ndarray, labels: np.ndarray, protocol: Protocol):
     """Return the model of this project's way, its C and the fits that have converged."""
-    search = search_here(features, labels)
+    search = search_here(features, labels, protocol)
     return search.model, search.best_C, sum(fit.converged for fit in search.fits)
 
 
-def found_directly(features: np.ndarray, labels: np.ndarray, max_iter: int):
+def found_directly(features: np.ndarray, labels: np.ndarray, protocol: Protocol, max_iter: int):
     """Return the model of scikit-learn's way, its C and the fits that have converged."""
-    search, n_converged = search_directly(features, labels, max_iter)
+    search, n_converged = search_directly(features, labels, protocol, max_iter)
     return search.best_estimator_, search.best_params_["C"], n_converged
 
 
-def found_by_one_fit(features: np.ndarray, labels: np.ndarray):
+def found_by_one_fit(features: np.ndarray, labels: np.ndarray, protocol: Protocol):
     """Return scikit-learn's model of two thirds of the rows, as each fit of a fold's has them."""
     from sklearn.linear_model import LogisticRegression
 
     n = 2 * len(labels) // 3
-    model = LogisticRegression(C=1.0).fit(np.asarray(features[:n]), labels[:n])
+    model = LogisticRegression(C=1.0, class_weight=protocol.class_weight)
+    model.fit(np.asarray(features[:n]), labels[:n])
     return model, 1.0, int(model.n_iter_[0] < model.max_iter)
 
 
 WAYS = {
     "here": found_here,
-    "direct, 100 iterations": lambda X, y: found_directly(X, y, 100),
-    "direct, converged": lambda X, y: found_directly(X, y, 20000),
+    "direct, 100 iterations": partial(found_directly, max_iter=100),
+    "direct, converged": partial(found_directly, max_iter=20000),
     ONE_FIT: found_by_one_fit,
 }
 
@@ -262,8 +319,9 @@ def run_child(way: str, folder: Path) -> None:
     import sklearn.linear_model  # noqa: F401 - once for all fits, so not in the time of one
 
     features, labels = read_training_part(folder)
+    protocol = read_protocol(folder)
     started = time.perf_counter()
-    model, best_C, n_converged = WAYS[way](features, labels)
+    model, best_C, n_converged = WAYS[way](features, labels, protocol)
     search_s = time.perf_counter() - started
     with (folder / f"{way}.pickle").open("wb") as file:
         pickle.dump(model, file)
@@ -305,23 +363,25 @@ def judge(way: str, folder: Path) -> dict[str, float]:
         model = pickle.load(file)
     features = np.load(folder / "features.npy", mmap_mode="r")
     labels = np.load(folder / "labels.npy")
-    n_train = int(TRAIN_FRACTION * len(labels))
-    loss = sum(log_loss(model, features[rows], labels[rows]) for rows in blocks(n_train))
-    right = sum(
-        np.count_nonzero(model.predict(features[rows]) == labels[rows])
-        for rows in blocks(len(labels), n_train)
+    n_train, protocol = int(TRAIN_FRACTION * len(labels)), read_protocol(folder)
+    weights = protocol.row_weights(labels[:n_train])
+    loss = sum(
+        weights[rows] @ log_losses(model, features[rows], labels[rows]) for rows in blocks(n_train)
     )
+    tested = blocks(len(labels), n_train)
+    predicted = np.concatenate([model.predict(features[rows]) for rows in tested])
+    right = predicted == labels[n_train:]
     squared = np.square(model.coef_, dtype=np.float64).sum()
     objective = loss + squared / (2 * model.C)
-    least = least_objective(model, features[:n_train], labels[:n_train])
+    least = least_objective(model, features[:n_train], labels[:n_train], weights)
     return {
-        "held-out": right / (len(labels) - n_train),
+        "held-out": accuracy(right, labels[n_train:], protocol.balanced),
         "objective": objective / n_train,
         "gap": 1 - max(least, 0) / objective,
     }
 
 
-def least_objective(model, features: np.ndarray, labels: np.ndarray) -> float:
+def least_objective(model, features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
     """Return what the minimum cannot be below, found at the best length of a model's weights."""
     from pyimagesearch.linear.solver import Fits, centred
 
@@ -334,19 +394,19 @@ def least_objective(model, features: np.ndarray, labels: np.ndarray) -> float:
         w = np.column_stack([w / rows.scale, b + w @ rows.centre])
         labels, weight = np.searchsorted(model.classes_, labels), 0.5 if n_classes == 2 else 1.0
         C = model.C / rows.scale**2
-        (found,) = Fits(rows, labels, np.full((1, len(labels)), weight)).bound(C, [w])
+        (found,) = Fits(rows, labels, weight * weights[None]).bound(C, [w])
         return found.objective * (1 - found.gap) / weight / C
 
 
-def log_loss(model, features: np.ndarray, labels: np.ndarray) -> float:
-    """Return the sum of the log losses of some rows, in double precision."""
+def log_losses(model, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the log losses of some rows, in double precision."""
     scores = features.astype(np.float64) @ model.coef_.T.astype(np.float64) + model.intercept_
     if scores.shape[1] == 1:
         scores = np.hstack([np.zeros_like(scores), scores])
     truth = np.arange(len(labels)), np.searchsorted(model.classes_, labels)
     odds = scores - scores[truth][:, None]
     odds[truth] = -np.inf  # the truth's own 1 apart, which would drown what is small
-    return float(np.logaddexp(0, np.logaddexp.reduce(odds, axis=1)).sum())
+    return np.logaddexp(0, np.logaddexp.reduce(odds, axis=1))
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
@@ -425,6 +485,11 @@ def contradicted(
     return features[rows], np.append(labels, others)[order]
 
 
+def read_protocol(folder: Path) -> Protocol:
+    """Read how the ways are to search."""
+    return Protocol(**json.loads((folder / "protocol.json").read_text()))
+
+
 def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read a file that extract_features.py made."""
     from pyimagesearch.io import open_features
@@ -474,6 +539,8 @@ def main(argv: list[str] | None = None) -> int:
         n, d = features.shape
         print(f"{n:,} x {d:,}, {len(np.unique(labels))} classes, C in {C_GRID}")
         save(features, labels, folder)
+        protocol = Protocol(arguments.balanced, arguments.groups)
+        (folder / "protocol.json").write_text(json.dumps(asdict(protocol)))
         del features
         print(compare(ways, folder))
     return 0

@@ -574,14 +574,32 @@ def test_a_balanced_search_is_that_of_scikit_learn_run_to_convergence(
     assert np.abs(plain - found.model.decision_function(X)).max() > 1e-2
 
 
-def test_the_bound_of_a_balanced_fit_holds():
-    X, y = uneven_rows(80, 8, 3)
+def test_a_class_that_a_fold_lacks_has_no_part_in_its_weights():
+    X, y = uneven_rows(80, 8, 4)
+    few = np.flatnonzero(y == 3)
+    others = np.array_split(np.flatnonzero(y != 3), 3)
+    tests = [np.append(others[0], few), *others[1:]]
+    folds = [(np.setdiff1d(np.arange(len(y)), test), test) for test in tests]
+    found = grid_search(X, y, [0.1], folds, tolerance=TIGHT, balanced=True)
+    train, test = folds[0]
+    exact = LogisticRegression(
+        C=0.1, solver="newton-cg", tol=1e-10, max_iter=5000, class_weight="balanced"
+    ).fit(X[train], y[train])
+    scores, expected = found.held_out_scores[test][:, :3], exact.decision_function(X[test])
+    scores, expected = (s - s.mean(axis=1, keepdims=True) for s in (scores, expected))
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(("n_rows", "n_features"), [(40, 80), (80, 8)])
+def test_the_bound_of_a_balanced_fit_holds(n_rows, n_features, n_classes):
+    X, y = uneven_rows(n_rows, n_features, n_classes)
     rough, exact = (search(X, y, balanced=True, tolerance=t) for t in (0.5, TIGHT))
     for one, best in zip(rough.fits, exact.fits, strict=True):
         above = one.objective - best.objective
         assert -TIGHT <= above / one.objective <= one.gap + TIGHT
     # The objective is scikit-learn's, with its weights.
-    weights = (len(y) / (3 * np.bincount(y)))[y]
+    weights = (len(y) / (n_classes * np.bincount(y)))[y]
     P = exact.model.predict_proba(X)[np.arange(len(y)), y]
     penalty = np.square(exact.model.coef_).sum() / 2
     expected = exact.best_C * -(weights * np.log(P)).sum() + penalty
