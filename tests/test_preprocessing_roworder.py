@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimagesearch.preprocessing import row_order
+from pyimagesearch.preprocessing.roworder import split_order
 from pyimagesearch.utils.split import n_train_rows
 
 
@@ -144,3 +145,21 @@ def test_nothing_and_one_image_have_an_order():
     assert row_order(np.array([], np.int64), [], 0) == []
     assert row_order(np.array([0]), ["a"], 0) == [0]
     assert row_order(np.array([0, 1]), ["a", "a"], 1) == [0, 1]
+
+
+@given(is_test=st.lists(st.booleans(), min_size=1, max_size=30))
+def test_a_given_split_is_kept_with_both_parts_in_shuffled_order(is_test):
+    labels, images = np.zeros(len(is_test), int), range(len(is_test))
+    order, n_train = split_order(labels, list(images), np.array(is_test))
+    assert order[:n_train] == [image for image in images if not is_test[image]]
+    assert order[n_train:] == [image for image in images if is_test[image]]
+
+
+@given(keys=st.lists(st.integers(0, 9), min_size=8, max_size=40), seed=st.integers(0, 9))
+def test_no_group_lies_on_both_sides_and_no_image_is_lost(keys, seed):
+    labels = np.random.default_rng(seed).integers(0, 2, len(keys))
+    order, n_train = split_order(labels, keys)
+    assert sorted(order) == list(range(len(keys)))
+    sides = [{keys[image] for image in side} for side in (order[:n_train], order[n_train:])]
+    assert not sides[0] & sides[1]
+    assert n_train <= n_train_rows(len(keys))
