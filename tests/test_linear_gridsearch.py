@@ -574,20 +574,23 @@ def test_a_balanced_search_is_that_of_scikit_learn_run_to_convergence(
     assert np.abs(plain - found.model.decision_function(X)).max() > 1e-2
 
 
-def test_a_class_that_a_fold_lacks_has_no_part_in_its_weights():
-    X, y = uneven_rows(80, 8, 4)
-    few = np.flatnonzero(y == 3)
-    others = np.array_split(np.flatnonzero(y != 3), 3)
+@pytest.mark.parametrize("n_classes", [3, 4])  # two that are left have another penalty
+@pytest.mark.parametrize("weight", [None, "balanced"])
+def test_a_class_that_a_fold_lacks_has_no_part_in_its_weights(n_classes, weight):
+    X, y = uneven_rows(80, 8, n_classes)
+    lacking = n_classes - 1
+    few = np.flatnonzero(y == lacking)
+    others = np.array_split(np.flatnonzero(y != lacking), 3)
     tests = [np.append(others[0], few), *others[1:]]
     folds = [(np.setdiff1d(np.arange(len(y)), test), test) for test in tests]
-    found = grid_search(X, y, [0.1], folds, tolerance=TIGHT, balanced=True)
+    found = grid_search(X, y, [0.1], folds, tolerance=TIGHT, balanced=weight == "balanced")
     train, test = folds[0]
     exact = LogisticRegression(
-        C=0.1, solver="newton-cg", tol=1e-10, max_iter=5000, class_weight="balanced"
+        C=0.1, solver="newton-cg", tol=1e-10, max_iter=5000, class_weight=weight
     ).fit(X[train], y[train])
-    scores, expected = found.held_out_scores[test][:, :3], exact.decision_function(X[test])
-    scores, expected = (s - s.mean(axis=1, keepdims=True) for s in (scores, expected))
-    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    odds = np.exp(found.held_out_scores[test][:, :lacking])
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, exact.predict_proba(X[test]), atol=1e-5)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
