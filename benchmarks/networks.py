@@ -1,33 +1,40 @@
-"""Measure the networks of keras.applications on this machine, or check them against Keras.
+"""Measure the networks of keras.applications on this machine, and check them against Keras.
 
     python benchmarks/networks.py
     python benchmarks/networks.py VGG16 ResNet50
     python benchmarks/networks.py --check
 
-Each network is computed by Keras and by the engine that a processor gets, by
-turns, in processes of their own, with random weights, which take the time of
-trained ones, on crops of scikit-learn's two sample photographs. The table has
-the numbers per picture before and after pooling, and of both engines pictures
-per second, the seconds from the start of Python to the first features, and the
-peak memory; its layers are known from an earlier run.
-
-With --check it has instead how far the features of both are from those that
-Keras computes in double precision with its own ``preprocess_input``: the length
-of the difference, relative to that of the features. An engine that is more than
+Each network is computed by Keras and by the engine that a processor gets, each
+in a process of its own, with random weights, which take the time of trained
+ones, on crops of scikit-learn's two sample photographs in the network's own
+size. The table has the numbers per image before and after pooling, and of both
+engines: images per second of the network alone, medians of turns; the seconds
+from the start of Python to the first features, with the network's layers known
+from an earlier run; the peak memory of all that; and how far the features are
+from those that Keras computes in double precision with its own
+``preprocess_input``: the length of the difference, relative to that of the
+features, as the geometric mean of four images. An engine that is more than
 twice as far as Keras fails.
+
+With --check it has the distances only, which need no quiet machine. With
+--references the features in double precision are kept for further runs.
 """
 
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from memorywatch import run_watched
+from memorywatch import run_watched, watch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -36,9 +43,22 @@ from pyimagesearch.nn import NetworkChoice, list_layers  # noqa: E402
 from pyimagesearch.nn.zoo import ZOO, find  # noqa: E402
 from pyimagesearch.nn.zoo.vgg import VGG  # noqa: E402
 
-N_IMAGES, N_CHECKED, N_REPEATS = 32, 2, 3
+ENGINES = ("keras", "auto")
+N_CHECKED = 4
+N_TURNS = 3
+TURN_S = 2  # how long a turn takes about: of fewer images where a network is slow
+MOST = 256  # images of a turn
+SLOW_S = 15  # two turns are enough of a network of which the fewest images take longer
 MOST_TIMES_KERAS = 2
 AS_GOOD_AS_EQUAL = 2e-7  # of float32: where both are that near, no ratio counts
+HEAD_OF_ENGINE = "images/s | start-up s | peak MB | from float64"
+HEADS = {
+    False: (
+        f"| network | size | numbers per image | pooled | Keras: {HEAD_OF_ENGINE} | engine "
+        f"| {HEAD_OF_ENGINE} | times Keras |"
+    ),
+    True: "| network | Keras from float64 | engine | from float64 |",
+}
 
 
 def photographs(n_images: int, size: int) -> np.ndarray:
@@ -55,106 +75,184 @@ def photographs(n_images: int, size: int) -> np.ndarray:
     return np.stack(crops)
 
 
-def measure(name: str, engine: str, pixels: np.ndarray) -> dict[str, object]:
-    """Time a network as the extraction uses it, without the files."""
+def serve(name: str, engine: str, folder: str) -> None:
+    """Be the process of an engine: compute as the script does, as often as a line asks for."""
+    import extract_features  # all that the script imports
     from pyimagesearch.extraction import open_extractor
-    from pyimagesearch.nn import NetworkChoice, load_network
     from pyimagesearch.utils.arguments import available_cores
 
     jobs = available_cores()
-    network = load_network(NetworkChoice(name, weights="random"), engine, jobs=jobs)
-    in_memory = SimpleNamespace(pixels=lambda row, size: pixels[row], unreadable={})
+    network = extract_features.load_network(
+        NetworkChoice(name, weights="random"), engine, jobs=jobs
+    )
+    pixels = np.load(f"{folder}/photographs.npy")
+    in_memory = SimpleNamespace(pixels=lambda row, size: pixels[row % len(pixels)], unreadable={})
     with open_extractor(network, jobs=jobs) as extractor:
-
-        def extract(n_images: int) -> float:
+        features = np.concatenate(list(extractor.features(in_memory, range(N_CHECKED))))
+        np.save(f"{folder}/{engine}.npy", features)
+        shape = network.description.feature_shape
+        at_once = network.batch_size * (jobs if network.concurrent else 1)
+        say({"engine": network.engine, "shape": shape, "at_once": at_once, "at": time.time()})
+        for line in sys.stdin:
             started = time.perf_counter()
-            for _ in extractor.features(in_memory, range(n_images)):
+            for _ in extractor.features(in_memory, range(int(line))):
                 pass
-            return time.perf_counter() - started
-
-        extract(network.batch_size)
-        first_at = time.time()
-        elapsed_s = statistics.median(extract(len(pixels)) for _ in range(N_REPEATS))
-    return {
-        "engine": network.engine,
-        "shape": network.description.feature_shape,
-        "first_at": first_at,
-        "images_per_s": len(pixels) / elapsed_s,
-    }
+            say({"elapsed_s": time.perf_counter() - started})
 
 
-def check(name: str, engine: str, pixels: np.ndarray) -> dict[str, object]:
-    """Save the features, or with the engine ``float64`` those of Keras in double precision."""
-    from pyimagesearch.nn import NetworkChoice, load_network
+def say(found: dict[str, object]) -> None:
+    """Tell the process that asked."""
+    print(json.dumps(found), flush=True)
+
+
+def save_reference(name: str, folder: str) -> None:
+    """Save the features that Keras computes in double precision."""
     from pyimagesearch.nn.backend import import_keras
     from pyimagesearch.nn.kerasmodel import fill_with_random
 
-    if engine != "float64":
-        network = load_network(NetworkChoice(name, weights="random"), engine, len(pixels))
-        return {"engine": network.engine, "features": network(network.preprocess(pixels)).tolist()}
     keras = import_keras(jobs=2)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
+    plain = keras.layers.Conv2D.convolution_op
+
+    def convolution_op(layer, inputs, kernel):
+        if layer.groups == 1:
+            return plain(layer, inputs, kernel)
+        # Of ConvNeXt: the same sums, which take a hundred times as long in groups (keras 3.15).
+        depthwise = keras.ops.transpose(kernel, (0, 1, 3, 2))
+        return keras.ops.depthwise_conv(inputs, depthwise, layer.strides, layer.padding)
+
+    keras.layers.Conv2D.convolution_op = convolution_op
+    pixels = np.load(f"{folder}/photographs.npy")[:N_CHECKED]
     constructor = getattr(keras.applications, name)
     module = sys.modules[constructor.__module__]
     model = constructor(include_top=False, weights=None, input_shape=pixels.shape[1:])
     fill_with_random(model)
     prepared = module.preprocess_input(pixels.astype(np.float64))
-    expected = model.predict(prepared, batch_size=1, verbose=0).reshape(len(pixels), -1)
-    return {"engine": engine, "features": expected.tolist()}
+    features = model.predict(prepared, batch_size=1, verbose=0)
+    np.save(f"{folder}/float64.npy", features.reshape(len(pixels), -1))
 
 
-def run_one(name: str, way: str, engine: str, folder: str) -> dict[str, object]:
-    """Run a function of this file on a network in a process of its own."""
-    n_images = N_CHECKED if way == "check" else N_IMAGES
-    np.save(f"{folder}/photographs.npy", photographs(n_images, ZOO[name].size))
-    started_at = time.time()
-    command = [sys.executable, __file__, name, f"--{way}-in", folder, "--engine", engine]
-    said, peak_bytes = run_watched(command)
-    return json.loads(said.splitlines()[-1]) | {"started_at": started_at, "peak": peak_bytes}
+class Engine:
+    """A process that computes a network with an engine, and is asked by turns.
+
+    Attributes
+    ----------
+    said : dict
+        What it said of itself with the first features.
+    start_s : float
+        Seconds until then.
+    """
+
+    def __init__(self, name: str, engine: str, folder: str):
+        command = [sys.executable, __file__, name, "--serve-in", folder, "--engine", engine]
+        started_at = time.time()
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._peaks = [0]
+        self._watcher = threading.Thread(target=watch, args=(self._process, self._peaks))
+        self._watcher.start()
+        self.said = self._answer()
+        self.start_s = self.said["at"] - started_at
+        self.features = np.load(f"{folder}/{engine}.npy")
+
+    def seconds(self, n_images: int) -> float:
+        """Return how long it takes for some images."""
+        self._process.stdin.write(f"{n_images}\n")
+        self._process.stdin.flush()
+        return self._answer()["elapsed_s"]
+
+    def end(self) -> int:
+        """End it; return the peak of its memory in bytes."""
+        self._process.stdin.close()
+        self._process.wait()
+        self._watcher.join()
+        return self._peaks[0]
+
+    def _answer(self) -> dict[str, object]:
+        for line in self._process.stdout:  # Keras may print, too
+            if line.startswith("{"):
+                return json.loads(line)
+        raise SystemExit(f"{' '.join(self._process.args)} failed")
 
 
-def measured(name: str, folder: str) -> bool:
-    """Print a line of the table of speeds."""
+@contextmanager
+def engines(name: str, folder: str) -> Iterator[tuple[Engine, Engine]]:
+    """Start both engines one after the other, and end them whatever happens."""
+    with ExitStack() as stack:
+        started = []
+        for engine in ENGINES:
+            started.append(Engine(name, engine, folder))
+            stack.callback(started[-1].end)
+        yield tuple(started)
+
+
+def rates(by_turns: list[Engine]) -> list[float]:
+    """Return the images per second of some engines, which have their turns."""
+    counts, seconds = [], []
+    for engine in by_turns:
+        at_once = engine.said["at_once"]
+        trial_s = engine.seconds(at_once)
+        counts.append(at_once * min(max(int(TURN_S / trial_s), 1), MOST // at_once))
+        seconds.append([trial_s] if counts[-1] == at_once else [])
+    n_turns = 2 if max(sum(taken) for taken in seconds) > SLOW_S else N_TURNS
+    while min(len(taken) for taken in seconds) < n_turns:
+        for engine, n_images, taken in zip(by_turns, counts, seconds, strict=True):
+            taken.append(engine.seconds(n_images))
+    return [n / statistics.median(taken) for n, taken in zip(counts, seconds, strict=True)]
+
+
+def distance(features: np.ndarray, exact: np.ndarray) -> float:
+    """Return how long differences are, relative to what is right: the geometric mean of images.
+
+    Random weights make some networks chaotic: of one image in three EfficientNetV2M then gives
+    features in single precision that have little to do with those in double.
+    """
+    lengths = np.linalg.norm(features - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    return float(np.exp(np.log(np.maximum(lengths, np.finfo(np.float64).tiny)).mean()))
+
+
+def reference(name: str, folder: str, kept_in: str | None) -> np.ndarray:
+    """Return the features in double precision, kept from an earlier run or computed now."""
+    kept = Path(kept_in or folder, f"{name}.float64.npy")
+    if not kept.exists():
+        run_watched([sys.executable, __file__, name, "--reference-in", folder])
+        Path(folder, "float64.npy").replace(kept)
+    return np.load(kept)
+
+
+def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bool:
+    """Print a line of the table; tell whether the engine is near enough to Keras."""
+    np.save(f"{folder}/photographs.npy", photographs(N_CHECKED, ZOO[name].size))
+    exact = reference(name, folder, kept_in)
     if name not in VGG:
         list_layers(NetworkChoice(name))  # has them kept
-    keras, own = (run_one(name, "measure", engine, folder) for engine in ("keras", "auto"))
-    rows, columns, channels = own["shape"]
-    plain = f"{rows} x {columns} x {channels:,} = {rows * columns * channels:,}"
-    columns = [
-        f"{found['images_per_s']:.1f} | {found['first_at'] - found['started_at']:.1f} "
-        f"| {found['peak'] / 1e6:,.0f}"
-        for found in (keras, own)
-    ]
-    times = own["images_per_s"] / keras["images_per_s"]
-    print(
-        f"| {name} | {ZOO[name].size} | {plain} | {channels:,} | {columns[0]} | {own['engine']} "
-        f"| {columns[1]} | {times:.2f} |",
-        flush=True,
-    )
-    return True
-
-
-def checked(name: str, folder: str) -> bool:
-    """Print a line of the table of distances; tell whether the engine is near enough."""
-    engines = ("float64", "keras", "auto")
-    found = {engine: run_one(name, "check", engine, folder) for engine in engines}
-    exact = np.array(found["float64"]["features"])
-    keras, own = (
-        float(np.linalg.norm(np.array(found[engine]["features"]) - exact) / np.linalg.norm(exact))
-        for engine in ("keras", "auto")
-    )
-    print(f"| {name} | {keras:.1e} | {found['auto']['engine']} | {own:.1e} | {own / keras:.2f} |")
-    return own <= max(MOST_TIMES_KERAS * keras, AS_GOOD_AS_EQUAL)  # NaN is too far, too
-
-
-HEADS = {
-    "measure": (
-        "| network | size | numbers per picture | pooled | Keras images/s | start-up s | peak MB "
-        "| engine | images/s | start-up s | peak MB | times Keras |"
-    ),
-    "check": "| network | Keras from float64 | engine | from float64 | times Keras |",
-}
+    with engines(name, folder) as (keras, own):
+        said = own.said
+        images_per_s = [0.0, 0.0] if only_check else rates([keras, own])
+        distances = [distance(engine.features, exact) for engine in (keras, own)]
+        peaks = [engine.end() for engine in (keras, own)]
+    if only_check:
+        print(
+            f"| {name} | {distances[0]:.1e} | {said['engine']} | {distances[1]:.1e} |", flush=True
+        )
+    else:
+        rows, columns, channels = said["shape"]
+        plain = f"{rows} x {columns} x {channels:,} = {rows * columns * channels:,}"
+        cells = [
+            f"{rate:.1f} | {engine.start_s:.1f} | {peak / 1e6:,.0f} | {far:.1e}"
+            for rate, engine, peak, far in zip(
+                images_per_s, (keras, own), peaks, distances, strict=True
+            )
+        ]
+        times = images_per_s[1] / images_per_s[0]
+        print(
+            f"| {name} | {ZOO[name].size} | {plain} | {channels:,} | {cells[0]} | {said['engine']} "
+            f"| {cells[1]} | {times:.2f} |",
+            flush=True,
+        )
+    return distances[1] <= max(MOST_TIMES_KERAS * distances[0], AS_GOOD_AS_EQUAL)  # NaN is not
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -165,10 +263,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "networks", nargs="*", metavar="NAME", help="networks of keras.applications (default: all)"
     )
-    parser.add_argument("--check", action="store_true", help="distances instead of times")
-    parser.add_argument("--engine", default="auto", help=argparse.SUPPRESS)
-    parser.add_argument("--measure-in", metavar="DIR", help=argparse.SUPPRESS)
-    parser.add_argument("--check-in", metavar="DIR", help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help="the distances only")
+    parser.add_argument(
+        "--references", metavar="DIR", help="folder that keeps the features in double precision"
+    )
+    parser.add_argument("--engine", help=argparse.SUPPRESS)
+    parser.add_argument("--serve-in", metavar="DIR", help=argparse.SUPPRESS)
+    parser.add_argument("--reference-in", metavar="DIR", help=argparse.SUPPRESS)
     return parser
 
 
@@ -176,15 +277,20 @@ def main() -> int:
     """Print a table, a network a line; or be the process of one network."""
     arguments = build_parser().parse_args()
     names = [find(name).name for name in arguments.networks] or list(ZOO)
-    for function, folder in ((measure, arguments.measure_in), (check, arguments.check_in)):
-        if folder:
-            pixels = np.load(f"{folder}/photographs.npy")
-            print(json.dumps(function(names[0], arguments.engine, pixels)))
-            return 0
-    way, line = ("check", checked) if arguments.check else ("measure", measured)
-    print(HEADS[way], "\n|", " --- |" * (HEADS[way].count("|") - 1), sep="")
+    if arguments.serve_in:
+        serve(names[0], arguments.engine, arguments.serve_in)
+        return 0
+    if arguments.reference_in:
+        save_reference(names[0], arguments.reference_in)
+        return 0
+    head = HEADS[arguments.check]
+    print(head, "\n|", " --- |" * (head.count("|") - 1), sep="")
     with tempfile.TemporaryDirectory() as folder:
-        too_far = [name for name in names if not line(name, folder)]
+        too_far = [
+            name
+            for name in names
+            if not line_of(name, folder, arguments.references, arguments.check)
+        ]
     if too_far:
         print(f"more than {MOST_TIMES_KERAS} times as far: {', '.join(too_far)}", file=sys.stderr)
     return bool(too_far)
