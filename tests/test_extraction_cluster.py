@@ -619,10 +619,13 @@ def test_unfit_workers_are_told_before_the_work_starts(tmp_path, pictures, monke
             message = f"had no worker for 0 s: start some with: dask worker {address}$"
             with pytest.raises(InputError, match=message):
                 extract(pictures, "f.hdf5", cluster=address.split()[-1], load_network=load_tiny)
-        processes.add_worker(hidden=("ncnn",))
+        processes.add_worker(hidden=("ncnn", "openvino"))
         monkeypatch.setattr(cluster_module, "WORKERS_S", TIMEOUT_S)
-        with pytest.raises(InputError, match=r"worker tcp://\S+ has ncnn not at all, and here it"):
-            extract(pictures, "f.hdf5", cluster=processes.address, load_network=load_tiny)
+        for engine in (NcnnNetwork, OpenVINONetwork):
+            load = partial(load_tiny, engine=engine)
+            message = rf"worker tcp://\S+ has {engine.engine} not at all, and here it"
+            with pytest.raises(InputError, match=message):
+                extract(pictures, "f.hdf5", cluster=processes.address, load_network=load)
     assert not list(Path().glob("f.hdf5*"))
 
 
@@ -652,9 +655,10 @@ def test_what_fails_on_a_worker_is_no_loss_of_the_scheduler(steady, pictures):
         extract(pictures, "f.hdf5", cluster=steady.address, load_network=load)
 
 
-def test_a_worker_without_ncnn_says_what_it_has():
-    plugin = worker.NetworkPlugin("name", b"", b"", {"python": "3.11.1", "ncnn": "0.1"})
-    with pytest.raises(ImportError, match=r"^has ncnn .*, and here it is 0\.1"):
+@pytest.mark.parametrize("engine", ["ncnn", "openvino"])
+def test_a_worker_with_another_engine_says_what_it_has(engine):
+    plugin = worker.NetworkPlugin("name", b"", b"", {"python": "3.11.1", engine: "0.1"})
+    with pytest.raises(ImportError, match=rf"^has {engine} .*, and here it is 0\.1"):
         plugin._require_versions()
 
 

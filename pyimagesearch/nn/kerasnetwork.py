@@ -91,7 +91,12 @@ class KerasNetwork:
 def why_not_finite(network: Network) -> str:
     """Say what may be wrong with a network that gives NaN or infinite features."""
     name = f"'{network.description.network}'"
-    for layer in leaves(network.model) if isinstance(network, KerasNetwork) else ():
+    if not isinstance(network, KerasNetwork):  # its weights are no NaN, and in single precision
+        return (
+            f"{name} may have damaged weights, or expect another --preprocessing, so that numbers "
+            "grow beyond single precision (3.4e38); correct that, or leave the image out"
+        )
+    for layer in leaves(network.model):
         if layer.compute_dtype == "float16":
             return (
                 f"layer '{layer.name}' of {name} computes in half precision (float16), whose "
