@@ -12,7 +12,7 @@ import pytest
 from graphs import read_saved
 from photographs import relative_difference
 
-from pyimagesearch.nn import Description, Weights
+from pyimagesearch.nn import Description, Weights, why_not_finite
 from pyimagesearch.nn.graph import (
     Graph,
     NoTranslationError,
@@ -146,6 +146,38 @@ def vision_transformer(x):
     y = one.LayerNormalization(epsilon=1e-6)(x)
     y = one.Dense(16)(one.Dense(32, activation="gelu")(y))
     return one.GlobalAveragePooling1D()(one.Add()([x, y]))
+
+
+def inverted_residuals(x):
+    """Return what a small EfficientNet-Lite gives, with statistics that training leaves."""
+    one = layers()
+
+    def normal(x, relu=True):
+        x = one.BatchNormalization(epsilon=1e-3)(x)
+        return one.ReLU(6.0)(x) if relu else x
+
+    x = normal(one.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(x))
+    for n_out, strides in ((12, 1), (12, 1), (20, 2), (20, 1)):
+        y = normal(one.Conv2D(6 * x.shape[-1], 1, use_bias=False)(x))
+        y = one.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False)(y)
+        y = normal(one.Conv2D(n_out, 1, use_bias=False)(normal(y)), relu=False)
+        x = one.Add()([x, y]) if x.shape == y.shape else y
+    return normal(one.Conv2D(64, 1, use_bias=False)(x))
+
+
+def constants(x):
+    from keras import ops
+
+    rng = np.random.default_rng(2)
+    row, pixels = (rng.normal(1, 0.2, shape).astype("f4") for shape in ((3,), (1, *SIZE, 3)))
+    y = ops.subtract(row, ops.add(pixels, x * row)) / pixels
+    return ops.multiply(row, ops.subtract(pixels, y)) - pixels
+
+
+def looked_up(x):
+    from keras import ops
+
+    return layers().Embedding(7, 4)(ops.clip(x * 3.0 + 2.0, -0.9, 6.9))
 
 
 def both_poolings(name, pool_size, strides, padding):
@@ -410,6 +442,9 @@ CASES = {
             model_within_a_model_at_the_end,
             arithmetic,
             functions_of_keras,
+            inverted_residuals,
+            constants,
+            looked_up,
             vision_transformer,
         )
     },
@@ -455,6 +490,33 @@ def test_a_network_gives_what_keras_gives_folded_or_not(name, tmp_path):
     graph = read_saved(path, SIZE)
     assert relative_difference(compute(graph), expected) < 2e-6
     assert relative_difference(compute(fold(graph)), expected) < 2e-6
+
+
+def test_a_number_without_a_row_in_a_table_gives_no_finite_features():
+    table = np.arange(8, dtype=np.float32).reshape(4, 2)
+    start = operations.image((1, 5, 3))
+    numbers = np.float32([-3, -1, 3.9, 4, 1e9]).repeat(3).reshape(1, 1, 5, 3)
+    (rows,) = compute(Graph(operations.look_up(start, table)), numbers)
+    np.testing.assert_array_equal(rows[0, 2, 0], table[3])
+    assert np.isnan(rows[0, [0, 1, 3, 4]]).all()
+
+
+def test_features_beyond_single_precision_are_explained():
+    kernel = np.full((1, 1, 3, 3), 1e30, np.float32)
+    once = operations.convolution(operations.image((*SIZE, 3)), kernel, None)
+    graph = Graph(operations.convolution(once, kernel, None))
+    network = OpenVINONetwork(graph, describe(graph), "a test")
+    assert not np.isfinite(network(np.ones_like(IMAGES))).any()
+    why = why_not_finite(network)
+    assert "beyond single precision" in why
+    assert "half" not in why
+
+
+def test_layers_called_with_constants_are_left_to_keras(tmp_path):
+    constant = np.ones((1, *SIZE, 3), np.float32)
+    path, *_ = saved(lambda x: layers().Add(name="sum")([x, constant]), tmp_path)
+    with pytest.raises(NoTranslationError, match=r"layer 'sum' \(Add\): .* constant"):
+        read_saved(path, SIZE)
 
 
 def saved_with(tmp_path, change) -> Path:

@@ -1,5 +1,6 @@
 """Networks as Keras's guides build them: one as a layer of another, augmented, shared."""
 
+import json
 import pickle
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from photographs import photographs, relative_difference
 
 from pyimagesearch.nn import NetworkChoice, list_layers, load_network
+from pyimagesearch.nn.graph import layer_paths
+from pyimagesearch.nn.keraslayers import layer_shapes
 from pyimagesearch.utils import InputError
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
@@ -265,6 +268,26 @@ def test_each_call_of_a_shared_network_is_a_place_of_its_own(inner_size):
     expected = [by_hand(inner, "out_relu", pixels) for pixels in (PIXELS, 255 - PIXELS)]
     expected = np.concatenate([each.reshape(3, 8, 8, 5) for each in expected], axis=3)
     assert relative_difference(load()(PIXELS), expected.reshape(3, -1)) < 1e-5
+
+
+def random_model(seed):
+    """Return a network whose layers are called by turns, on whatever there is."""
+    import keras
+
+    rng = np.random.default_rng(seed)
+    there = [keras.Input((8, 8, 3))]
+    shared = [keras.layers.ReLU() for _ in range(2)] + [keras.layers.Add() for _ in range(2)]
+    for _ in range(8):
+        layer = shared[rng.integers(4)]
+        first, second = (there[i] for i in rng.integers(len(there), size=2))
+        there.append(layer([first, second] if isinstance(layer, keras.layers.Add) else first))
+    return keras.Model(there[0], keras.layers.Average()(there[-3:]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_shared_layers_are_listed_in_the_order_of_keras(seed):
+    model = random_model(seed)
+    assert layer_paths(json.loads(model.to_json())) == list(layer_shapes(model))
 
 
 def test_a_network_called_with_two_sizes_keeps_its_weights_in_both():

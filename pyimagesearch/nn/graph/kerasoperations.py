@@ -6,11 +6,15 @@ are Keras's, with the batch as the first.
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from pyimagesearch.nn.graph import operations
 from pyimagesearch.nn.graph.activations import activate
 from pyimagesearch.nn.graph.node import Node, NoTranslationError
 
 Settings = Mapping[str, object]
+Constant = np.ndarray | np.float64
+Operand = Node | np.ndarray | float
 OPERATIONS: dict[str, Callable[..., Node]] = {}
 
 
@@ -24,17 +28,17 @@ def translates(*kinds: str) -> Callable:
     return register
 
 
-def _arithmetic(operation: str, with_number: Callable[[Node, float], Node]) -> Callable:
-    def translated(settings: Settings, first: Node | float, second: Node | float) -> Node:
+def _arithmetic(operation: str, with_constant: Callable[[Node, Constant], Node]) -> Callable:
+    def translated(settings: Settings, first: Operand, second: Operand) -> Node:
         if isinstance(first, Node) and isinstance(second, Node):
             return operations.merge(operation, first, second)
         if isinstance(first, Node):
-            return with_number(first, _number(second))
+            return with_constant(first, _constant(second, first))
         if operation == "divide":
-            raise NoTranslationError("a number divided by an array")
+            raise NoTranslationError("a constant divided by an array")
         if operation == "subtract":
-            return operations.affine(second, -1.0, _number(first))
-        return with_number(second, _number(first))
+            return operations.affine(second, -1.0, _constant(first, second))
+        return with_constant(second, _constant(first, second))
 
     return translated
 
@@ -44,8 +48,8 @@ OPERATIONS |= {
     "Subtract": _arithmetic("subtract", lambda x, n: operations.affine(x, 1.0, -n)),
     "Multiply": _arithmetic("multiply", lambda x, n: operations.affine(x, n, 0.0)),
     "TrueDivide": _arithmetic("divide", lambda x, n: operations.affine(x, 1 / n, 0.0)),
-    "Maximum": _arithmetic("maximum", lambda x, n: operations.activation(x, "at_least", n)),
-    "Minimum": _arithmetic("minimum", lambda x, n: operations.activation(x, "at_most", n)),
+    "Maximum": _arithmetic("maximum", lambda x, n: operations.activation(x, "at_least", float(n))),
+    "Minimum": _arithmetic("minimum", lambda x, n: operations.activation(x, "at_most", float(n))),
 }
 OPERATIONS["Divide"] = OPERATIONS["TrueDivide"]
 
@@ -175,6 +179,15 @@ def _number(value: object) -> float:
     if not isinstance(value, int | float):
         raise NoTranslationError(f"an operand {type(value).__name__}")
     return float(value)
+
+
+def _constant(value: object, x: Node) -> Constant:
+    """Return what an array is combined with: a number, or the same array for all images."""
+    if not isinstance(value, np.ndarray):
+        return np.float64(_number(value))
+    if value.ndim == len(x.shape) + 1 and len(value) == 1:  # its axis of the batch
+        value = value[0]
+    return value.astype(np.float64)
 
 
 def _axis(axis: object, x: Node) -> int:

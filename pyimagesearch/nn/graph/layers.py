@@ -318,6 +318,13 @@ def einsum_dense(layer: Layer, x: Node) -> Node:
     return activate(y, layer["activation"])
 
 
+@translates("Embedding")
+def embedding(layer: Layer, x: Node) -> Node:
+    if layer["mask_zero"]:
+        raise NoTranslationError("mask_zero")
+    return operations.look_up(x, layer.take(layer["input_dim"], layer["output_dim"]))
+
+
 @translates("MultiHeadAttention")
 def multi_head_attention(layer: Layer, query: Node, value: Node, key: Node | None = None) -> Node:
     """Attend as Vaswani et al. do, "Attention is all you need", NIPS 2017."""

@@ -25,6 +25,7 @@ normalize       axes, epsilon
 softmax         axis
 resize          kind
 einsum          equation                                         kernel, if constant
+look_up                                                          table
 constant                                                         value
 =============== ================================================ ==================
 
@@ -34,7 +35,8 @@ it, of a `dense` (in, out), of a `deconvolution` (height, width, out, in).
 `pad` crop if they are negative, those of a `deconvolution` are what is cut off
 its whole output, or added where they are negative. `activation` is a kind and
 its parameters, or None. `scale`, `offset` and `slope` have the rank of their
-array, or less, and are broadcast.
+array, or less, and are broadcast. `look_up` takes rows of a `table` by number,
+without its fraction: NaN where there is no such row.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

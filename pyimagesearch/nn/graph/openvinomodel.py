@@ -234,6 +234,13 @@ class _Builder:
             given.append(self._weights(_single(node.arrays["kernel"])))
         self._last[node] = self.op.einsum(given, node.attributes["equation"])
 
+    def _look_up(self, node: Node) -> None:
+        table = _single(node.arrays["table"])
+        no_row = np.full((1, table.shape[1]), np.nan, np.float32)
+        rows = self._weights(np.concatenate([table, no_row]))  # number -1 is the last
+        clamped = self.op.clamp(self.last(node.inputs[0]), -1.0, float(len(table)))
+        self._last[node] = self.op.gather(rows, self.op.convert(clamped, np.int32), np.int32(0))
+
     def _values(self, *nodes: Node) -> dict[Node, object]:
         """Return where some arrays are in the same order, and will be from now on."""
         if any(node in self._first for node in nodes):

@@ -195,6 +195,11 @@ def einsum(equation: str, *values: Node | np.ndarray) -> Node:
     return Node("einsum", nodes, shape, {"equation": equation}, arrays)
 
 
+def look_up(x: Node, table: np.ndarray) -> Node:
+    """Put a row of a table in the place of each number."""
+    return Node("look_up", (x,), (*x.shape, table.shape[1]), arrays={"table": table})
+
+
 def window(
     shape: Pair, size: Pair, strides: Pair, dilation: Pair, padding: str
 ) -> tuple[tuple[int, int], tuple[int, int, int, int]]:

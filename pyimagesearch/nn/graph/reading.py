@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from pyimagesearch.nn.graph import operations
 from pyimagesearch.nn.graph.kerasoperations import OPERATIONS
 from pyimagesearch.nn.graph.layer import Arrays, Layer
@@ -16,6 +18,7 @@ Call = tuple[str, int]  # the name of a layer, and which of its calls
 INPUT = "InputLayer"
 OPERATION_MODULES = ("keras.src.ops", "keras.ops")
 COMPUTED_IN = "float32"
+CONSTANTS = ("__numpy__", "__tensor__")
 COUNTED = re.compile(r".+:[1-9]\d*")  # the second or a later call of a layer
 
 
@@ -166,6 +169,7 @@ class _Reader:
                 return _translation(OPERATIONS, kind)(config["config"], *args, **kwargs)
             else:
                 translation = _translation(LAYERS, kind)
+                _require_no_constants([*args, *kwargs.values()])
                 _require_plain(config["config"])
                 layer = Layer(_without_counts(path), config["config"], self._arrays)
                 value = translation(layer, *args, **kwargs)
@@ -204,6 +208,15 @@ def _require_plain(settings: Config) -> None:
         raise NoTranslationError("its channels come first")
 
 
+def _require_no_constants(given: list) -> None:
+    """Refuse arrays that are no nodes: only functions are called with such."""
+    for each in given:
+        if isinstance(each, list):
+            _require_no_constants(each)
+        elif isinstance(each, np.ndarray):
+            raise NoTranslationError("it is called with a constant")
+
+
 def _given(value: object, values: Mapping[Call, Value]) -> object:
     """Put nodes in the place of the tensors of a call's arguments."""
     if isinstance(value, list):
@@ -214,11 +227,19 @@ def _given(value: object, values: Mapping[Call, Value]) -> object:
     if kind == "__keras_tensor__":
         name, i, part = value["config"]["keras_history"]
         return _part(values[name, i], part)
+    if kind in CONSTANTS:
+        return _constant(value["config"])
     if kind == "__slice__":
         return slice(*(value["config"][key] for key in ("start", "stop", "step")))
     if kind == "__ellipsis__":
         return Ellipsis
     return {key: _given(each, values) for key, each in value.items()}
+
+
+def _constant(config: Config) -> np.ndarray:
+    if config["dtype"] != COMPUTED_IN:
+        raise NoTranslationError(f"a constant of {config['dtype']}")
+    return np.asarray(config["value"], np.float32)
 
 
 def _part(value: Value, i: int) -> Node:
@@ -247,35 +268,51 @@ def _calls(config: Config) -> list[tuple[Call, Config]]:
 
 
 def _in_order(config: Config, ends: list[Call] | None) -> list[Call]:
-    """List the calls that some need, or all, each behind those that it takes from."""
+    """List the calls that some need, or the outputs, each behind those that it takes from.
+
+    As Keras does, by how many calls lie behind: a layer counts where it is called first.
+    """
+    layers = {layer["config"]["name"]: layer for layer in config["config"]["layers"]}
     sources = {
-        (layer["config"]["name"], i): set(_sources([call.get("args"), call.get("kwargs")]))
-        for layer in config["config"]["layers"]
+        (name, i): list(_sources([call.get("args"), call.get("kwargs")]))
+        for name, layer in layers.items()
         for i, call in enumerate(layer.get("inbound_nodes", ()))
     }
     known = {(name, 0) for name, *_ in _histories(config["config"]["input_layers"])}
-    needed: set[Call] = set()
-    stack = list(sources if ends is None else ends)
-    while stack:
-        call = stack.pop()
-        if call not in needed and call not in known:
+    if ends is None:
+        ends = [_end(layers, each) for each in _histories(config["config"]["output_layers"])]
+    depths: dict[Call, int] = {}
+    depth_of_layer: dict[str, int] = {}
+    for call in reversed(_behind_their_sources(sources, known, ends)):
+        depth = max(depths.setdefault(call, 0), depth_of_layer.get(call[0], 0))
+        depths[call] = depth_of_layer[call[0]] = depth
+        for source in sources[call]:
+            if source not in known:
+                depths[source] = max(depth + 1, depths.get(source, 0))
+    position = {name: i for i, name in enumerate(layers)}
+    return sorted(depths, key=lambda call: (-depths[call], position[call[0]]))
+
+
+def _behind_their_sources(
+    sources: Mapping[Call, list[Call]], known: set[Call], ends: list[Call]
+) -> list[Call]:
+    """List the calls that some need, depth first."""
+    found: dict[Call, None] = {}
+    entered: set[Call] = set()
+    stack = [(end, False) for end in reversed(ends)]
+    while stack:  # a recursion would be as deep as the network
+        call, sources_are_there = stack.pop()
+        if sources_are_there:
+            found[call] = None
+        elif call not in found and call not in known:
             if call not in sources:
                 raise NoTranslationError(f"no layer '{_label(call)}'")
-            needed.add(call)
-            stack += sources[call]
-    ordered: dict[Call, None] = {}
-    waiting = [call for call in sources if call in needed]
-    while waiting:
-        left = []
-        for call in waiting:
-            if all(source in known or source in ordered for source in sources[call]):
-                ordered[call] = None
-            else:  # it is not the first call of its layer
-                left.append(call)
-        if len(left) == len(waiting):
-            raise NoTranslationError(f"layer '{_label(left[0])}' takes what it gives")
-        waiting = left
-    return list(ordered)
+            if call in entered:
+                raise NoTranslationError(f"layer '{_label(call)}' takes what it gives")
+            entered.add(call)
+            stack.append((call, True))
+            stack.extend((source, False) for source in reversed(sources[call]))
+    return list(found)
 
 
 def _label(call: Call) -> str:
