@@ -5,15 +5,10 @@ take seconds, and hundreds of megabytes.
 """
 
 from pyimagesearch.nn.choice import POOLINGS, NetworkChoice
+from pyimagesearch.nn.described import check_described, load_described
 from pyimagesearch.nn.description import Description, Weights
 from pyimagesearch.nn.kerasnetwork import why_not_finite
-from pyimagesearch.nn.loading import (
-    ENGINES,
-    check_described,
-    list_layers,
-    load_described,
-    load_network,
-)
+from pyimagesearch.nn.loading import ENGINES, list_layers, load_network
 from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 from pyimagesearch.nn.weights import DownloadError

@@ -1,4 +1,4 @@
-"""What a training, or a classification, leaves of features, images and a classifier at once."""
+"""What needs features, images and a classifier at once: checked before, and written afterwards."""
 
 from pyimagesearch.results.checkedrows import CheckedRows, check_rows
 from pyimagesearch.results.collectedanswers import CollectedAnswers
