@@ -142,7 +142,7 @@ def other(**changed):
     ("load", "differs"),
     [
         (other(layer="first", engine="another"), "layer (last recorded, first now), engine (fake "),
-        (other(pooling="avg"), "pooling (none recorded, avg now): use what is recorded, or leave"),
+        (other(pooling="avg"), "pooling (none recorded, avg now): use what is recorded, or "),
         (other(batch_size=4, independent=False), "batch_size (2 recorded, 4 now)"),
     ],
 )
