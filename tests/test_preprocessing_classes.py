@@ -131,8 +131,8 @@ def test_before_the_work_it_is_said_that_nothing_can_be_trained(sizes):
     (line,) = small_classes(of_sizes(*sizes))
     named = ", ".join(f"'c{k:03}' ({n})" for k, n in enumerate(sizes))
     assert line == (
-        "no class has 3 images to train on, one per fold: train_model.py takes their "
-        f"features to --test only; add images to {named}"
+        "no class has 3 images to train on, one per fold: train_model.py can only "
+        f"test on their features; add images to {named}"
     )
 
 

@@ -93,7 +93,7 @@ def why_not_finite(network: Network) -> str:
     name = f"'{network.description.network}'"
     if not isinstance(network, KerasNetwork):  # its weights are no NaN, and in single precision
         return (
-            f"{name} may have damaged weights, or expect another --preprocessing, so that numbers "
+            f"{name} may have damaged weights, or expect another preprocessing, so that numbers "
             "grow beyond single precision (3.4e38); correct that, or leave the image out"
         )
     for layer in leaves(network.model):

@@ -173,8 +173,8 @@ def small_classes(images: LabelledImages) -> list[str]:
     if np.bincount(images.labels[train], minlength=1).max() < N_FOLDS:
         sizes = shortened([f"{name!r} ({n:,})" for name, n in counts.items()], MOST_ROWS)
         return [
-            f"no class has {N_FOLDS} images to train on, one per fold: train_model.py takes "
-            f"their features to --test only; add images to {sizes}"
+            f"no class has {N_FOLDS} images to train on, one per fold: train_model.py can "
+            f"only test on their features; add images to {sizes}"
         ]
     small = [f"{name!r} ({n:,})" for name, n in counts.items() if n < ENOUGH_IMAGES]
     if not small:
