@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     images, skipped = list_images(given, Decoding.recorded(model.extraction_))
     refuse_overwriting(outputs, [model.extraction_.get("weights_file"), *images.paths])
     if skipped.kinds:
-        logger.warning(f"passed over: {skipped}")
+        logger.warning(f"skipped: {skipped}")
     collected = CollectedAnswers(names, images)
     if arguments.sort:
         collected.sort_into(arguments.sort, arguments.link)

@@ -278,8 +278,8 @@ def test_a_table_labels_the_images_to_evaluate(trained, image_folder, capsys):
     assert rows_of_report(out) == {"cats": 3, "dogs": 5, "pandas": 5}
     assert "left out of the report: 1 image of 'yaks', which is no class of this class" in out
     assert "[INFO] 'labels.csv': ignored the column 'note'\n" in out
-    assert "1 image without a line in 'labels.csv', left out: 'cats_000.jpg'\n" in out
-    assert "left out 1 line of 'labels.csv' without an image: 'gone' (line 2)\n" in out
+    assert "skipped 1 image without a line in 'labels.csv': 'cats_000.jpg'\n" in out
+    assert "skipped 1 line of 'labels.csv' without an image: 'gone' (line 2)\n" in out
 
 
 def test_the_paths_of_a_table_are_relative_to_what_holds_all_images(trained, image_folder, capsys):
@@ -290,7 +290,7 @@ def test_the_paths_of_a_table_are_relative_to_what_holds_all_images(trained, ima
     assert run_main("-m", "m.cpickle", *given, "--labels", "labels.csv") == 0
     out = capsys.readouterr().out
     assert rows_of_report(out) == {"cats": 4, "dogs": 5, "pandas": 5}
-    assert "1 image without a line in 'labels.csv', left out: 'cats_001.jpg'\n" in out
+    assert "skipped 1 image without a line in 'labels.csv': 'cats_001.jpg'\n" in out
 
 
 def test_names_label_the_images_to_evaluate(trained, image_folder, capsys):
@@ -304,7 +304,7 @@ def test_a_wrong_table_is_refused_before_the_network_is_loaded(trained, image_fo
     command = ["-m", "m.cpickle", "-i", str(image_folder), "--labels", "labels.csv"]
     assert classify_images.main(command, load=None) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("[ERROR] no line of 'labels.csv' has an image under ")
+    assert line.startswith("[ERROR] no path in 'labels.csv' is an image under ")
     assert classify_images.main([*command, "--csv", "labels.csv"], load=None) == 1
     assert "--csv and --labels are both 'labels.csv'" in capsys.readouterr().err
 
@@ -362,8 +362,8 @@ def test_a_sheet_is_drawn(trained, image_folder):
     [
         pytest.param(["-m", "gone.cpickle", "p"], "no classifier 'gone.cpickle'", id="no model"),
         pytest.param(["-m", "f.hdf5", "p"], "no classifier for pictures", id="another file"),
-        pytest.param(["-m", "m.cpickle", "empty"], "no pictures in 'empty'", id="empty folder"),
-        pytest.param(["-m", "m.cpickle", "-"], "no pictures in what was given", id="empty stdin"),
+        pytest.param(["-m", "m.cpickle", "empty"], "no images in 'empty'", id="empty folder"),
+        pytest.param(["-m", "m.cpickle", "-"], "no images in what was given", id="empty stdin"),
         pytest.param(["-m", "m.cpickle", "p", "--sheet", "s.gif"], "s.gif", id="kind of sheet"),
         pytest.param(
             ["-m", "m.cpickle", "p", "--csv", "m.cpickle"],
@@ -501,7 +501,7 @@ def test_an_empty_path_is_wrong_usage_and_not_the_current_folder(flags, capsys):
 
 
 def test_an_empty_name_is_no_folder():
-    with pytest.raises(InputError, match="the name of a picture is empty"):
+    with pytest.raises(InputError, match="the name of an image is empty"):
         list_images([""])
 
 

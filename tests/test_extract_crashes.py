@@ -565,8 +565,8 @@ def test_bad_pictures_are_left_out_where_that_is_asked_for(
 ):
     assert fake_main([*command(two_bad_pictures, output), "--skip-bad"]) == 0
     first, second, *_ = capsys.readouterr().err.splitlines()
-    assert first.startswith("[WARNING] left out 'cats/cats_003.jpg': not a kind of image")
-    assert second.startswith("[WARNING] left out 'dogs/dogs_001.jpg': image file is truncated")
+    assert first.startswith("[WARNING] skipped 'cats/cats_003.jpg': not a supported image")
+    assert second.startswith("[WARNING] skipped 'dogs/dogs_001.jpg': image file is truncated")
     recorded = provenance(output)
     good = {str(path.relative_to(two_bad_pictures)) for path in two_bad_pictures.glob("*/*")}
     good -= {"cats/cats_003.jpg", "dogs/dogs_001.jpg"}

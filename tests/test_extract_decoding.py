@@ -92,7 +92,7 @@ def test_it_is_reported_and_recorded_and_decides_on_the_rows(folder, capsys):
         extract(folder, "f.hdf5", load_network=load_fake)
     said = capsys.readouterr().out
     assert "[INFO] float images: 0 to 300 becomes black to white in all 8 of them\n" in said
-    assert "[INFO] turned upright, as a flag in their files asks: 8 images\n" in said
+    assert "[INFO] turned upright by orientation flags: 8 images\n" in said
     recorded = {"upright": True, "float_range": [0.0, 300.0], "white_16_bit": None}
     assert provenance("f.hdf5")["decoding"] == recorded
     expected = rows_of(folder, "f.hdf5", Decoding(float_range=RANGE))

@@ -210,7 +210,7 @@ def test_the_line_of_a_bad_picture_is_one_and_links_are_counted(image_folder, mo
 def test_bad_pictures_can_be_skipped_and_are_recorded(image_folder, monkeypatch, capsys):
     (image_folder / "cats" / "cats_000.jpg").write_bytes(b"")
     assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5", "--skip-bad") == 0
-    assert "[WARNING] left out 'cats/cats_000.jpg': it is empty" in capsys.readouterr().err
+    assert "[WARNING] skipped 'cats/cats_000.jpg': it is empty" in capsys.readouterr().err
     with h5py.File("f.hdf5") as db:
         recorded = json.loads(db["features"].attrs["provenance"])
         assert db["features"].shape == (14, 24)

@@ -220,15 +220,13 @@ def test_one_class_is_refused_before_the_network_is_loaded(tmp_path, output):
         run(tmp_path / "images", output, load_network=no_check)
 
 
-def test_what_is_passed_over_is_told(image_folder, output, capsys):
+def test_skipped_files_are_reported(image_folder, output, capsys):
     (image_folder / "cats" / "notes.txt").touch()
     (image_folder / "birds").mkdir()
     (image_folder / "birds" / "1.psd").touch()
     said = run(image_folder, output)
-    assert "\n[INFO] passed over: 1 .psd, 1 .txt\n" in said
-    assert capsys.readouterr().err == (
-        "[WARNING] no pictures were found in 'birds': it is not among the classes\n"
-    )
+    assert "\n[INFO] skipped: 1 .psd, 1 .txt\n" in said
+    assert capsys.readouterr().err == ("[WARNING] no images in 'birds': it is not a class\n")
 
 
 def test_splits_and_small_classes_are_warned_of(tmp_path, output, capsys):

@@ -127,7 +127,7 @@ def test_duplicates_and_patients_are_one_mechanism(flat, tmp_path):
 def test_one_group_of_all_is_refused(flat, tmp_path):
     folder, labels = flat
     lines = [f"{name},{label},p" for name, label in labels.items()]
-    with pytest.raises(InputError, match="none of 24 images is left to train by their groups"):
+    with pytest.raises(InputError, match="the groups leave none of 24 images to train"):
         run(folder, tmp_path / "f.hdf5", labels=table(folder, lines, "path,label,group"))
 
 

@@ -15,7 +15,7 @@ from pyimagesearch.utils import InputError, split
 
 
 def labelled(*paths, **options):
-    """Label paths of which no file is there."""
+    """Label paths of files that do not exist."""
     names = [PurePosixPath(path).parent.name for path in paths]
     label_names, labels = np.unique(names, return_inverse=True)
     return LabelledImages(Path("/data"), paths, labels, tuple(label_names.tolist()), **options)
@@ -49,17 +49,16 @@ def test_a_name_with_a_line_break_stays_in_its_row():
             ["train/cat.0.jpg", "train/dog.0.jpg"],
             [
                 "the 2 images under '/data' are of one class, 'train'",
-                "the folder they lie in ('train')",
-                "put the pictures of each class into a folder of its own",
+                "the name of their folder ('train')",
+                "put the images of each class into their own folder",
             ],
             id="flat",
         ),
         pytest.param(
             ["cats/batch1/1.jpg", "dogs/batch1/1.jpg"],
             [
-                "of one class, 'batch1', the name of the folder they lie in "
-                "('cats/batch1', 'dogs/batch1')",
-                "move the pictures up into 'cats', 'dogs'",
+                "of one class, 'batch1', the name of their folder ('cats/batch1', 'dogs/batch1')",
+                "move the images up into 'cats', 'dogs'",
             ],
             id="batches",
         ),
@@ -79,8 +78,8 @@ def test_class_names_of_splits_are_named_with_their_folders():
     (line,) = class_warnings(labelled("x/train/1", "x/Test/1", "x/cats/1"))
     assert line == (
         "classes have the names of a split, 'Test', 'train', from 'x/Test', 'x/train': put the "
-        "pictures into one folder per class, such as x/Test/<class>/, "
-        "and give '/data/x/Test' as the data set"
+        "images into one folder per class, such as x/Test/<class>/, "
+        "and give '/data/x/Test' as the dataset"
     )
 
 
@@ -88,7 +87,7 @@ def test_classes_from_several_folders_are_named_with_what_to_give_instead():
     (line,) = class_warnings(labelled("paris/cats/1", "rome/cats/1", "rome/dogs/1"))
     assert line == (
         "1 of 2 classes are collected from several folders, such as 'cats' from 'paris/cats', "
-        "'rome/cats': for the pictures of one of them, give '/data/paris' as the data set"
+        "'rome/cats': to use only one, give '/data/paris' as the dataset"
     )
 
 
@@ -106,20 +105,17 @@ def test_plain_class_folders_give_no_warning():
     assert class_warnings(images) == skipped_folder_warnings(images) == []
 
 
-def test_folders_without_pictures_are_named():
+def test_folders_without_images_are_named():
     aside = SkippedFiles(folders=tuple("abcdefg"))
     (line,) = skipped_folder_warnings(labelled("x/1", skipped=aside))
-    assert line == (
-        "no pictures were found in 'a', 'b', 'c', 'd', 'e' and 2 more: "
-        "they are not among the classes"
-    )
+    assert line == ("no images in 'a', 'b', 'c', 'd', 'e' and 2 more: they are not classes")
 
 
-def test_all_classes_with_fewer_than_4_pictures_are_named_in_one_line():
+def test_all_classes_with_fewer_than_4_images_are_named_in_one_line():
     assert small_classes(of_sizes(9, 4, 4)) == []
     assert small_classes(of_sizes(9, 3, 1)) == [
-        "2 classes have fewer than 4 images, 'c001' (3), 'c002' (1): too few to train in 3 folds "
-        "and to be tested; add images, or remove the classes"
+        "2 classes have fewer than 4 images, 'c001' (3), 'c002' (1): too few for 3 training "
+        "folds and a test; add images, or remove the classes"
     ]
     (line,) = small_classes(of_sizes(9, 2))
     assert line.startswith("1 class has fewer than 4 images, 'c001' (2): ")
@@ -127,7 +123,7 @@ def test_all_classes_with_fewer_than_4_pictures_are_named_in_one_line():
 
 
 @pytest.mark.parametrize("sizes", [(2, 2, 2, 2), (3, 3, 3)])
-def test_before_the_work_it_is_said_that_nothing_can_be_trained(sizes):
+def test_that_nothing_can_be_trained_is_reported_before_the_work(sizes):
     (line,) = small_classes(of_sizes(*sizes))
     named = ", ".join(f"'c{k:03}' ({n})" for k, n in enumerate(sizes))
     assert line == (
@@ -136,7 +132,7 @@ def test_before_the_work_it_is_said_that_nothing_can_be_trained(sizes):
     )
 
 
-def test_of_very_many_small_classes_twenty_are_named():
+def test_of_many_small_classes_twenty_are_named():
     (line,) = small_classes(of_sizes(*[3] * 1000))
     assert line.startswith("1,000 classes have fewer than 4 images, 'c000' (3), ")
     assert "'c019' (3) and 980 more: " in line
@@ -176,7 +172,7 @@ def test_names_that_only_resemble_each_other_are_not_warned_of():
     assert class_warnings(labelled(*(f"{name}/{i}" for name in names for i in range(4)))) == []
 
 
-def test_normal_forms_of_a_name_are_told_apart_by_their_code_points():
+def test_normal_forms_of_a_name_are_distinguished_by_their_code_points():
     (line,) = class_warnings(labelled("caf\u00e9/1", "cafe\u0301/1", "dogs/1"))
     assert "from the folders 'cafe\\u0301', 'caf\\xe9': " in line
 
@@ -184,16 +180,16 @@ def test_normal_forms_of_a_name_are_told_apart_by_their_code_points():
 def test_no_more_than_five_pairs_of_names_that_look_alike_are_named():
     lines = class_warnings(labelled(*(f"{name}/1" for k in "abcdefg" for name in (k, k.upper()))))
     assert len(lines) == 6
-    assert lines[-1] == "2 more classes have several names that look alike"
+    assert lines[-1] == "2 more classes have names that look alike"
 
 
 def test_a_class_folder_inside_another_is_warned_of():
     assert class_warnings(labelled("cats/1", "cats/kittens/2", "cats/kittens/3", "dogs/4")) == [
-        "1 class folder lies inside that of another class, such as 'cats/kittens': its 2 images "
-        "are of class 'kittens', not 'cats'; move them into 'cats' if that is not meant"
+        "1 class folder is inside that of another class, such as 'cats/kittens': its 2 images "
+        "are of class 'kittens', not 'cats'; move them into 'cats' if that is wrong"
     ]
     (line,) = class_warnings(labelled("cats/1", "cats/a/b/2", "cats/c/3"))
-    assert line.startswith("2 class folders lie inside that of another class, such as 'cats/a/b': ")
+    assert line.startswith("2 class folders are inside that of another class, such as 'cats/a/b': ")
     assert "its 1 image is of class 'b', not 'cats'" in line
 
 
@@ -202,7 +198,7 @@ def test_a_folder_of_the_same_name_inside_a_class_is_no_other_class():
     assert "are collected from several folders" in line
 
 
-def test_class_folders_below_a_folder_without_pictures_are_not_inside_another_class():
+def test_class_folders_below_a_folder_without_images_are_not_inside_another_class():
     assert class_warnings(labelled("pets/cats/1", "pets/dogs/2", "wild/wolf/3")) == []
 
 

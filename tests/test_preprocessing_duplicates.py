@@ -44,7 +44,7 @@ def test_duplicates_within_a_class_are_counted():
 def test_duplicates_in_several_classes_are_contradictions():
     images, digests = listed("xxyzzz", classes="ab")
     assert warnings(images, digests) == [
-        f"the same image lies in 2 classes: {paths}; keep it in the right one only"
+        f"the same image is in 2 classes: {paths}; keep it in the right one only"
         for paths in ("'a/0', 'b/1'", "'b/3', 'a/4'")
     ]
     assert notes(images, digests)[0].startswith("duplicates: 1 of 6 images repeat")  # b/3, b/5
@@ -53,7 +53,7 @@ def test_duplicates_in_several_classes_are_contradictions():
 def test_no_more_than_five_contradictions_are_named():
     lines = warnings(*listed("ttuuvvwwxxyyzz", classes="ab"))
     assert len(lines) == 6
-    assert lines[-1] == "2 more images lie in several classes"
+    assert lines[-1] == "2 more images are in several classes"
 
 
 def test_near_duplicates_are_counted_and_those_in_two_classes_are_named():
@@ -71,7 +71,7 @@ def test_near_duplicates_are_counted_and_those_in_two_classes_are_named():
     ]
 
 
-def test_byte_copies_and_near_duplicates_are_one_group_whatever_the_order():
+def test_exact_and_near_duplicates_are_one_group_in_any_order():
     photographs = [photograph(0), photograph(1), VARIANTS["as PNG"](photograph(1))]
     small = {
         name: np.asarray(thumbnail(image)) for name, image in zip("xyz", photographs, strict=True)
@@ -104,7 +104,7 @@ def test_an_image_that_a_flag_turns_is_found(tmp_path, orientation):
     assert found.near == (("a.jpg", "b.jpg", False),)
 
 
-def test_a_jpeg_is_found_whatever_its_size_and_kind(tmp_path):
+def test_a_jpeg_of_any_size_and_kind_is_found(tmp_path):
     from pyimagesearch.preprocessing.imageloader import inspect_image
 
     large = photograph(0, size=(1600, 1280))

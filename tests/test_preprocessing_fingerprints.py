@@ -1,4 +1,4 @@
-"""Near duplicates between two sets of which only fingerprints are left."""
+"""Near duplicates between two datasets of which only fingerprints are left."""
 
 import base64
 
@@ -58,7 +58,7 @@ def test_shading_that_is_stronger_than_the_detail_does_not_hide_it():
     assert near_duplicates_between([one, other], [again]) == [Pair(0, 0, mirrored=False)]
 
 
-def test_what_is_no_fingerprint_is_like_no_other():
+def test_an_invalid_fingerprint_is_like_no_other():
     (known,) = of([photograph(0)])
     odd = ["", "no base64", "aGk=", None, 3, ""]
     assert near_duplicates_between([known, *odd], odd) == []

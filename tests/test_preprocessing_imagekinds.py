@@ -1,4 +1,4 @@
-"""Each kind that is read, in a file of it: written by Pillow, or laid out here where it cannot."""
+"""Each supported format, in a file written by Pillow, or built here where Pillow cannot."""
 
 import io
 import struct
@@ -36,7 +36,7 @@ def saved(kind, pixels=RGB, mode=None, **options):
 
 
 def cursor():
-    """Lay out an icon's bitmap as a cursor's: an icon says 1 where a cursor says 2."""
+    """Lay out an icon's bitmap as a cursor's: an icon has type 1, a cursor 2."""
     icon = bytearray(saved("ICO", sizes=[(WIDTH, HEIGHT)], bitmap_format="bmp"))
     icon[2] = 2
     return bytes(icon)
@@ -150,7 +150,7 @@ def test_each_kind_is_tried_here_or_in_the_tests_of_the_loader():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_kind_with_a_signature_is_read_whatever_its_name(tmp_path, name):
+def test_a_kind_with_a_signature_is_read_under_any_name(tmp_path, name):
     _, data, expected = FILES[name]
     path = write(tmp_path, data)
     assert check_image(path) is None
@@ -161,7 +161,7 @@ def test_a_kind_with_a_signature_is_read_whatever_its_name(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_of_it_that_is_cut_short_is_refused(tmp_path, name):
+def test_a_truncated_file_of_it_is_refused(tmp_path, name):
     data = FILES[name][1]
     for n_bytes in (1, 4, len(data) // 2, len(data) * 3 // 4):
         assert check_image(write(tmp_path, data[:n_bytes])) is not None
@@ -178,7 +178,7 @@ def test_it_is_found_in_a_folder_by_its_suffix_and_without(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["scan.pcd", "frame.rgb", "layers.psd", "texture.dds"])
-def test_a_file_of_another_kind_with_the_suffix_of_a_rare_one_is_left_out(tmp_path, name):
+def test_a_file_of_another_kind_with_the_suffix_of_a_rare_one_is_skipped(tmp_path, name):
     write(tmp_path, FILES["ppm"][1], "a/1.ppm")
     write(tmp_path, b"# .PCD v.7 - Point Cloud Data\n", f"a/{name}")
     images = list_labelled_images(tmp_path)
@@ -186,7 +186,7 @@ def test_a_file_of_another_kind_with_the_suffix_of_a_rare_one_is_left_out(tmp_pa
     assert dict(images.skipped.kinds) == {name[name.index(".") :]: 1}
 
 
-def test_a_damaged_file_of_a_common_kind_is_not_left_out(tmp_path):
+def test_a_damaged_file_of_a_common_kind_is_not_skipped(tmp_path):
     write(tmp_path, b"", "a/1.ppm")
     write(tmp_path, b"", "a/2.ico")
     assert sorted(list_labelled_images(tmp_path).paths) == ["a/1.ppm", "a/2.ico"]

@@ -19,12 +19,12 @@ from pyimagesearch.preprocessing import check_image, imageloader, load_image
 from pyimagesearch.preprocessing.decoding import AS_STORED, TO_SHOW, Decoding
 from pyimagesearch.utils import InputError
 
-SIZE = (40, 56)  # height and width asked for; the pictures drawn here have 48 and 64
+SIZE = (40, 56)  # height and width asked for; the images drawn here have 48 and 64
 ORIENTATION, PHOTOMETRIC, SAMPLE_FORMAT, PLANAR = 274, 262, 339, 284  # TIFF and EXIF tags
 
 
 def draw():
-    """Draw a colourful, slightly noisy picture: shape (48, 64, 3), uint8."""
+    """Draw a colourful, slightly noisy image: shape (48, 64, 3), uint8."""
     y, x = np.mgrid[0:48, 0:64]
     ramps = np.stack([x * 4, y * 5, (x + y) * 2], axis=-1)
     noise = np.random.default_rng(3).integers(-20, 20, ramps.shape)
@@ -37,19 +37,19 @@ WIDE = np.random.default_rng(4).integers(0, 65536, GREY.shape).astype(np.uint16)
 REAL = np.random.default_rng(5).random(GREY.shape).astype(np.float32)
 
 
-def encode(kind, picture=RGB, mode=None, **options):
-    """Return the file that Pillow writes of an array or a picture."""
-    if isinstance(picture, np.ndarray):
-        picture = Image.fromarray(picture)
+def encode(kind, image=RGB, mode=None, **options):
+    """Return the file that Pillow writes of an array or an image."""
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
     if mode:
-        picture = picture.convert(mode)
+        image = image.convert(mode)
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
 def quarter_turn():
-    """Make metadata that ask for the picture to be shown turned by 90 degrees."""
+    """Make metadata with an orientation flag of 90 degrees."""
     metadata = Image.Exif()
     metadata[ORIENTATION] = 6
     return metadata
@@ -94,7 +94,7 @@ def pack_12_bits(values):
 
 
 def planar_tiff(planes, dtype):
-    """Lay out a TIFF whose colours lie one behind the other, each in a strip of its own."""
+    """Build a TIFF whose colours are in separate planes, each in its own strip."""
     strips = [plane.astype(dtype).tobytes() for plane in planes]
     starts = np.cumsum([8, *map(len, strips)])
     lists = struct.pack("<6I", *starts[:-1], *map(len, strips))
@@ -109,7 +109,7 @@ def planar_tiff(planes, dtype):
     return header + b"".join(strips) + lists + directory + bytes(4)
 
 
-def write(tmp_path, data, name="picture.jpg"):
+def write(tmp_path, data, name="image.jpg"):
     path = tmp_path / name
     path.write_bytes(data)
     return path
@@ -131,7 +131,7 @@ def nearest(grey, size):
 
 
 def reason(path):
-    """Return why a picture is refused, having seen that both functions agree."""
+    """Return why an image is refused, after checking that both functions agree."""
     with pytest.raises(InputError) as caught:
         load_image(path, SIZE)
     why = check_image(path)
@@ -190,7 +190,7 @@ SOUND = {
 
 
 @pytest.mark.parametrize("kind", SOUND)
-def test_a_sound_picture_has_the_pixels_of_load_img(tmp_path, kind):
+def test_a_sound_image_has_the_pixels_of_load_img(tmp_path, kind):
     path = write(tmp_path, SOUND[kind])
     # A flag in a JPEG or PNG is ignored by load_img: only 1.0.0 did so, too.
     for decoding in (AS_STORED,) if "by-exif" in kind else (AS_STORED, TO_SHOW, Decoding()):
@@ -273,7 +273,7 @@ WIDE_GREY = {
 
 
 @pytest.mark.parametrize("kind", WIDE_GREY)
-def test_a_wide_grey_picture_is_scaled_to_8_bits(tmp_path, kind):
+def test_a_wide_grey_image_is_scaled_to_8_bits(tmp_path, kind):
     data, values, black, white = WIDE_GREY[kind]
     values = values.astype(np.float64)
     if black is None:
@@ -284,16 +284,16 @@ def test_a_wide_grey_picture_is_scaled_to_8_bits(tmp_path, kind):
     assert check_image(path) is None
 
 
-def test_8_bit_colours_in_planes_are_read_and_16_bit_ones_which_pillow_garbles_refused(tmp_path):
+def test_8_bit_colours_in_planes_are_read_and_16_bit_ones_which_pillow_misreads_refused(tmp_path):
     planes = np.moveaxis(RGB, 2, 0)
     path = write(tmp_path, planar_tiff(planes, "<u1"))
     np.testing.assert_array_equal(load_image(path, size=None), RGB)
     why = reason(write(tmp_path, planar_tiff(planes.astype(np.uint16) * 257, "<u2")))
-    assert why.startswith("it keeps 16-bit colours in separate planes, which Pillow garbles: save")
+    assert why.startswith("it has 16-bit colours in separate planes, which Pillow misreads: save")
 
 
 @pytest.mark.parametrize("value", [-3.0, 1e6])
-def test_a_constant_picture_outside_the_common_ranges_is_black(tmp_path, value):
+def test_a_constant_image_outside_the_common_ranges_is_black(tmp_path, value):
     path = write(tmp_path, encode("TIFF", np.full((5, 7), value, dtype=np.float32)))
     np.testing.assert_array_equal(load_image(path, SIZE), np.zeros((*SIZE, 3), dtype=np.uint8))
 
@@ -328,9 +328,9 @@ REFUSED = {
     "empty": (b"", "it is empty"),
     "html": (b"<!DOCTYPE html><p>404", "it begins with b'<!DOCTYPE html><'"),
     "git-lfs-pointer": (b"version https://git-lfs", "it begins with b'version https://'"),
-    "zeros": (bytes(5000), "not a kind of image that is read here, or damaged: it begins"),
-    "kind-without-a-signature": (encode("TGA"), "not a kind of image that is read here"),
-    "postscript": (encode("EPS"), "not a kind of image that is read here"),
+    "zeros": (bytes(5000), "not a supported image format, or damaged: it begins"),
+    "kind-without-a-signature": (encode("TGA"), "not a supported image format"),
+    "postscript": (encode("EPS"), "not a supported image format"),
     "jpeg-header-only": (encode("JPEG")[:12], "Truncated File Read"),
     "jpeg-cut-in-half": (encode("JPEG")[:900], "truncated"),
     "jpeg-cut-by-two-bytes": (encode("JPEG")[:-2], "truncated"),
@@ -344,12 +344,12 @@ REFUSED = {
     "webp-cut-in-half": (encode("WEBP")[:600], "decode"),
     "tiff-cut-by-a-byte": (
         tiff({258: 8, PHOTOMETRIC: 1}, GREY.tobytes())[:-1],
-        "its directory of tags is cut short or damaged",
+        "its directory of tags is truncated or damaged",
     ),
     # Without its last tag, which Pillow does without, floats read as integers.
     "tiff-cut-by-a-tag": (
         tiff(FLOAT_TAGS, REAL.tobytes(), n_directory_bytes=-16),
-        "its directory of tags is cut short or damaged",
+        "its directory of tags is truncated or damaged",
     ),
     "tiff-deflated-with-a-flipped-bit": (
         flipped(encode("TIFF", compression="tiff_adobe_deflate"), 3000),
@@ -365,7 +365,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_damaged_picture_is_refused_with_the_reason(tmp_path, kind):
+def test_a_damaged_image_is_refused_with_the_reason(tmp_path, kind):
     data, why = REFUSED[kind]
     assert why in reason(write(tmp_path, data))
 
@@ -401,7 +401,7 @@ def test_a_file_without_permission_is_refused_with_the_reason(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("exception", [MemoryError(), struct.error("two\nlines"), KeyError(257)])
-def test_whatever_pillow_raises_is_an_unreadable_picture(tmp_path, monkeypatch, exception):
+def test_any_exception_of_pillow_is_an_unreadable_image(tmp_path, monkeypatch, exception):
     def fail(*args, **kwargs):
         raise exception
 
@@ -411,7 +411,7 @@ def test_whatever_pillow_raises_is_an_unreadable_picture(tmp_path, monkeypatch, 
     assert reason(write(tmp_path, SOUND["jpeg"])) == expected
 
 
-def test_interrupting_is_not_an_unreadable_picture(tmp_path, monkeypatch):
+def test_interrupting_is_not_an_unreadable_image(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -422,7 +422,7 @@ def test_interrupting_is_not_an_unreadable_picture(tmp_path, monkeypatch):
             function(path)
 
 
-def test_a_picture_is_224_by_224_unless_told_otherwise(tmp_path):
+def test_an_image_is_224_by_224_by_default(tmp_path):
     assert load_image(str(write(tmp_path, SOUND["jpeg"]))).shape == (224, 224, 3)
 
 
@@ -435,7 +435,7 @@ def test_pixels_may_be_changed(tmp_path):
 @pytest.mark.parametrize("kind", ["jpeg", "jpeg-cmyk", "jpeg-of-two-views", "jpeg-progressive"])
 def test_every_beginning_of_a_jpeg_is_refused(tmp_path, kind):
     data = SOUND[kind][: 1 + SOUND[kind].rindex(b"\xff\xd9")]
-    if kind == "jpeg-of-two-views":  # only the first picture of the file counts
+    if kind == "jpeg-of-two-views":  # only the first image of the file counts
         data = data[: data.index(b"\xff\xd9\xff\xd8") + 1]
     for n_bytes in range(1, len(data) + 1, 7):
         reason(write(tmp_path, data[:n_bytes]))
@@ -468,7 +468,7 @@ def test_files_are_closed_whether_they_can_be_read_or_not(tmp_path, monkeypatch)
 
     monkeypatch.setattr(Path, "open", remember)
     for data in (SOUND["jpeg"], SOUND["png"], SOUND["tiff-lzw"], REFUSED["jpeg-cut-in-half"][0]):
-        path = tmp_path / "picture.jpg"
+        path = tmp_path / "image.jpg"
         path.write_bytes(data)
         opened.clear()
         check_image(path)
@@ -492,7 +492,7 @@ def test_pillow_writes_nothing_to_stderr(tmp_path, mode):
         text=True,
     )
     assert done.stderr == ""
-    assert done.stdout.startswith("None\nnot a kind of image that is read here")
+    assert done.stdout.startswith("None\nnot a supported image format")
     assert done.returncode == 0
 
 
@@ -530,10 +530,10 @@ MUTATED += ["tiff-lzw", "tiff-jpeg", "tiff-rotated"]
 MUTATED_WIDE = ["png-16-bit", "tiff-16-bit", "tiff-16-bit-lzw", "tiff-float-to-1"]
 
 
-def test_1000_mutated_pictures_are_read_or_refused_but_never_turn_white(tmp_path):
+def test_1000_mutated_images_are_read_or_refused_but_never_turn_white(tmp_path):
     rng = random.Random(1)
     originals = [SOUND[kind] for kind in MUTATED] + [WIDE_GREY[kind][0] for kind in MUTATED_WIDE]
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     n_read = 0
     for case in range(1000):
         path.write_bytes(mutate(rng, originals[case % len(originals)]))

@@ -31,7 +31,7 @@ PATHS = [
 
 
 def put(root, *paths):
-    """Make files; listing never looks inside them."""
+    """Make empty files; listing never reads them."""
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
@@ -50,7 +50,7 @@ def complaint(dataset):
     return str(caught.value)
 
 
-def test_pictures_are_sorted_and_then_shuffled(animals):
+def test_images_are_sorted_and_then_shuffled(animals):
     expected = sorted(PATHS)
     random.Random(7).shuffle(expected)
     assert list_labelled_images(animals, seed=7).paths == tuple(expected)
@@ -88,7 +88,7 @@ def test_the_order_does_not_depend_on_the_file_system(animals, monkeypatch):
         assert list_labelled_images(animals).paths == expected
 
 
-def test_paths_are_sorted_by_code_point_whatever_the_separator(tmp_path):
+def test_paths_are_sorted_by_code_point_with_any_separator(tmp_path):
     # "cats/" sorts after "cats-big/" as text, before it part by part.
     images = list_labelled_images(put(tmp_path, "cats/1.jpg", "cats-big/1.jpg", "Dogs/1.jpg"))
     expected = ["Dogs/1.jpg", "cats-big/1.jpg", "cats/1.jpg"]
@@ -108,14 +108,14 @@ def test_labels_are_those_of_label_encoder(tmp_path):
     assert images.labels.dtype == np.int64
 
 
-def test_the_label_is_the_pictures_own_folder_at_any_depth(tmp_path):
+def test_the_label_is_the_images_own_folder_at_any_depth(tmp_path):
     images = list_labelled_images(put(tmp_path, "a/cats/1.jpg", "b/cats/1.jpg", "b/dogs/x/2.jpg"))
     named = {p: images.label_names[k] for p, k in zip(images.paths, images.labels, strict=True)}
     assert named == {"a/cats/1.jpg": "cats", "b/cats/1.jpg": "cats", "b/dogs/x/2.jpg": "x"}
     assert images.label_names == ("cats", "x")
 
 
-def test_hidden_pictures_and_hidden_folders_are_left_out(animals):
+def test_hidden_images_and_hidden_folders_are_skipped(animals):
     put(animals, "cats/._1.jpg", "cats/.ipynb_checkpoints/1.jpg", ".thumbs/small/1.jpg", "._2.jpg")
     assert sorted(list_labelled_images(animals).paths) == sorted(PATHS)
 
@@ -125,26 +125,26 @@ def test_a_dataset_inside_a_hidden_folder_is_listed(tmp_path):
     assert sorted(list_labelled_images(dataset).paths) == sorted(PATHS)
 
 
-def test_other_files_are_left_out(animals):
+def test_other_files_are_skipped(animals):
     put(animals, "cats/notes.txt", "cats/1.jpg.part", "README", "birds/1.psd")
     assert sorted(list_labelled_images(animals).paths) == sorted(PATHS)
 
 
-def test_what_is_left_out_is_counted_by_kind(animals):
+def test_skipped_files_are_counted_by_kind(animals):
     put(animals, "cats/notes.TXT", "cats/b.txt", "README", "birds/1.psd", "cats/._1.jpg")
     put(animals, ".ipynb_checkpoints/1.jpg")
     aside = list_labelled_images(animals).skipped
     assert str(aside) == "2 .txt, 2 hidden, 1 .psd, 1 without a suffix"
 
 
-def test_a_folder_of_which_nothing_is_taken_is_known_by_its_topmost_name(animals):
+def test_a_folder_without_images_is_known_by_its_topmost_name(animals):
     put(animals, "birds/1.psd", "panda/red/young/1.txt", "docs/a/1.txt", "docs/b/1.txt")
     (animals / "empty").mkdir()
     aside = list_labelled_images(animals).skipped
     assert aside.folders == ("birds", "docs", "empty", "panda/red")
 
 
-def test_nothing_is_said_of_a_folder_of_pictures_only(animals):
+def test_nothing_is_reported_of_a_folder_of_images_only(animals):
     assert list_labelled_images(animals).skipped == SkippedFiles()
 
 
@@ -176,17 +176,17 @@ def test_heic_is_listed_and_read_where_pillow_heif_is_installed(animals):
     assert load_image(animals / "cats" / "new.HEIC").mean(axis=(0, 1))[0] > 200
 
 
-def test_without_pillow_heif_the_line_tells_how_to_read_heic(animals):
+def test_without_pillow_heif_the_line_names_the_package_to_install(animals):
     program = (
         "import sys; sys.modules['pillow_heif'] = None\n"
         "from pyimagesearch.preprocessing import list_labelled_images\n"
         "print(list_labelled_images(sys.argv[1]).skipped)\n"
     )
     put(animals, "cats/1.heic", "cats/2.HEIC", "cats/3.txt")
-    said = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", program, str(animals)], cwd=ROOT, capture_output=True, check=True
     ).stdout
-    assert said == b"2 .heic (pip install pillow-heif reads them), 1 .txt\n"
+    assert printed == b"2 .heic (pip install pillow-heif reads them), 1 .txt\n"
 
 
 def test_a_fifo_without_a_suffix_is_not_waited_for(animals):
@@ -207,7 +207,7 @@ def test_a_relative_dataset_keeps_its_place_when_the_folder_changes(tmp_path, mo
     assert images.absolute_path(2).is_absolute()
 
 
-def test_a_picture_outside_a_class_folder_is_refused(tmp_path, monkeypatch):
+def test_an_image_outside_a_class_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put(Path("animals"), "0001.jpg", "cats/1.jpg")
     stray = "lies outside a class folder: move it into"
@@ -217,12 +217,12 @@ def test_a_picture_outside_a_class_folder_is_refused(tmp_path, monkeypatch):
     assert complaint(".") == f"'0001.jpg' {stray} <class>/{advice}"
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path, monkeypatch):
+def test_a_folder_without_images_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put(Path("animals"), "cats/notes.txt", "cats/._1.jpg")
-    said = complaint("animals")
-    assert said.startswith("no images under 'animals': looked for .apng .avif .avifs .bmp .gif ")
-    assert said.endswith(" .webp, one folder per class; passed over: 1 .txt, 1 hidden")
+    printed = complaint("animals")
+    assert printed.startswith("no images under 'animals': looked for .apng .avif .avifs .bmp .gif ")
+    assert printed.endswith(" .webp, one folder per class; skipped: 1 .txt, 1 hidden")
 
 
 def test_a_missing_folder_is_refused(tmp_path):
@@ -230,7 +230,7 @@ def test_a_missing_folder_is_refused(tmp_path):
     assert complaint(dataset).startswith(f"'{dataset}' does not exist: ")
 
 
-def test_a_folder_that_cannot_be_looked_at_is_refused():
+def test_a_folder_that_cannot_be_accessed_is_refused():
     assert "cannot be found: File name too long; expected" in complaint("n" * 300)
 
 
@@ -266,14 +266,14 @@ def test_a_folder_that_cannot_be_listed_is_refused(animals, monkeypatch, folder)
     )
 
 
-def test_a_hidden_folder_that_cannot_be_listed_is_left_out(animals, monkeypatch):
+def test_a_hidden_folder_that_cannot_be_listed_is_skipped(animals, monkeypatch):
     put(animals, ".Trashes/1.jpg")
     lock(monkeypatch, animals / ".Trashes")
     assert sorted(list_labelled_images(animals).paths) == sorted(PATHS)
 
 
 @pytest.mark.parametrize("folder", ["lost+found", "$RECYCLE.BIN", "cats/@eaDir"])
-def test_a_systems_folder_that_cannot_be_listed_is_left_out(animals, monkeypatch, folder):
+def test_a_systems_folder_that_cannot_be_listed_is_skipped(animals, monkeypatch, folder):
     put(animals, f"{folder}/1.jpg")
     lock(monkeypatch, animals / folder)
     images = list_labelled_images(animals)
@@ -281,7 +281,7 @@ def test_a_systems_folder_that_cannot_be_listed_is_left_out(animals, monkeypatch
     assert str(images.skipped) == f"1 {Path(folder).name}/"
 
 
-def test_folders_that_a_system_makes_are_left_out_and_counted(animals):
+def test_folders_that_a_system_makes_are_skipped_and_counted(animals):
     for name in PATHS:
         folder = (animals / name).parent
         put(folder, f"@eaDir/{Path(name).name}/SYNOPHOTO_THUMB_M.jpg")
@@ -296,14 +296,14 @@ def test_folders_that_a_system_makes_are_left_out_and_counted(animals):
     )
 
 
-def test_a_folder_that_is_named_like_an_image_is_left_out_and_counted(animals):
+def test_a_folder_that_is_named_like_an_image_is_skipped_and_counted(animals):
     put(animals, "cats_00001.jpg/1.jpg", "cats/cats_00002.PNG/thumb.jpg", "v1.0/1.jpg")
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted([*PATHS, "v1.0/1.jpg"])
     assert str(images.skipped) == "2 named like an image but a folder"
 
 
-def test_a_dataset_is_listed_whatever_its_own_name(tmp_path):
+def test_a_dataset_is_listed_under_any_name(tmp_path):
     for name in ("@eaDir", "animals.png"):
         assert len(list_labelled_images(put(tmp_path / name, *PATHS))) == len(PATHS)
 
@@ -337,7 +337,7 @@ def test_a_folder_is_listed_once_under_its_own_path(animals, tmp_path):
     put(tmp_path, "beside/1.jpg")
     images = list_labelled_images(animals)
     assert sorted(images.paths) == sorted(PATHS)
-    assert str(images.skipped) == "3 linked a second time"
+    assert str(images.skipped) == "3 linked twice"
 
 
 def test_what_a_link_leads_to_is_listed_without_the_part_that_is_listed_already(tmp_path):
@@ -356,19 +356,19 @@ def test_a_broken_link_is_known(animals, tmp_path):
     assert images.skipped.broken_links == ("birds", "cats/3.jpg")
 
 
-def test_a_broken_link_of_another_kind_is_passed_over(animals, tmp_path):
+def test_a_broken_link_of_another_kind_is_skipped(animals, tmp_path):
     (animals / "cats" / "notes.txt").symlink_to(tmp_path / "gone.txt")
     skipped = list_labelled_images(animals).skipped
     assert skipped.broken_links == ()
     assert str(skipped) == "1 linked to nothing"
 
 
-def test_a_link_to_what_cannot_be_looked_at_is_broken(animals):
+def test_a_link_to_what_cannot_be_accessed_is_broken(animals):
     (animals / "cats" / "3.jpg").symlink_to("n" * 300)
     assert list_labelled_images(animals).skipped.broken_links == ("cats/3.jpg",)
 
 
-def test_pictures_of_a_folder_that_cannot_be_entered_are_listed(animals, monkeypatch):
+def test_images_of_a_folder_that_cannot_be_entered_are_listed(animals, monkeypatch):
     lstat = os.lstat
 
     def refuse(path, **options):
@@ -380,7 +380,7 @@ def test_pictures_of_a_folder_that_cannot_be_entered_are_listed(animals, monkeyp
     assert sorted(list_labelled_images(animals).paths) == sorted(PATHS)
 
 
-def test_a_hidden_link_is_left_out_and_a_linked_picture_is_listed(animals, tmp_path):
+def test_a_hidden_link_is_skipped_and_a_linked_image_is_listed(animals, tmp_path):
     put(tmp_path / "elsewhere", "1.jpg")
     (animals / ".birds").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (animals / "cats" / "3.jpg").symlink_to(tmp_path / "elsewhere" / "1.jpg")
@@ -410,7 +410,7 @@ def test_without_keeps_the_order_of_the_others(animals):
     assert (rest.root, rest.label_names) == (images.root, images.label_names)
 
 
-def test_without_drops_a_class_that_has_no_pictures_left(animals):
+def test_without_drops_a_class_that_has_no_images_left(animals):
     images = list_labelled_images(animals)
     rest = images.without([path for path in PATHS if path.startswith("dogs/")])
     assert rest.label_names == ("cats", "panda")
@@ -425,8 +425,8 @@ def test_without_everything_leaves_nothing(animals):
     assert (rest.labels.shape, rest.labels.dtype) == ((0,), np.int64)
 
 
-def test_without_a_picture_that_is_not_listed_is_a_defect(animals):
-    with pytest.raises(ValueError, match=r"not among the 7 pictures: \[.cats/3.jpg.\]"):
+def test_without_an_image_that_is_not_listed_is_a_defect(animals):
+    with pytest.raises(ValueError, match=r"not among the 7 images: \[.cats/3.jpg.\]"):
         list_labelled_images(animals).without(["cats/3.jpg"])
 
 

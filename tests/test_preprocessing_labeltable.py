@@ -16,7 +16,7 @@ IMAGES = ("a.jpg", "b.jpg", "sub/c.png", "d.jpg")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Put empty files where images would be: listing them does not read them."""
+    """Make empty files instead of images: listing does not read them."""
     for name in IMAGES:
         path = tmp_path / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,12 +121,12 @@ def test_another_label_split_or_group_has_another_record(folder, change):
     assert records[0] != records[1]
 
 
-def test_images_without_a_line_are_left_out_and_named(folder):
+def test_images_without_a_line_are_skipped_and_named(folder):
     images = listed(folder, "path,label\na,cat\nb,dog\n")
     assert sorted(images.paths) == ["a.jpg", "b.jpg"]
     (note,) = images.labelling.notes
-    assert note.startswith("2 images without a line in ")
-    assert note.endswith("left out: 'd.jpg', 'sub/c.png'")
+    assert note.startswith("skipped 2 images without a line in ")
+    assert note.endswith(": 'd.jpg', 'sub/c.png'")
 
 
 def test_lines_without_an_image_are_refused_or_skipped(folder):
@@ -138,7 +138,7 @@ def test_lines_without_an_image_are_refused_or_skipped(folder):
     assert "'gone4' (line 8) and 2 more: expected images under" in str(error.value)
     images = listed(folder, text, skip_bad=True)
     assert sorted(images.paths) == ["a.jpg", "b.jpg"]
-    assert any(note.startswith("left out 7 lines of ") for note in images.labelling.notes)
+    assert any(note.startswith("skipped 7 lines of ") for note in images.labelling.notes)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_groups_are_those_of_the_table(folder):
     assert same == [3 - row for row in group[::-1]]
 
 
-def test_labels_follow_images_that_are_left_out_or_reordered(folder):
+def test_labels_follow_images_that_are_removed_or_reordered(folder):
     images = listed(folder, "path,label\na,cat\nb,dog\nsub/c,owl\nd,dog\n").without(["sub/c.png"])
     assert images.label_of == {"a.jpg": "cat", "b.jpg": "dog", "d.jpg": "dog"}
     assert images.label_names == ("cat", "dog")
@@ -181,10 +181,10 @@ WRONG = [
     pytest.param(b"", "'labels.csv' is empty: expected a header", id="empty"),
     pytest.param("path,label\n", "'labels.csv' is a header only", id="no line"),
     pytest.param(
-        "photo,label\na,cat\n", "names no images, its columns are 'photo', 'label': ", id="no path"
+        "photo,label\na,cat\n", "has no column of images, only 'photo', 'label': ", id="no path"
     ),
     pytest.param(
-        "path,kind\na,cat\n", "has no labels, its columns are 'path', 'kind': ", id="no label"
+        "path,kind\na,cat\n", "has no column of labels, only 'path', 'kind': ", id="no label"
     ),
     pytest.param(
         "path,label,class\na,1,cat\n",
@@ -192,19 +192,19 @@ WRONG = [
         id="two labels",
     ),
     pytest.param(
-        "path,label,label\na,1,cat\n", "has columns of one name, 'label': ", id="a name twice"
+        "path,label,label\na,1,cat\n", "has several columns named 'label': ", id="a name twice"
     ),
     pytest.param(
-        "path,label\na,caf\u00e9\n".encode("latin-1"), "is not in UTF-8 (byte 16)", id="Latin-1"
+        "path,label\na,caf\u00e9\n".encode("latin-1"), "is not UTF-8 (byte 16)", id="Latin-1"
     ),
-    pytest.param("path,label\na,cat\n".encode("utf-16"), "is not in UTF-8 (byte 0)", id="UTF-16"),
+    pytest.param("path,label\na,cat\n".encode("utf-16"), "is not UTF-8 (byte 0)", id="UTF-16"),
     pytest.param(
         "path,label\na,cat\nb,dog,brown\n",
-        "line 3 of 'labels.csv' has 3 columns, and the header 2",
+        "line 3 of 'labels.csv' has 3 columns, but the header 2",
         id="long",
     ),
     pytest.param(
-        "path,label\na\n", "line 2 of 'labels.csv' has 1 column, and the header 2", id="short"
+        "path,label\na\n", "line 2 of 'labels.csv' has 1 column, but the header 2", id="short"
     ),
     pytest.param(
         'path,label\na,"cat\n',
@@ -246,7 +246,7 @@ WRONG = [
     pytest.param("image,cat,dog\na,1,0\nb,0,0\n", "line 3 of 'labels.csv' has no 1", id="no one"),
     pytest.param(
         "path,label\nx/a.jpg,cat\n",
-        "has an image under 'images': its first path is 'x/a.jpg'",
+        "is an image under 'images': the first is 'x/a.jpg'",
         id="elsewhere",
     ),
 ]
@@ -272,21 +272,21 @@ def test_names_are_matched_in_any_normal_form(folder, form):
     (folder / accented["NFC"]).touch()  # now each line is of the image of exactly its name
     if sum(path.name.startswith("caf") for path in folder.iterdir()) == 2:
         assert accented[form] in listed(folder, text).paths
-        with pytest.raises(InputError, match="fits 2 images"):
+        with pytest.raises(InputError, match="matches 2 images"):
             listed(folder, text.replace(accented[form], accented["NFC"][:-4]))
 
 
-def test_a_suffix_in_other_letters_is_not_taken_for_another_image(folder):
+def test_a_suffix_in_another_case_is_not_another_image(folder):
     (folder / "a.JPG").touch()
-    if sum(path.stem == "a" for path in folder.iterdir()) == 2:  # the disk tells capitals apart
+    if sum(path.stem == "a" for path in folder.iterdir()) == 2:  # the disk distinguishes case
         assert "a.JPG" not in listed(folder, "path,label\na.jpg,cat\nb,dog\n").paths
-        with pytest.raises(InputError, match=r"fits 2 images, 'a\.JPG', 'a\.jpg'"):
+        with pytest.raises(InputError, match=r"matches 2 images, 'a\.JPG', 'a\.jpg'"):
             listed(folder, "path,label\na.Jpg,cat\nb,dog\n")
 
 
-def test_a_line_that_fits_two_images_is_refused(folder):
+def test_a_line_that_matches_two_images_is_refused(folder):
     (folder / "a.png").touch()
-    with pytest.raises(InputError, match=r"line 2 of .* fits 2 images, 'a.jpg', 'a.png': "):
+    with pytest.raises(InputError, match=r"line 2 of .* matches 2 images, 'a.jpg', 'a.png': "):
         listed(folder, "path,label\na,cat\nb,dog\n")
     assert "a.png" not in listed(folder, "path,label\na.jpg,cat\nb,dog\n").paths
 
@@ -298,7 +298,7 @@ def test_a_table_that_cannot_be_read_is_named(folder, monkeypatch, table, why):
         read_label_table(table)
 
 
-def test_dogs_and_cats_are_told_by_their_names(tmp_path):
+def test_dogs_and_cats_are_labelled_by_their_names(tmp_path):
     for name in ("dog.1.jpg", "cat.0.jpg", "dog.12500.jpg", "great_dane_7.jpg", "cat (3).jpg"):
         (tmp_path / name).touch()
     images = list_labelled_images(tmp_path, labels_from="name")

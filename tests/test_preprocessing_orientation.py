@@ -32,7 +32,7 @@ def upright():
 
 
 def write(path, flag, image=None, **options):
-    """Save an image as a camera does that was held in another way."""
+    """Save an image as a camera does that was held at another angle."""
     image = image or upright()
     if STORED[flag] is not None:
         image = image.transpose(STORED[flag])
@@ -59,7 +59,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("suffix", "options"), KINDS)
 @pytest.mark.parametrize("flag", STORED)
-def test_an_image_is_upright_whatever_its_kind_and_its_flag(tmp_path, suffix, options, flag):
+def test_an_image_of_any_kind_and_flag_is_upright(tmp_path, suffix, options, flag):
     if suffix == ".heic":
         pytest.importorskip("pillow_heif").register_heif_opener()
     path = write(tmp_path / f"image{suffix}", flag, **options)
@@ -80,7 +80,7 @@ def test_all_ways_to_store_an_image_give_the_same_bits(tmp_path, flag):
 
 
 @pytest.mark.parametrize("flag", STORED)
-def test_a_heic_whose_exif_data_alone_have_the_flag_is_turned_too(tmp_path, flag):
+def test_a_heic_with_the_flag_in_its_exif_data_alone_is_turned_too(tmp_path, flag):
     pytest.importorskip("pillow_heif").register_heif_opener()
     exif = Image.Exif()
     exif[ORIENTATION] = flag
@@ -92,7 +92,7 @@ def test_a_heic_whose_exif_data_alone_have_the_flag_is_turned_too(tmp_path, flag
     assert np.abs(pixels.astype(int) - expected).max() <= 12
 
 
-def test_1_0_0_is_repeated_as_it_was(tmp_path):
+def test_decoding_of_1_0_0_is_reproduced(tmp_path):
     path = write(tmp_path / "image.jpg", 6)
     with Image.open(path) as image:
         np.testing.assert_array_equal(load_image(path, None, decoding=AS_STORED), np.array(image))

@@ -11,7 +11,7 @@ from pyimagesearch.utils.split import n_train_rows
 
 
 def shuffled(sizes, seed=0):
-    """Return the labels of classes of so many images, in shuffled order."""
+    """Return the labels of classes of the given sizes, in shuffled order."""
     labels = [label for label, n in enumerate(sizes) for _ in range(n)]
     random.Random(seed).shuffle(labels)
     return np.array(labels)
@@ -108,7 +108,7 @@ def test_a_group_stays_on_one_side_of_the_split(keys, expected):
     groups=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=20),
     seed=st.integers(0, 99),
 )
-def test_with_single_images_in_every_class_no_group_lies_across_the_split(groups, seed):
+def test_with_single_images_in_every_class_no_group_is_on_both_sides(groups, seed):
     sizes = [*groups, *((1, label) for label in [0, 1, 2, 3] * 4)]
     images = [(label, key) for key, (n, label) in enumerate(sizes) for _ in range(n)]
     random.Random(seed).shuffle(images)

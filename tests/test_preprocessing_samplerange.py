@@ -104,7 +104,7 @@ def test_integers_of_32_bits_are_treated_as_floats(tmp_path):
         pytest.param(np.inf, "inf", id="declared-infinity"),
     ],
 )
-def test_what_stands_for_no_data_does_not_count_and_becomes_black(tmp_path, value, tag):
+def test_missing_data_does_not_count_and_becomes_black(tmp_path, value, tag):
     images = photographs() * 2550
     images[1:, :5, :5] = value
     checked = check(write(tmp_path, images, tag and {NO_DATA: tag}))
@@ -114,7 +114,7 @@ def test_what_stands_for_no_data_does_not_count_and_becomes_black(tmp_path, valu
     np.testing.assert_array_equal(pixels(checked), expected)
 
 
-def test_a_usual_no_data_value_is_told_from_values_that_spread_as_far(tmp_path):
+def test_a_usual_no_data_value_is_distinguished_from_values_that_spread_as_far(tmp_path):
     images = photographs() * 12000
     images[1:, :5, :5] = -9999
     assert check(write(tmp_path, images)).decoding.float_range == (0, 12000)
@@ -124,11 +124,11 @@ def test_an_image_without_any_data_is_named(tmp_path):
     images = photographs()
     images[3] = -3.4e38
     checked = check(write(tmp_path, images))
-    assert checked.bad == {"b/3.tif": "all of its values stand for missing data"}
+    assert checked.bad == {"b/3.tif": "it holds nothing but missing data"}
     assert checked.decoding.float_range == (0, 1)
 
 
-def test_an_image_of_one_value_tells_nothing_of_the_range(tmp_path):
+def test_a_constant_image_does_not_determine_the_range(tmp_path):
     images = photographs() * 2550
     images[3] = -9999
     checked = check(write(tmp_path, images))
@@ -179,7 +179,7 @@ def test_images_on_different_scales_are_refused_by_name(tmp_path, scales):
     with pytest.raises(InputError, match="on different scales") as caught:
         check(write(tmp_path, images))
     assert "\n" not in str(caught.value)
-    assert f"{max(scales):,}" in str(caught.value) or "lies between" in str(caught.value)
+    assert f"{max(scales):,}" in str(caught.value) or "is between" in str(caught.value)
     assert ".astype('uint8')" in str(caught.value)
 
 
@@ -266,7 +266,7 @@ def test_1_0_0_scaled_each_image_by_itself(tmp_path):
 @pytest.mark.parametrize(
     ("values", "decoding", "why"),
     [
-        pytest.param(photographs()[0], Decoding(), "there were none when the range", id="floats"),
+        pytest.param(photographs()[0], Decoding(), "the range is from did not", id="floats"),
         pytest.param(
             photographs()[0] * 255, Decoding(float_range=(0, 1)), "between 0 and 255,", id="above"
         ),

@@ -1,11 +1,11 @@
-"""From a folder of labelled pictures to rows of paths, and from a path to pixels."""
+"""From a folder of labelled images to ordered paths, and from a path to pixels."""
 
 from pyimagesearch.preprocessing.checkedimages import CheckedImages, check_images, image_digest
 from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.duplicates import Duplicates
 from pyimagesearch.preprocessing.earlierrows import EarlierRows
 from pyimagesearch.preprocessing.fingerprints import near_duplicates_between
-from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
+from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_images
 from pyimagesearch.preprocessing.givenlabels import given_labels
 from pyimagesearch.preprocessing.imageloader import check_image, image_reader, load_image
 from pyimagesearch.preprocessing.imagepaths import LabelledImages, list_labelled_images
@@ -30,7 +30,7 @@ __all__ = [
     "UnlabelledImages",
     "check_image",
     "check_images",
-    "find_pictures",
+    "find_images",
     "given_labels",
     "image_digest",
     "image_reader",

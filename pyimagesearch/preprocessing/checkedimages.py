@@ -1,4 +1,4 @@
-"""Pictures that were found readable, and must not change until their turn."""
+"""Images that were checked to be readable, and must not change until they are used."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -22,13 +22,14 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.groups import joined_groups
 from pyimagesearch.utils.orderedmap import threaded_map
 from pyimagesearch.utils.split import n_train_rows
+from pyimagesearch.utils.wording import counted
 
-DIGEST_BYTES = 8  # of a million pictures, two agree by chance in one folder of 37 million
+DIGEST_BYTES = 8  # of a million images, two agree by chance in one folder of 37 million
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells that a file has been written since it was checked."""
+    """What shows whether a file was written after it was checked."""
 
     n_bytes: int
     modified_ns: int
@@ -42,16 +43,16 @@ class Stamp:
 
 @dataclass(frozen=True)
 class CheckedImages:
-    """The readable pictures of a folder, in row order.
+    """The readable images of a folder, in row order.
 
     Attributes
     ----------
     images : LabelledImages
         The images that can be read, duplicates side by side.
     bad : dict of str to str
-        The paths of those that cannot, relative to the folder, and why.
+        The paths of those that cannot, relative to the folder, with the reason.
     stamps : dict of str to Stamp
-        The state in which each readable picture was checked.
+        The size and time of each readable image when it was checked.
     digests : dict of str to str
         The BLAKE2b digest of each one's contents: 16 hexadecimal digits.
     duplicates : Duplicates
@@ -59,11 +60,11 @@ class CheckedImages:
     decoding : Decoding
         How they are read: the same for all of them.
     notes : list of str
-        What to report of that, a line each.
+        What to report about that, a line each.
     n_train : int
         How many rows train, from the first on.
     fingerprints : list of str or None
-        What each row's image looks like; None if an earlier run has not recorded it.
+        What each row's image looks like; None if an earlier run did not record it.
     """
 
     images: LabelledImages
@@ -82,7 +83,7 @@ class CheckedImages:
         return [self.digests[path] for path in self.images.paths]
 
     def split_record(self) -> dict[str, object]:
-        """Return what a provenance holds of the split and the groups: nothing if all is usual."""
+        """Return what a provenance records of the split and groups: nothing by default."""
         is_usual = self.images.is_test is None and self.n_train == n_train_rows(len(self.images))
         groups = self.images.groups
         return ({} if is_usual else {"n_train": self.n_train}) | (
@@ -101,7 +102,7 @@ class CheckedImages:
 
     @property
     def unreadable(self) -> Mapping[int, str]:
-        """No rows: one that cannot be read any more is an error."""
+        """No rows: an image that can no longer be read is an error."""
         return MappingProxyType({})
 
     def name(self, row: int) -> str:
@@ -114,7 +115,7 @@ class CheckedImages:
         Raises
         ------
         InputError
-            If it cannot be read any more, or is another than was checked.
+            If it can no longer be read, or has changed since it was checked.
         """
         path = self.images.absolute_path(row)
         pixels = load_image(path, size, decoding=self.decoding)
@@ -145,7 +146,7 @@ class CheckedImages:
 
 @dataclass(frozen=True)
 class _Checked:
-    """What the check has found of one image."""
+    """What the check found about one image."""
 
     stamp: Stamp | None
     digest: str
@@ -158,35 +159,35 @@ def check_images(
     advance: Callable[[], object],
     earlier: EarlierRows = NO_EARLIER_ROWS,
 ) -> CheckedImages:
-    """Decode every picture once, so that a bad one is known at the start.
+    """Decode every image once, so that bad ones are found before the work starts.
 
-    What is found in all of them together decides how they are read.
+    What is found in all of them together decides how they are decoded.
 
     Parameters
     ----------
     images : LabelledImages
-        The pictures to check.
+        The images to check.
     jobs : int
         How many threads decode them.
     advance : callable
-        Called without arguments after each picture that was read.
+        Called without arguments after each image that was read.
     earlier : EarlierRows
-        What a run that is to go on has recorded of the images.
+        What an interrupted run has recorded about the images.
 
     Returns
     -------
     CheckedImages
-        The pictures that can be read, and the others.
+        The images that can be read, and the others.
 
     Raises
     ------
     InputError
-        If no one range of values shows all float images.
+        If no single range of values fits all float images.
     """
 
     def check(path: str) -> _Checked:
         file = images.root / path
-        stamp = _stamp(file)  # before it is read: a change during that counts
+        stamp = _stamp(file)  # before it is read: a change while reading counts
         if stamp and path in earlier.known:
             return _Checked(stamp, earlier.known[path], Inspection())
         found = inspect_image(file, earlier.decoding)
@@ -212,7 +213,7 @@ def check_images(
     checked = {path: checked[path] for path in readable.paths}
     n_flagged = sum(one.found.is_flagged for one in checked.values())
     if n_flagged and decoding.upright:
-        notes.append(f"turned upright, as a flag in their files asks: {n_flagged:,} images")
+        notes.append(f"turned upright by orientation flags: {counted(n_flagged, 'image')}")
     digests = {path: one.digest for path, one in checked.items()}
     links = {
         path: inspect_image(images.root / path).problem for path in images.skipped.broken_links
@@ -247,7 +248,7 @@ def _stamp(path: Path) -> Stamp | None:
     try:
         return Stamp.of(path)
     except OSError:
-        return None  # the check itself will say why
+        return None  # the check itself gives the reason
 
 
 def image_digest(path: Path) -> str:

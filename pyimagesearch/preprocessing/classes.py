@@ -1,4 +1,4 @@
-"""What to tell about the classes of a folder before hours are spent on them."""
+"""What to report about the classes of a folder before hours are spent on them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -23,36 +23,38 @@ SPLITS = TRAIN | {"test", "val", "valid", "validation", "testing"}
 
 
 def require_two_classes(images: LabelledImages) -> None:
-    """Refuse a folder whose pictures are all of one class: nothing could be trained on it.
+    """Refuse a folder whose images are all of one class: a classifier needs two.
 
     Raises
     ------
     InputError
-        With the folders that the one class was collected from.
+        Naming the folders that the one class was collected from.
     """
     if len(images.label_names) > 1:
         return
     (name,) = images.label_names
+    whose = (
+        f"the {counted(len(images), 'image')} under {str(images.root)!r} "
+        f"{_are(range(len(images)), 'is', 'are')} of one class"
+    )
     if images.labelling.source != "folder":
         where = "the table of labels" if images.labelling.source == "table" else "their own names"
         raise InputError(
-            f"the {len(images):,} images under {str(images.root)!r} are of one class, {name!r}, "
-            f"by {where}: expected at least two classes; correct {where}"
+            f"{whose}, {name!r}, by {where}: expected at least two classes; correct {where}"
         )
     found_in = _parents(images)[name]
-    advice = "put the pictures of each class into a folder of its own"
+    advice = "put the images of each class into their own folder"
     if len(found_in) > 1:  # cats/batch1 and dogs/batch1
         above = listed(str(PurePosixPath(folder).parent) for folder in found_in)
-        advice = f"move the pictures up into {above}"
+        advice = f"move the images up into {above}"
     raise InputError(
-        f"the {len(images):,} images under {str(images.root)!r} are of one class, {name!r}, "
-        f"the name of the folder they lie in ({listed(found_in)}): "
+        f"{whose}, {name!r}, the name of their folder ({listed(found_in)}): "
         f"expected at least two classes; {advice}"
     )
 
 
 def class_table(images: LabelledImages) -> str:
-    """Return a table of the classes and how many pictures each has.
+    """Return a table of the classes and how many images each has.
 
     Examples
     --------
@@ -74,7 +76,7 @@ def class_table(images: LabelledImages) -> str:
 
 
 def class_warnings(images: LabelledImages) -> list[str]:
-    """Return where the folders may mean something else than classes, a line each."""
+    """Return where folders may not be classes, a line each."""
     if images.labelling.source != "folder":
         parents = {name: [name] for name in images.label_names}
         return _lookalikes(parents, "the labels", "give them one spelling")
@@ -95,9 +97,9 @@ def _splits(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | N
     folders = [folder for name in splits for folder in parents[name]]
     return (
         f"{_are(splits, 'a class has the name', 'classes have the names')} of a split, "
-        f"{listed(splits)}, from {listed(folders)}: put the pictures into one folder per "
-        f"class, such as {folders[0]}/<class>/, and give {_path(images, folders[0])} as the data "
-        "set"
+        f"{listed(splits)}, from {listed(folders)}: put the images into one folder per "
+        f"class, such as {folders[0]}/<class>/, and give {_path(images, folders[0])} as the "
+        "dataset"
     )
 
 
@@ -108,18 +110,18 @@ def _merged(images: LabelledImages, parents: Mapping[str, list[str]]) -> str | N
     folders = parents[merged[0]]
     parts = sorted({PurePosixPath(folder).parent for name in merged for folder in parents[name]})
     if len(parts) > 1 and all(lookalike_key(part.name) in SPLITS for part in parts):
-        # The part to train with first: a stable sort by whether it is none.
+        # The training part first: a stable sort by whether a part is another.
         train, test, *_ = sorted(parts, key=lambda part: lookalike_key(part.name) not in TRAIN)
         commands = separate_extractions(images.root / train, images.root / test)
         return (
-            f"{listed(map(str, parts))} look like the parts of a split, and their classes are "
-            f"merged: to keep them apart, extract each for itself, {commands}"
+            f"{listed(map(str, parts))} look like the parts of a split, but their classes are "
+            f"merged: to keep them apart, extract each separately, {commands}"
         )
     above = PurePosixPath(folders[0]).parent
     return (
         f"{len(merged):,} of {len(images.label_names):,} classes are collected from several "
-        f"folders, such as {merged[0]!r} from {listed(folders)}: for the pictures of one "
-        f"of them, give {_path(images, above)} as the data set"
+        f"folders, such as {merged[0]!r} from {listed(folders)}: to use only "
+        f"one, give {_path(images, above)} as the dataset"
     )
 
 
@@ -128,7 +130,7 @@ def _lookalikes(
     source: str = "the folders",
     advice: str = "move their images into one folder",
 ) -> list[str]:
-    """Name the folders of classes that a reader would take for one, a line for each of these."""
+    """Name the classes whose names a reader would take for one, a line for each such name."""
     alike = defaultdict(list)
     for name in parents:
         alike[lookalike_key(name)].append(name)
@@ -141,11 +143,11 @@ def _lookalikes(
                 f"{len(names)} classes have names that look alike, from {source} "
                 f"{', '.join(map(quote, folders))}: if they are one class, {advice}"
             )
-    return first_lines(lines, "more classes have several names that look alike")
+    return first_lines(lines, "more classes have names that look alike")
 
 
 def _nested(images: LabelledImages) -> str | None:
-    """Name the class folders that lie inside the folder of another class."""
+    """Name the class folders that are inside the folder of another class."""
     n_images = Counter(PurePosixPath(path).parent for path in images.paths)
     above = {
         folder: [one for one in folder.parents if one in n_images and one.name != folder.name]
@@ -156,15 +158,15 @@ def _nested(images: LabelledImages) -> str | None:
         return None
     folder, outer = inside[0], above[inside[0]][0]
     return (
-        f"{counted(len(inside), 'class folder lies', 'class folders lie')} inside that of another "
+        f"{counted(len(inside), 'class folder is', 'class folders are')} inside that of another "
         f"class, such as {str(folder)!r}: its {counted(n_images[folder], 'image')} "
         f"{_are(range(n_images[folder]), 'is', 'are')} of class {folder.name!r}, not "
-        f"{outer.name!r}; move them into {str(outer)!r} if that is not meant"
+        f"{outer.name!r}; move them into {str(outer)!r} if that is wrong"
     )
 
 
 def small_classes(images: LabelledImages) -> list[str]:
-    """Name all classes with too few pictures for the folds and a test, in one line if any."""
+    """Name the classes with too few images for the folds and a test, in one line if any."""
     counts = np.bincount(images.labels, minlength=len(images.label_names)).tolist()
     counts = dict(zip(images.label_names, counts, strict=True))
     keys = joined_groups(len(images), images.groups)
@@ -181,19 +183,19 @@ def small_classes(images: LabelledImages) -> list[str]:
         return []
     return [
         f"{counted(len(small), 'class has', 'classes have')} fewer than {ENOUGH_IMAGES} images, "
-        f"{shortened(small, MOST_ROWS)}: too few to train in {N_FOLDS} folds and to be tested; "
+        f"{shortened(small, MOST_ROWS)}: too few for {N_FOLDS} training folds and a test; "
         f"add images, or remove the {_are(small, 'class', 'classes')}"
     ]
 
 
 def skipped_folder_warnings(images: LabelledImages) -> list[str]:
-    """Name the folders that might have been classes, but hold no picture."""
+    """Name the folders that might have been classes, but hold no image."""
     folders = images.skipped.folders
     if not folders:
         return []
     return [
-        f"no pictures were found in {listed(folders)}: {_are(folders, 'it is', 'they are')} "
-        "not among the classes"
+        f"no images in {listed(folders)}: "
+        f"{_are(folders, 'it is not a class', 'they are not classes')}"
     ]
 
 

@@ -1,22 +1,22 @@
-"""How a file becomes 8-bit pixels, in a form that travels: to a features file and back."""
+"""How a file is decoded to 8-bit pixels, in a form that features files record."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from pyimagesearch.utils import InputError
 
-KEY = "decoding"  # of the provenance; files and classifiers that 1.0.0 made have none
+KEY = "decoding"  # in the provenance; files and classifiers made by 1.0.0 have none
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """What decides on an image's pixels, beside its file and the size.
+    """What determines an image's pixels besides its file and the size.
 
     Attributes
     ----------
     upright : bool
-        Whether an image is turned as its orientation flag asks; TIFF and
-        HEIC, as cameras write it, always are.
+        Whether to turn images by their orientation flag; TIFF and HEIC, as
+        cameras write it, are always turned.
     float_range : tuple of float or None
         The values that become black and white in every image of floats or
         32-bit integers; values beyond are clipped. With None such images are
@@ -35,7 +35,7 @@ class Decoding:
     per_image: bool = False
 
     def record(self) -> dict[str, object]:
-        """Return what a provenance holds of it; nothing of 1.0.0's.
+        """Return what a provenance records of it; nothing for that of 1.0.0.
 
         Examples
         --------
@@ -52,7 +52,7 @@ class Decoding:
         return {KEY: values | {"float_range": self.float_range and list(self.float_range)}}
 
     def to_show(self) -> "Decoding":
-        """Return what a person is to see: the same values, upright."""
+        """Return the decoding for showing images to people: the same values, upright."""
         return replace(self, upright=True)
 
     @classmethod
@@ -62,7 +62,7 @@ class Decoding:
         Raises
         ------
         InputError
-            If it is recorded in a way that is not understood.
+            If the record is not understood.
         """
         values = provenance.get(KEY)
         if values is None:
@@ -75,7 +75,7 @@ class Decoding:
             return cls(bool(values["upright"]), black_white, None if white is None else int(white))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"the decoding that is recorded, {values!r}, is not understood: "
+                f"the recorded decoding {values!r} is not understood: "
                 "extract the features and train again"
             ) from error
 

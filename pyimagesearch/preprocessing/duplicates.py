@@ -1,4 +1,4 @@
-"""The same photograph several times: to the byte, saved again, resized or mirrored."""
+"""Duplicates of a photograph: byte for byte, saved again, resized or mirrored."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from pyimagesearch.preprocessing.imagepaths import LabelledImages
 from pyimagesearch.preprocessing.nearduplicates import find_near_duplicates, group_near_duplicates
 from pyimagesearch.utils.wording import counted, first_lines
 
-GROUPS, NEAR = "duplicate_groups", "near_duplicates"  # of the provenance, if there are any
+GROUPS, NEAR = "duplicate_groups", "near_duplicates"  # in the provenance, if there are any
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Duplicates:
     Attributes
     ----------
     group_of : mapping of str to str
-        For each image that is not the only one of its photograph, the path
-        that stands for all of them.
+        For each image that has duplicates, the path that represents the
+        group.
     near : tuple of (str, str, bool)
         Pairs of images that differ in their bytes, and whether one is the
         mirror image of the other.
@@ -31,7 +31,7 @@ class Duplicates:
     near: tuple[tuple[str, str, bool], ...] = ()
 
     def groups(self, paths: Sequence[str]) -> list[list[int]]:
-        """Return the rows of each photograph that has several."""
+        """Return the rows of each group of duplicates."""
         groups = defaultdict(list)
         for row, path in enumerate(paths):
             if path in self.group_of:
@@ -39,7 +39,7 @@ class Duplicates:
         return list(groups.values())
 
     def record(self, paths: Sequence[str]) -> dict[str, object]:
-        """Return what a provenance holds of it, by row; nothing where there are no duplicates.
+        """Return what a provenance records of it, by row; nothing without duplicates.
 
         Examples
         --------
@@ -56,7 +56,7 @@ class Duplicates:
 
     @classmethod
     def recorded(cls, provenance: Mapping[str, object], paths: Sequence[str]) -> "Duplicates":
-        """Return what a features file records of its rows; none of one that 1.0.0 made."""
+        """Return what a features file records of its rows; none for one made by 1.0.0."""
         groups = provenance.get(GROUPS) or ()
         return cls(
             {paths[row]: paths[group[0]] for group in groups for row in group},
@@ -72,9 +72,9 @@ def find_duplicates(
     Parameters
     ----------
     paths : sequence of str
-        The images, in any order: what is found does not depend on it.
+        The images, in any order: the result does not depend on it.
     digests : mapping of str to str
-        The digest of each one's contents.
+        The digest of each image's contents.
     thumbnails : ndarray of uint8, shape (n, 16, 16)
         Of each of `paths`.
     """
@@ -103,9 +103,9 @@ def find_duplicates(
 def duplicate_notes(
     images: LabelledImages, digests: Mapping[str, str], duplicates: Duplicates
 ) -> list[str]:
-    """Count the duplicates, to the byte and near ones, a line each.
+    """Count the exact and the near duplicates, a line each.
 
-    Images that lie in several classes are left to `contradictions`.
+    Images that are in several classes are left to `contradictions`.
     """
     notes = []
     by_contents = _by_class(images, {path: digests[path] for path in images.paths})
@@ -133,9 +133,9 @@ def duplicate_notes(
 def contradictions(
     images: LabelledImages, digests: Mapping[str, str], duplicates: Duplicates
 ) -> list[str]:
-    """Name the images that lie in several classes, a line each."""
+    """Name the images that are in several classes, a line each."""
     same = [
-        f"the same image lies in {len(paths)} classes: {', '.join(map(repr, paths))}; "
+        f"the same image is in {len(paths)} classes: {', '.join(map(repr, paths))}; "
         "keep it in the right one only"
         for paths in _by_class(images, {path: digests[path] for path in images.paths})
         if len(paths) > 1
@@ -148,7 +148,7 @@ def contradictions(
         if label_of[one] != label_of[other]
     ]
     return [
-        *first_lines(same, "more images lie in several classes"),
+        *first_lines(same, "more images are in several classes"),
         *first_lines(alike, "more pairs look like the same image in 2 classes"),
     ]
 

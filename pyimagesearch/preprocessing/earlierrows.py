@@ -1,4 +1,4 @@
-"""What a run that is to go on has recorded of its images."""
+"""What an interrupted run has recorded about its images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,10 +1,10 @@
-"""What a features file keeps of how each image looks: enough to find near duplicates by.
+"""What a features file records of how each image looks, to find near duplicates by.
 
-Of two files each knows its own duplicates; between them there is nothing to compare, once the
-images are gone. A fingerprint has the 64 lowest frequencies of a thumbnail, a byte each: the
-perceptual hash is in them, and nearly all of the detail that confirms it. A thumbnail would take
-four times as much. Of the 241 pairs of near duplicates in Animals, Flowers-17 and Caltech-101
-(13,037 images) fingerprints find all, and 18 more in Caltech-101, of images drawn alike.
+Each of two files knows its own duplicates, but between them there is nothing to compare once
+the images are gone. A fingerprint has the 64 lowest frequencies of a thumbnail, a byte each: they
+determine the perceptual hash and nearly all of the detail that confirms it. A thumbnail would
+take four times as much. Of the 241 pairs of near duplicates in Animals, Flowers-17 and Caltech-101
+(13,037 images) fingerprints find all, and 18 more in Caltech-101, of similarly drawn images.
 """
 
 import base64
@@ -61,7 +61,7 @@ def near_duplicates_between(first: Sequence[str], second: Sequence[str]) -> list
     Parameters
     ----------
     first, second : sequence of str
-        The fingerprints of both sets; what is none stands for an image that is like no other.
+        The fingerprints of both sets; an invalid one matches no other.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def near_duplicates_between(first: Sequence[str], second: Sequence[str]) -> list
 
 
 def _unpacked(texts: Sequence[str]) -> np.ndarray:
-    """Return the lowest frequencies: float32, shape (n, 8, 8); zeros of what is no fingerprint."""
+    """Return the lowest frequencies: float32, shape (n, 8, 8); zeros for an invalid fingerprint."""
     packed = np.zeros((len(texts), N_BYTES), np.uint8)
     for row, text in zip(packed, texts, strict=True):
         try:

@@ -1,4 +1,4 @@
-"""Walk a folder once: what is a picture, and what is passed over."""
+"""Walk a folder once: which files are images, and what is skipped."""
 
 import os
 from collections import Counter, deque
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pyimagesearch.preprocessing.imagekinds import HEIF_SUFFIXES, is_picture, picture_suffixes
+from pyimagesearch.preprocessing.imagekinds import HEIF_SUFFIXES, image_suffixes, is_image
 from pyimagesearch.utils import InputError
 
 MOST_KINDS = 10  # that are named in a line
-# Folders that systems make of their own accord, case folded: thumbnails, bins and snapshots of
-# Synology, QNAP, NetApp, Buffalo, Windows and macOS, what ZIP files from macOS hold beside the
-# pictures, and what checks of a disk have found.
+# Folders that systems create by themselves, case folded: thumbnails, recycle bins and snapshots of
+# Synology, QNAP, NetApp, Buffalo, Windows and macOS, the extra folder in ZIP files from macOS, and
+# what disk checks have recovered.
 SYSTEM_FOLDERS = frozenset(
     [
         *("@eadir", "#recycle", "#snapshot", "@tmp", "@recycle", "@recently-snapshot", "@__thumb"),
@@ -24,16 +24,16 @@ SYSTEM_FOLDERS = frozenset(
 
 @dataclass(frozen=True)
 class SkippedFiles:
-    """What a folder holds beside the pictures that were taken.
+    """What a folder holds besides the images that were listed.
 
     Attributes
     ----------
     kinds : mapping of str to int
-        How many files of which kind were passed over: a suffix, or a word.
+        How many files of each kind were skipped: a suffix, or a word.
     folders : tuple of str
-        Folders without a picture in or below them, relative to the one walked.
+        Folders without an image in or below them, relative to the one walked.
     broken_links : tuple of str
-        Links to nothing, which by their names may have been a class or a picture.
+        Broken links that, by their names, may have been a class or an image.
     """
 
     kinds: Mapping[str, int] = field(default_factory=dict)
@@ -55,13 +55,13 @@ class SkippedFiles:
         return ", ".join(counts)
 
 
-def find_pictures(dataset: Path) -> tuple[list[str], SkippedFiles]:
-    """List the pictures in and below a folder, links to folders followed.
+def find_images(dataset: Path) -> tuple[list[str], SkippedFiles]:
+    """List the images in and below a folder, links to folders followed.
 
-    Each real folder is listed once, under its own path where that lies below
-    `dataset`. Passed over and counted is what is named with a dot in front
-    (``._0001.jpg``, ``.ipynb_checkpoints/``), and folders that a system makes
-    (`SYSTEM_FOLDERS`) or that are named like an image, as of its thumbnails.
+    Each real folder is listed once, under its own path if that is below
+    `dataset`. Skipped and counted are names that begin with a dot
+    (``._0001.jpg``, ``.ipynb_checkpoints/``), and folders that a system creates
+    (`SYSTEM_FOLDERS`) or that are named like an image, as for its thumbnails.
 
     Parameters
     ----------
@@ -73,14 +73,14 @@ def find_pictures(dataset: Path) -> tuple[list[str], SkippedFiles]:
     list of str
         Paths relative to `dataset`, with ``/`` between their parts.
     SkippedFiles
-        All else.
+        Everything else.
 
     Raises
     ------
     InputError
-        If a folder cannot be listed: its pictures would be missing.
+        If a folder cannot be listed: its images would be missing.
     """
-    pictures, broken, folders, kinds = [], [], [], Counter()
+    images, broken, folders, kinds = [], [], [], Counter()
     for folder, names in _folders(dataset, kinds):
         relative = folder.relative_to(dataset).as_posix()
         folders.append(relative)
@@ -90,15 +90,15 @@ def find_pictures(dataset: Path) -> tuple[list[str], SkippedFiles]:
             if name.startswith("."):
                 kinds["hidden"] += 1
             elif os.path.islink(path) and not os.path.exists(path):
-                if path.suffix and not is_picture(path):
+                if path.suffix and not is_image(path):
                     kinds["linked to nothing"] += 1
                 else:
                     broken.append(relative)
-            elif is_picture(path):
-                pictures.append(relative)
+            elif is_image(path):
+                images.append(relative)
             else:
                 kinds[path.suffix.lower() or "without a suffix"] += 1
-    return pictures, SkippedFiles(kinds, _without(pictures, folders), tuple(sorted(broken)))
+    return images, SkippedFiles(kinds, _without(images, folders), tuple(sorted(broken)))
 
 
 def _folders(dataset: Path, kinds: Counter) -> Iterator[tuple[Path, list[str]]]:
@@ -107,41 +107,41 @@ def _folders(dataset: Path, kinds: Counter) -> Iterator[tuple[Path, list[str]]]:
     while waiting:  # links wait until the folders themselves have been walked
         top = waiting.popleft()
         if top != dataset and _is_walked(top, walked):
-            kinds["linked a second time"] += 1
+            kinds["linked twice"] += 1
             continue
         for parent, folders, names in os.walk(top, onerror=_refuse):
             here = Path(parent)
             if (real := os.path.realpath(here)) in walked:
-                folders.clear()  # a part of what a link leads to
+                folders.clear()  # part of what a link points to
                 continue
             walked.add(real)
-            passed_over = {name: kind for name in folders if (kind := _kind_passed_over(name))}
-            kinds.update(passed_over.values())
-            folders[:] = sorted(set(folders) - passed_over.keys())
+            skipped = {name: kind for name in folders if (kind := _kind_skipped(name))}
+            kinds.update(skipped.values())
+            folders[:] = sorted(set(folders) - skipped.keys())
             waiting.extend(here / name for name in folders if os.path.islink(here / name))
             yield here, names
 
 
-def _kind_passed_over(folder: str) -> str | None:
-    """Return how a folder is counted that is not walked, by its name; None if it is walked."""
+def _kind_skipped(folder: str) -> str | None:
+    """Return the kind that a folder is skipped as, by its name; None if it is walked."""
     if folder.startswith("."):
         return "hidden"
     if folder.casefold() in SYSTEM_FOLDERS:
         return f"{folder}/"
-    if PurePosixPath(folder).suffix.lower() in picture_suffixes():
+    if PurePosixPath(folder).suffix.lower() in image_suffixes():
         return "named like an image but a folder"
     return None
 
 
 def _is_walked(link: Path, walked: set[str]) -> bool:
-    """Tell whether a link leads to what is listed already, or up to where it lies itself."""
+    """Return whether a link points to a folder that is listed already, or to its own parent."""
     target = Path(os.path.realpath(link))
     return str(target) in walked or target in Path(os.path.realpath(link.parent)).parents
 
 
-def _without(pictures: list[str], folders: list[str]) -> tuple[str, ...]:
-    """Return the topmost folders in and below which no picture lies."""
-    holding = {str(parent) for path in pictures for parent in PurePosixPath(path).parents}
+def _without(images: list[str], folders: list[str]) -> tuple[str, ...]:
+    """Return the topmost folders that hold no image at any depth."""
+    holding = {str(parent) for path in images for parent in PurePosixPath(path).parents}
     return tuple(
         sorted(
             folder

@@ -1,4 +1,4 @@
-"""The labels that images have already, to compare a classifier's answers with them."""
+"""The labels that images already have, to compare a classifier's answers with."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ def given_labels(
     table: str | None = None,
     labels_from: str | None = None,
 ) -> dict[Path, str]:
-    """Return the label of each image that has one, and log what a table has no use for.
+    """Return the label of each image that has one, and log what a table does not use.
 
     Parameters
     ----------
@@ -25,16 +25,16 @@ def given_labels(
         The images.
     named : sequence of str
         The files and folders that they were listed from. The paths of a table are relative to
-        the folder, or to the deepest that holds all of several.
+        the folder, or to the deepest common one of several.
     table : str or None
         A table of labels, see `pyimagesearch.preprocessing.labeltable`.
     labels_from : str or None
-        Without a table: ``name`` for the beginning of the image's own name, else its folder's.
+        Without a table: ``name`` for the beginning of the image's own name, else the folder's name.
 
     Raises
     ------
     InputError
-        If the table is wrong, or has no line for any of the images.
+        If the table is wrong, or has a line for none of the images.
     """
     if table is None:
         label_of = _name_of_folder if labels_from != "name" else _beginning_of_name
@@ -63,5 +63,5 @@ def _common_folder(named: Sequence[str]) -> Path:
 
 
 def _absolute(path: Path) -> Path:
-    """Name the folder of ../cat.jpg too, and not that of the file which a link points to."""
+    """Return an absolute path, also of ../cat.jpg, without following links."""
     return Path(os.path.abspath(path))  # noqa: PTH100

@@ -1,7 +1,7 @@
-"""Which files are pictures: by the end of their name or, without one, by their contents.
+"""Which files are images: by their suffix or, without one, by their contents.
 
-Importing this module makes Pillow register its plugins, and pillow-heif's
-where that is installed: it is no requirement.
+Importing this module registers Pillow's plugins, and pillow-heif's if that is
+installed: it is optional.
 """
 
 import contextlib
@@ -12,17 +12,17 @@ from pathlib import Path
 
 from PIL import Image
 
-# Kinds with a signature of their own, which Pillow decodes by itself. It also opens:
-# - DIB, GBR, IM, IMT, IPTC, MCIDAS, SPIDER and TGA, which have none, or one that a damaged file
-#   of another kind may have, too;
-# - EPS, WMF, BUFR, GRIB, HDF5 and MPEG, which others would have to decode;
-# - FITS, of whose numbers it ignores the offset and the scale.
+# Formats with a unique signature that Pillow decodes by itself. It also opens:
+# - DIB, GBR, IM, IMT, IPTC, MCIDAS, SPIDER and TGA, which have no signature, or one that a damaged
+#   file of another format may have, too;
+# - EPS, WMF, BUFR, GRIB, HDF5 and MPEG, which need another program to decode;
+# - FITS, whose offset and scale it ignores.
 COMMON = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO")
 RARE = ("BLP", "CUR", "DCX", "DDS", "FLI", "FTEX", "ICNS", "MSP", "PCD", "PCX", "PIXAR", "PSD")
 RARE += ("QOI", "SGI", "SUN", "XBM", "XPM", "XVTHUMB")
 FORMATS = [*COMMON, *RARE]
 HEIF_SUFFIXES = (".heic", ".heics", ".heif", ".heifs", ".hif")
-MULTI_PICTURE = "MPO"  # a suffix of its own, but JPEG by its contents
+MULTI_PICTURE = "MPO"  # has its own suffix, but JPEG contents
 
 Image.init()  # now, while there is one thread: plugins register without a lock
 with contextlib.suppress(ImportError):
@@ -33,23 +33,23 @@ with contextlib.suppress(ImportError):
 
 
 @cache
-def picture_suffixes() -> frozenset[str]:
-    """Return the suffixes of common kinds, in lower case: those of imutils, and Pillow's."""
-    from imutils.paths import image_types  # brings OpenCV along: only where a folder is listed
+def image_suffixes() -> frozenset[str]:
+    """Return the suffixes of common formats, in lower case: those of imutils, and Pillow's."""
+    from imutils.paths import image_types  # imports OpenCV: only when a folder is listed
 
     return frozenset([*image_types, *_suffixes({*COMMON, "HEIF", MULTI_PICTURE})])
 
 
-def is_picture(path: Path) -> bool:
-    """Tell by its suffix whether a file is a picture, or by its first bytes.
+def is_image(path: Path) -> bool:
+    """Return whether a file is an image, by its suffix or its first bytes.
 
-    These decide where there is no suffix, and where it is that of a rare kind:
-    other files may have it, as clouds of points have ``.pcd``.
+    The bytes decide if there is no suffix, or that of a rare format: other
+    files may have it, as point clouds have ``.pcd``.
     """
     suffix = path.suffix.lower()
     if not suffix or suffix in _rare_suffixes():
         return _begins_like_one(path)
-    return suffix in picture_suffixes()
+    return suffix in image_suffixes()
 
 
 @cache

@@ -1,12 +1,11 @@
-"""Read an image as the network wants it, or say why it cannot be read.
+"""Read an image as the network expects it, or report why it cannot be read.
 
-The first image puts an "ignore" for Pillow's warnings in front of the
-process's warning filters, since ``warnings.catch_warnings`` is not safe in
-threads. Pillow warns of metadata (EXIF, private TIFF tags, transparency that
-RGB has no room for) and of large images. It also only warns where a TIFF
-directory ends early, which may garble the pixels: that is refused here.
-libtiff, one level below, writes its complaints about a damaged file to
-stderr by itself.
+The first image puts an "ignore" for Pillow's warnings first in the process's
+warning filters, since ``warnings.catch_warnings`` is not thread-safe. Pillow
+warns about metadata (EXIF, private TIFF tags, transparency that RGB cannot
+hold) and large images. It also only warns if a TIFF directory ends early,
+which may garble the pixels: that is refused here. libtiff, one level below,
+writes errors about a damaged file to stderr by itself.
 """
 
 import contextlib
@@ -52,9 +51,9 @@ WHITE_IS_ZERO = 0  # of TIFF's PhotometricInterpretation
 UNSIGNED = 1  # of TIFF's SampleFormat
 SEPARATE = 2  # of TIFF's PlanarConfiguration
 UNCOMPRESSED = 1  # of TIFF's Compression
-NO_DATA = 42113  # the tag in which GDAL writes, as text, the value that stands for none
+NO_DATA = 42113  # the tag in which GDAL writes, as text, the value for missing data
 WHITE_16 = 65535
-SANE = 1e30  # values beyond stand for none: of float32, -3.4e38 is the usual one
+SANE = 1e30  # larger values mean missing data: in float32, usually -3.4e38
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -82,25 +81,25 @@ def load_image(
 
     The pixels are those of ``keras.utils.load_img(path, target_size=size)``:
     alpha and transparency are dropped, palettes looked up, CMYK, YCbCr and
-    LAB converted, grey repeated three times; of an animation or a document
-    the first frame counts; resizing takes the nearest pixel and does not keep
-    the aspect ratio.
+    LAB converted, grey repeated three times; the first frame of an animation
+    or page of a document is used; resizing takes the nearest pixel and does
+    not keep the aspect ratio.
 
-    They differ in two things. An image is turned upright first, as its
-    orientation flag asks; ``load_img`` does so with a TIFF only. And where
+    They differ in two ways. An image is first turned upright by its
+    orientation flag; ``load_img`` does so for TIFF only. And where
     ``load_img`` clips a grey image to white or black:
 
     - 16-bit integers are scaled from the range of their type: 65535 becomes
       255 (4095 in a 12-bit TIFF), values between are rounded; or from the
-      range that was decided for the data set.
-    - floats, and 32-bit integers, have no such range: that which was decided
-      for the data set becomes [0, 255]. Values beyond are clipped, and those
-      that stand for none, by TIFF's tag 42113 or as far off as -3.4e38,
-      become black. Where each image is to be scaled by itself, the smallest
+      range chosen for the dataset.
+    - floats, and 32-bit integers, have no such range: the one chosen for the
+      dataset becomes [0, 255]. Values outside are clipped, and those that
+      mean missing data, by TIFF's tag 42113 or as far off as -3.4e38, become
+      black. If each image is scaled by itself, the smallest
       of [0, 1], [0, 255] and [0, 65535] that holds all values is taken, else
       the image's own minimum to maximum.
 
-    The contents decide on the format, not the name: one of
+    The contents determine the format, not the name: one of
     `pyimagesearch.preprocessing.imagekinds.FORMATS`, up to Pillow's limit of
     179 million pixels.
 
@@ -109,13 +108,13 @@ def load_image(
     path : str or Path
         File to read.
     size : tuple of int or None
-        Height and width of the result, in pixels; None keeps those of the
-        image.
+        Height and width of the result, in pixels; None keeps the image's
+        own.
     contents : bytes or None
-        What is in the file, if that has been read already: `path` then only
-        names it.
+        The contents of the file, if they were read already: `path` is then
+        only its name.
     decoding : Decoding
-        Whether to turn it, and the ranges decided for the data set; by
+        Whether to turn it, and the ranges chosen for the dataset; by
         default upright, and scaled by itself.
 
     Returns
@@ -126,9 +125,9 @@ def load_image(
     Raises
     ------
     InputError
-        If the file is not an image, is cut short or is damaged as far as
-        its format tells, holds a number that is not finite, or has a scale
-        that is not that of the data set.
+        If the file is not an image, is truncated or detectably damaged,
+        holds a number that is not finite, or has another scale than the
+        dataset.
     """
     try:
         with _decoded(Path(path), contents) as decoded:
@@ -139,14 +138,14 @@ def load_image(
 
 @dataclass(frozen=True)
 class Inspection:
-    """What decoding an image has shown.
+    """What decoding an image has found.
 
     Attributes
     ----------
     problem : str or None
-        Why `load_image` would refuse it, in one line without the path.
+        Why `load_image` refuses it, in one line without the path.
     is_flagged : bool
-        Whether a flag says that it is stored turned or mirrored.
+        Whether it is stored turned or mirrored, by its orientation flag.
     samples : Samples or None
         The values of one with more than 8 bits per value.
     thumbnail : ndarray of uint8, shape (16, 16)
@@ -161,22 +160,22 @@ class Inspection:
 
 
 def image_reader(decoding: Decoding) -> Callable[[Path], np.ndarray]:
-    """Return what reads an image for people to look at, upright and in its own size."""
+    """Return a function that reads an image to show it, upright and in its own size."""
     return lambda path: load_image(path, size=None, decoding=decoding.to_show())
 
 
 def inspect_image(path: str | Path, decoding: Decoding | None = None) -> Inspection:
-    """Decode an image as `load_image` would, and take note of what decides on a decoding.
+    """Decode an image as `load_image` does, and record what a decoding is chosen by.
 
-    The whole image is decoded. A JPEG's pixels are made in grey and at a part of
-    its size, from all of its stream, which takes less time.
+    The whole image is decoded. A JPEG is decoded in grey and at a reduced size,
+    from all of its stream, which takes less time.
 
     Parameters
     ----------
     path : str or Path
         File to check.
     decoding : Decoding or None
-        How it will be loaded, if that is known already.
+        How it will be loaded, if already known.
     """
     try:
         with _decoded(Path(path), draft=True) as decoded:
@@ -190,17 +189,17 @@ def inspect_image(path: str | Path, decoding: Decoding | None = None) -> Inspect
 
 
 def check_image(path: str | Path, decoding: Decoding = TO_SHOW) -> str | None:
-    """Say why `load_image` would refuse an image; None if it can be loaded."""
+    """Return why `load_image` refuses an image; None if it can be loaded."""
     return inspect_image(path, decoding).problem
 
 
 @dataclass(frozen=True)
 class _Decoded:
-    """An image in memory, with what its file said of it."""
+    """An image in memory, with metadata of its file."""
 
     image: Image.Image
     orientation: int  # the flag in the file
-    is_turned: bool  # as that asks, by Pillow
+    is_turned: bool  # by that flag, already by Pillow
     is_colour_16: bool  # in the file; Pillow has kept the upper 8 bits
 
 
@@ -231,18 +230,18 @@ def _decoded(path: Path, contents: bytes | None = None, draft: bool = False) -> 
 
 
 def _recognise(file: BinaryIO) -> Image.Image:
-    """Open an image of any of the formats, its pixels not decoded yet."""
+    """Open an image of any of the formats, without decoding its pixels."""
     try:
         return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError as error:
         file.seek(0)
         raise ValueError(
-            f"not a kind of image that is read here, or damaged: it begins with {file.read(16)!r}"
+            f"not a supported image format, or damaged: it begins with {file.read(16)!r}"
         ) from error
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a regular file only, since opening a FIFO would wait for ever."""
+    """Open a regular file only: opening a FIFO would block forever."""
     if path.is_symlink() and not path.exists():
         raise ValueError(f"it is a link to {str(path.readlink())!r}, which does not exist")
     status = path.stat()
@@ -263,14 +262,14 @@ def _ignore_pillow_warnings() -> None:
 
 
 def _require_whole_directory(image: Image.Image) -> None:
-    """Refuse a TIFF whose tags Pillow read in part: one may say what a sample is."""
+    """Refuse a TIFF whose tags Pillow read only in part: a missing one may define the samples."""
     # Reading to the end of the directory moves `next` on from the directory itself.
     if image.tag_v2.next == image.tag_v2.offset:
-        raise ValueError("its directory of tags is cut short or damaged")
+        raise ValueError("its directory of tags is truncated or damaged")
 
 
 def _require_no_garbled_planes(image: Image.Image) -> None:
-    """Refuse a TIFF of which Pillow 13 squeezes 16-bit planes as if they had 8 bits."""
+    """Refuse a TIFF whose 16-bit planes Pillow 13 reads as if they had 8 bits."""
     tags = image.tag_v2
     if (
         tags.get(PLANAR_CONFIGURATION) == SEPARATE
@@ -279,13 +278,13 @@ def _require_no_garbled_planes(image: Image.Image) -> None:
         and max(tags.get(BITSPERSAMPLE, (1,))) > 8
     ):
         raise ValueError(
-            "it keeps 16-bit colours in separate planes, which Pillow garbles: save it with "
+            "it has 16-bit colours in separate planes, which Pillow misreads: save it with "
             "interleaved colours, or with 8 bits"
         )
 
 
 def _is_colour_16(image: Image.Image) -> bool:
-    """Tell whether Pillow will drop the lower 8 bits of the values, as of all but grey images."""
+    """Return whether Pillow will drop the lower 8 bits of the values, as in colour images."""
     return image.mode[0] not in "IF" and any(";16" in str(tile.args) for tile in image.tile)
 
 
@@ -294,15 +293,15 @@ def _orientation(image: Image.Image) -> int:
     try:
         # pillow-heif has set the flag of what it turned to 1.
         return image.info.get("original_orientation") or image.getexif().get(Base.Orientation, 1)
-    except Exception:  # of damaged EXIF data, any type; the pixels are sound
+    except Exception:  # damaged EXIF data raises any type; the pixels are intact
         return 1
 
 
 def _heif_is_turned(image: Image.Image) -> bool:
-    """Tell whether its container has it turned, which pillow-heif heeds.
+    """Return whether its container turns it, which pillow-heif applies.
 
-    A flag in its EXIF data alone, as Pillow writes it of an `Image.Exif`, is
-    heeded by nobody, and set to 1.
+    A flag in the EXIF data alone, as Pillow writes it from an `Image.Exif`, is
+    not applied but set to 1.
     """
     try:
         frame = image._heif_file[image.tell()]._c_image
@@ -321,19 +320,19 @@ class _Wide:
     no_data: float | None
 
     def missing(self, values: np.ndarray) -> np.ndarray:
-        """Tell which values stand for none.
+        """Return which values mean missing data.
 
         Raises
         ------
         ValueError
-            If others are not finite.
+            If other values are not finite.
         """
         if self.no_data is None:
             missing = np.zeros(values.shape, bool)
         elif np.isnan(self.no_data):
             missing = np.isnan(values)
         else:
-            with np.errstate(over="ignore"):  # of the lowest float64, in a float32
+            with np.errstate(over="ignore"):  # the lowest float64, as a float32
                 missing = values == values.dtype.type(self.no_data)
         if self.kind == FLOAT:
             if not np.isfinite(values[~missing]).all():
@@ -346,21 +345,24 @@ def _wide(image: Image.Image) -> _Wide | None:
     """Return how to read a decoded image's values; None in an 8-bit mode."""
     tags = image.tag_v2 if image.format == "TIFF" else {}
     if image.mode.startswith("I;16"):
-        # 12 bits come as mode I;16 too.
+        # 12 bits have mode I;16 too.
         kind, white = GREY_16, 2 ** tags.get(BITSPERSAMPLE, (16,))[0] - 1
     elif image.mode == "I" and image.format == "PPM":
-        kind, white = GREY_16, WHITE_16  # Pillow scales it from the largest value that it names
+        kind, white = (
+            GREY_16,
+            WHITE_16,
+        )  # Pillow scales it from the largest value that the file names
     elif image.mode in ("I", "F"):
         kind, white = FLOAT, None
     else:
         return None
-    # Pillow heeds white-is-zero in 8 bits and fewer only.
+    # Pillow applies white-is-zero only up to 8 bits.
     is_inverted = tags.get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO
     return _Wide(kind, white, is_inverted, _no_data(tags.get(NO_DATA), image.mode))
 
 
 def _no_data(text: object, mode: str) -> float | None:
-    """Return the value that a TIFF says stands for none, if its pixels can have it."""
+    """Return the value that means missing data in a TIFF, if its pixels can have it."""
     try:
         value = float(str(text).strip("\0 "))
     except ValueError:
@@ -372,7 +374,7 @@ def _no_data(text: object, mode: str) -> float | None:
 
 
 def _samples(decoded: _Decoded) -> Samples | None:
-    """Take note of the values of an image with more than 8 bits per value."""
+    """Describe the values of an image with more than 8 bits per value."""
     image, wide = decoded.image, _wide(decoded.image)
     if decoded.is_colour_16:
         return Samples.of(np.asarray(image.convert("RGB")), COLOUR_16)
@@ -384,7 +386,7 @@ def _samples(decoded: _Decoded) -> Samples | None:
     if values.size:
         return Samples.of(values, wide.kind)
     if wide.kind == FLOAT:
-        raise ValueError("all of its values stand for missing data")
+        raise ValueError("it holds nothing but missing data")
     return None
 
 
@@ -393,11 +395,11 @@ def _as_rgb(decoded: _Decoded, size: tuple[int, int] | None, decoding: Decoding)
     image, wide = decoded.image, _wide(decoded.image)
     black_white = wide and _black_white(decoded, wide, decoding)
     if image.mode.startswith("I;16"):
-        image = image.convert("I")  # which breaks ties between pixels as 8-bit modes do
+        image = image.convert("I")  # breaks ties between pixels as 8-bit modes do
     if decoding.upright:
         image = _upright(decoded, image)
     if size is not None:
-        # Nearest pixels are the same before and after conversion, and fewer here.
+        # Nearest pixels are the same before and after conversion, but fewer here.
         image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
     if wide:
         values = np.asarray(image)
@@ -410,13 +412,13 @@ def _as_rgb(decoded: _Decoded, size: tuple[int, int] | None, decoding: Decoding)
 
 
 def _upright(decoded: _Decoded, image: Image.Image) -> Image.Image:
-    """Turn an image, or a smaller version of it, as the flag in its file asks."""
+    """Turn an image, or a smaller version of it, by the flag in its file."""
     turn = TURNS.get(decoded.orientation)
     return image if turn is None or decoded.is_turned else image.transpose(turn)
 
 
 def _black_white(decoded: _Decoded, wide: _Wide, decoding: Decoding) -> tuple[float, float]:
-    """Choose the numbers that become black and white."""
+    """Choose the values that become black and white."""
     if wide.kind == GREY_16:
         decided = decoding.white_16_bit if wide.type_white == WHITE_16 else None
         black, white = 0, decided or wide.type_white
@@ -432,7 +434,7 @@ def _black_white(decoded: _Decoded, wide: _Wide, decoding: Decoding) -> tuple[fl
 
 
 def _require_signed(image: Image.Image, values: np.ndarray) -> None:
-    """Refuse negative numbers that are large ones which Pillow misread."""
+    """Refuse negative numbers: large unsigned ones that Pillow misread."""
     is_unsigned = image.format == "TIFF" and image.tag_v2.get(SAMPLEFORMAT, (1,))[0] == UNSIGNED
     if is_unsigned and values.min() < 0:
         raise ValueError("it holds integers above 2147483647, which Pillow wraps around")
@@ -441,7 +443,7 @@ def _require_signed(image: Image.Image, values: np.ndarray) -> None:
 def _range_of_values(values: np.ndarray) -> tuple[float, float]:
     """Return the smallest common range that holds all values, else their own."""
     low, high = values.min().item(), values.max().item()
-    if not np.isfinite([low, high]).all():  # min and max pass a NaN on
+    if not np.isfinite([low, high]).all():  # min and max propagate NaN
         raise ValueError("it holds numbers that are not finite")
     return next(
         ((black, white) for black, white in COMMON_RANGES if black <= low and high <= white),
@@ -450,7 +452,7 @@ def _range_of_values(values: np.ndarray) -> tuple[float, float]:
 
 
 def _reason(error: Exception) -> str:
-    """Put an exception into one line that does not repeat the path."""
+    """Return an exception's reason in one line, without the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return " ".join(str(error).split()) or type(error).__name__

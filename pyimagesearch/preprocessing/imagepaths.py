@@ -1,4 +1,4 @@
-"""List a folder of labelled pictures in an order that every machine repeats."""
+"""List a folder of labelled images in an order that is the same on every machine."""
 
 import random
 from collections import defaultdict
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
-from pyimagesearch.preprocessing.imagekinds import picture_suffixes
+from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_images
+from pyimagesearch.preprocessing.imagekinds import image_suffixes
 from pyimagesearch.preprocessing.labelling import (
     Labelling,
     labels_of_folders,
@@ -21,22 +21,22 @@ from pyimagesearch.utils import InputError
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """The pictures of a folder in row order, each with its label.
+    """The images of a folder in row order, each with its label.
 
     Parameters
     ----------
     root : Path
         Absolute path of the folder that was listed.
     paths : tuple of str, length n
-        Path of each picture relative to `root`, with ``/`` between its parts.
+        Path of each image relative to `root`, with ``/`` between its parts.
     labels : ndarray, shape (n,), int64, read-only
-        Index into `label_names` of each picture's class.
+        Index into `label_names` of each image's class.
     label_names : tuple of str
         Class names in code point order, as ``LabelEncoder.classes_`` has them.
     skipped : SkippedFiles
-        What the folder holds beside them.
+        What else the folder holds.
     labelling : Labelling
-        Where the labels come from, and what is known of the pictures beside.
+        Where the labels come from, and what else is known about the images.
     """
 
     root: Path
@@ -47,22 +47,22 @@ class LabelledImages:
     labelling: Labelling = field(default_factory=Labelling)
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.paths)
 
     def absolute_path(self, row: int) -> Path:
-        """Return where the picture of a row lies."""
+        """Return the absolute path of a row's image."""
         return self.root / self.paths[row]
 
     @property
     def label_of(self) -> dict[str, str]:
-        """The name of each picture's class, by its path."""
+        """The name of each image's class, by its path."""
         names = (self.label_names[label] for label in self.labels.tolist())
         return dict(zip(self.paths, names, strict=True))
 
     @property
     def groups(self) -> list[list[int]]:
-        """The rows of each given group, of those that have several."""
+        """The rows of each given group that has several."""
         rows = defaultdict(list)
         for row, path in enumerate(self.paths):
             if path in self.labelling.group_of:
@@ -71,15 +71,15 @@ class LabelledImages:
 
     @property
     def is_test(self) -> np.ndarray | None:
-        """Which pictures test by a given split: (n,) bool; None if none is given."""
+        """Which images are for testing by a given split: (n,) bool; None if there is none."""
         test = self.labelling.test
         return None if test is None else np.array([path in test for path in self.paths], bool)
 
     def without(self, bad: Collection[str]) -> "LabelledImages":
-        """Leave pictures out; the others keep their order.
+        """Return the images without some; the others keep their order.
 
-        A class that loses all its pictures leaves `label_names` too, and the
-        labels of the classes behind it move up.
+        A class that loses all its images is removed from `label_names`, and the
+        labels of later classes decrease.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class LabelledImages:
         Returns
         -------
         LabelledImages
-            The remaining pictures, possibly none.
+            The remaining images, possibly none.
 
         Raises
         ------
@@ -98,11 +98,11 @@ class LabelledImages:
         """
         bad = set(bad)
         if unknown := bad.difference(self.paths):
-            raise ValueError(f"not among the {len(self)} pictures: {sorted(unknown)}")
+            raise ValueError(f"not among the {len(self)} images: {sorted(unknown)}")
         return self.reordered(path for path in self.paths if path not in bad)
 
     def reordered(self, paths: Iterable[str]) -> "LabelledImages":
-        """Return some or all of the pictures in another order."""
+        """Return some or all of the images in another order."""
         label_of = self.label_of
         label_of = {path: label_of[path] for path in paths}
         return _labelled(self.root, label_of, self.skipped, self.labelling)
@@ -116,55 +116,54 @@ def list_labelled_images(
     labels_from: str = "folder",
     skip_bad: bool = False,
 ) -> LabelledImages:
-    """List a folder's pictures, label them, and shuffle.
+    """List a folder's images, label them, and shuffle.
 
-    A picture is a file with the suffix of a kind that `load_image` reads, in
-    capitals or not, or one without a suffix whose contents are of such a kind.
-    Names with a dot in front (``._0001.jpg``, ``.ipynb_checkpoints/``) are
-    passed over; links are followed. If nothing else is asked for, the label is
-    the name of the folder, or of the link to it, that a picture lies in, at
-    whatever depth; folders of the same name are one class. The order depends
-    only on the relative paths and on `seed`: the paths are sorted by code
-    point before they are shuffled.
+    An image is a file with the suffix of a format that `load_image` reads, in
+    upper or lower case, or one without a suffix but such contents. Names that
+    begin with a dot (``._0001.jpg``, ``.ipynb_checkpoints/``) are skipped;
+    links are followed. By default the label is the name of the image's folder,
+    or of the link to it, at any depth; folders of the same name are one class.
+    The order depends only on the relative paths and on `seed`: the paths are
+    sorted by code point before they are shuffled.
 
     Parameters
     ----------
     dataset : str or Path
-        Folder with one folder per class, or with a table or names that tell
-        the classes.
+        Folder with one folder per class, unless a table or the file names
+        give the classes.
     seed : int
         Seed of the shuffle.
     table : str, Path or None
-        A table of labels; pictures without a line are left out.
+        A table of labels; images without a line are skipped.
     labels_from : str
-        Without a table: ``folder``, or ``name`` for the names of the pictures.
+        Without a table: ``folder``, or ``name`` for the names of the images.
     skip_bad : bool
-        Skip the lines of a table that have no picture, instead of refusing it.
+        Skip lines of a table that have no image, instead of raising.
 
     Returns
     -------
     LabelledImages
-        At least one picture.
+        At least one image.
 
     Raises
     ------
     InputError
-        If `dataset` is missing, not a folder or without pictures; if a folder
-        below it cannot be listed, since its pictures would be lost without a
-        word; if a picture lies in no class folder, or in one whose name is
-        not valid UTF-8, or has no label in its name; if the table is wrong.
+        If `dataset` is missing, not a folder or without images; if a folder
+        below it cannot be listed, since its images would be silently missing;
+        if an image is in no class folder, or in one whose name is not valid
+        UTF-8, or has no label in its name; if the table is wrong.
     """
-    if not str(dataset):  # which Path takes for the current folder
+    if not str(dataset):  # which Path reads as the current folder
         raise InputError("the name of the dataset is empty: expected a folder of class folders")
     dataset = Path(dataset)
     _require_folder(dataset)
-    paths, skipped = find_pictures(dataset)
+    paths, skipped = find_images(dataset)
     if not paths:
-        kinds = " ".join(sorted(picture_suffixes()))
-        passed_over = f"; passed over: {skipped}" if skipped.kinds else ""
+        kinds = " ".join(sorted(image_suffixes()))
+        also_there = f"; skipped: {skipped}" if skipped.kinds else ""
         raise InputError(
             f"no images under {str(dataset)!r}: looked for {kinds}, "
-            f"one folder per class{passed_over}"
+            f"one folder per class{also_there}"
         )
     labelling = Labelling("folder" if labels_from == "folder" else "name")
     if table is not None:
@@ -185,7 +184,7 @@ def list_labelled_images(
 def _labelled(
     root: Path, label_of: Mapping[str, str], skipped: SkippedFiles, labelling: Labelling
 ) -> LabelledImages:
-    """Return pictures in the order of their labels' mapping, with their classes numbered."""
+    """Return images in the order of `label_of`, with their classes numbered."""
     label_names = tuple(sorted(set(label_of.values())))
     index = {name: label for label, name in enumerate(label_names)}
     labels = np.array([index[name] for name in label_of.values()], dtype=np.int64)

@@ -12,20 +12,20 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.filenames import why_no_text
 from pyimagesearch.utils.wording import counted, listed
 
-SOURCES = ("folder", "name")  # beside a table
-NUMBER = re.compile(r"[\W_]*\d.*", re.DOTALL)  # the first digit with what leads to it, and the rest
+SOURCES = ("folder", "name")  # besides a table
+NUMBER = re.compile(r"[\W_]*\d.*", re.DOTALL)  # from the first digit on, with separators
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """What is known of labelled images beside their labels.
+    """What is known about labelled images besides their labels.
 
     Attributes
     ----------
     source : str
         Where the labels come from: ``folder``, ``name`` or ``table``.
     test : frozenset of str or None
-        The images that test, by a given split; None if none is given.
+        The images to test with, by a given split; None if there is none.
     group_of : mapping of str to str
         The group of each image that has one.
     notes : tuple of str
@@ -38,22 +38,22 @@ class Labelling:
     notes: tuple[str, ...] = ()
 
     def record(self, label_of: Mapping[str, str]) -> dict[str, str] | None:
-        """Return what tells whether a run has the same labels; None where the paths do.
+        """Return a record that differs if the labels do; None where the paths determine them.
 
-        Of a table, the digest of what it says of each image: its order means nothing.
+        For a table, the digest of its entry for each image, whatever their order.
         """
         if self.source != "table":
             return None if self.source == "folder" else {"from": self.source}
-        said = [
+        entries = [
             (path, label, self.test is not None and path in self.test, self.group_of.get(path))
             for path, label in sorted(label_of.items())
         ]
-        text = json.dumps([self.test is not None, said])
+        text = json.dumps([self.test is not None, entries])
         return {"from": "table", "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def labels_of_folders(dataset: Path, paths: Sequence[str]) -> dict[str, str]:
-    """Label each image with the name of the folder that it lies in."""
+    """Label each image with the name of its folder."""
     for path in paths:
         _require_class_folder(dataset, path)
     return {path: PurePosixPath(path).parent.name for path in paths}
@@ -75,7 +75,7 @@ def labels_of_names(dataset: Path, paths: Sequence[str]) -> dict[str, str]:
 
 
 def label_of_name(stem: str) -> str:
-    """Return the class in the name of an image: all before a dot, or before a number.
+    """Return the class in the name of an image: what precedes a dot, else a number.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def labels_of_table(
 
 
 def _require_class_folder(dataset: Path, path: str) -> None:
-    """Refuse a picture that lies in no class folder, or in one without a name."""
+    """Refuse an image that is in no class folder, or in one whose name is not text."""
     folder = PurePosixPath(path).parent
     if not folder.name:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A table of labels: what it is, and how its lines are matched with the images of a folder."""
+"""A table of labels: its format, and how its lines are matched to the images of a folder."""
 
 import csv
 import io
@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pyimagesearch.preprocessing.imagekinds import picture_suffixes
+from pyimagesearch.preprocessing.imagekinds import image_suffixes
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.names import nfc
 from pyimagesearch.utils.wording import MOST_NAMED, counted, listed, shortened
 
-# The names that a column may have in the header, as `_key` has them.
-PATH_COLUMNS = ("path", "file", "filename", "image", "id")  # the first of several is taken
+# The names that a column may have in the header, as `_key` returns them.
+PATH_COLUMNS = ("path", "file", "filename", "image", "id")  # the first that is there is used
 PATH_COLUMNS += ("filepath", "imagepath", "imagefile", "imagename", "imageid")
 LABEL_COLUMNS = ("label", "class", "category", "breed")
 SPLIT_COLUMN, GROUP_COLUMN = "split", "group"
@@ -47,7 +47,7 @@ class Line:
     split : str
         ``train``, ``val`` or ``test``; empty if the table has no such column.
     group : str
-        What must not be parted; empty if the image is alone in its group.
+        Images to keep on one side of a split; empty if there is no group.
     """
 
     number: int
@@ -78,16 +78,16 @@ class Matched:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The labels of images, as a CSV file has them.
+    """The labels of images, as read from a CSV file.
 
     Attributes
     ----------
     path : Path
         The file.
     lines : list of Line
-        In the order of the file, which means nothing.
+        In the order of the file, which is not significant.
     ignored : list of str
-        The names of the columns that were not read.
+        The names of the columns that are not used.
     """
 
     path: Path
@@ -102,12 +102,12 @@ class LabelTable:
         images : sequence of str
             Paths relative to `folder`, with ``/`` between their parts.
         folder : Path
-            Where they lie.
+            Their folder.
 
         Raises
         ------
         InputError
-            If a line fits several images, or the lines of an image contradict each other.
+            If a line matches several images, or the lines of an image disagree.
         """
         find = _image_finder(images)
         lines: dict[str, Line] = {}
@@ -116,8 +116,8 @@ class LabelTable:
             found = find(_relative(line.path, folder))
             if len(found) > 1:
                 raise InputError(
-                    f"line {line.number} of '{self.path}' fits {len(found)} images, "
-                    f"{listed(sorted(found))}: expected one; write its path with its suffix"
+                    f"line {line.number} of '{self.path}' matches {len(found)} images, "
+                    f"{listed(sorted(found))}: expected one; write the path with its suffix"
                 )
             if not found:
                 without_image.append(line)
@@ -125,9 +125,9 @@ class LabelTable:
             self._require_agreement(found[0], lines.setdefault(found[0], line), line)
         if not lines:
             raise InputError(
-                f"no line of '{self.path}' has an image under '{folder}': its first path is "
-                f"{self.lines[0].path!r}, but images are such as {min(images)!r}; write paths "
-                "relative to the folder"
+                f"no path in '{self.path}' is an image under '{folder}': the first is "
+                f"{self.lines[0].path!r}, the first image {min(images)!r}; write paths relative to "
+                "the folder"
             )
         return Matched(lines, sorted(set(images).difference(lines)), without_image)
 
@@ -141,14 +141,14 @@ class LabelTable:
                 )
 
     def test_images(self, line_of: Mapping[str, Line]) -> frozenset[str] | None:
-        """Return which images test by the column of splits; None if there is none.
+        """Return the test images by the column of splits; None if there is no such column.
 
-        Images to validate with test, unless there are others to test with: then they train.
+        Validation images are test images, unless there are others: then they train.
 
         Raises
         ------
         InputError
-            If nothing is left to train or to test, or a group would do both.
+            If one side is empty, or a group is on both.
         """
         splits = {line.split for line in line_of.values()}
         if splits == {""}:
@@ -158,7 +158,7 @@ class LabelTable:
         if not 0 < len(test) < len(line_of):
             raise InputError(
                 f"the column 'split' of '{self.path}' has {listed(sorted(splits))} only: "
-                "expected images to train and images to test; complete it, or remove the column"
+                "expected training and test images; complete it, or remove the column"
             )
         side: dict[str, tuple[bool, Line]] = {}
         for path, line in line_of.items():
@@ -168,23 +168,23 @@ class LabelTable:
             if is_test != (path in test):
                 raise InputError(
                     f"'{self.path}' has group {line.group!r} on both sides of the split, in lines "
-                    f"{first.number} and {line.number}: expected one side for all of a group; "
+                    f"{first.number} and {line.number}: expected each group on one side; "
                     "correct 'split' or 'group'"
                 )
         return test
 
     def notes(self, matched: Matched, test: frozenset[str] | None) -> list[str]:
-        """Return what a user should know of the table, a line each."""
+        """Return what to report about the table, a line each."""
         found = []
         if self.ignored:
             found.append(f"'{self.path}': ignored {_columns(self.ignored)}")
         if n := len(matched.without_line):
             found.append(
-                f"{counted(n, 'image')} without a line in '{self.path}', left out: "
+                f"skipped {counted(n, 'image')} without a line in '{self.path}': "
                 f"{listed(matched.without_line)}"
             )
         if matched.without_image:
-            found.append(f"left out {self.unmatched(matched)}")
+            found.append(f"skipped {self.unmatched(matched)}")
         if test is not None:
             n_val = sum(line.split == "val" for line in matched.line_of.values())
             n_train = len(matched.line_of) - len(test)
@@ -206,10 +206,10 @@ class LabelTable:
 def read_label_table(path: str | Path) -> LabelTable:
     """Read a table of labels.
 
-    A header names the columns, in any order, in capitals or not, as ``Image ID`` or ``image_id``:
-    one of `PATH_COLUMNS`, one of `LABEL_COLUMNS`, and perhaps ``split`` and ``group``. Instead of
-    labels there may be a column
-    per class with a 1 in exactly one of them. Commas, semicolons or tabs separate; UTF-8.
+    A header names the columns, in any order, in upper or lower case, as ``Image ID`` or
+    ``image_id``: one of `PATH_COLUMNS`, one of `LABEL_COLUMNS`, and optionally ``split`` and
+    ``group``. Instead of labels there may be a column per class, with a 1 in exactly one of them.
+    Separated by commas, semicolons or tabs; UTF-8.
 
     Parameters
     ----------
@@ -231,11 +231,13 @@ def read_label_table(path: str | Path) -> LabelTable:
     keys = [_key(name) for name in header]
     places = {key: i for i, key in enumerate(keys) if key}  # some programs end lines with commas
     if twice := sorted({name for name in header if name and keys.count(_key(name)) > 1}):
-        raise InputError(f"'{path}' has columns of one name, {listed(twice)}: rename or remove one")
+        raise InputError(
+            f"'{path}' has several columns named {listed(twice)}: rename or remove one"
+        )
     paths = [name for name in PATH_COLUMNS if name in places]
     labels = [name for name in LABEL_COLUMNS if name in places]
     if not paths:
-        raise InputError(f"'{path}' names no images, its columns are {listed(header)}: {EXPECTED}")
+        raise InputError(f"'{path}' has no column of images, only {listed(header)}: {EXPECTED}")
     if len(labels) > 1:
         raise InputError(
             f"'{path}' has {len(labels)} columns of labels, {listed(labels)}: expected one; rename "
@@ -245,7 +247,7 @@ def read_label_table(path: str | Path) -> LabelTable:
     others = [] if labels else [i for i, key in enumerate(keys) if key and key not in SPECIAL]
     classes = [(i, header[i]) for i in _one_hot_columns(others, rows)]
     if not labels and not classes:
-        raise InputError(f"'{path}' has no labels, its columns are {listed(header)}: {EXPECTED}")
+        raise InputError(f"'{path}' has no column of labels, only {listed(header)}: {EXPECTED}")
     lines = []
     for number, row in rows:
         label = row[places[labels[0]]] if labels else _one_hot(path, number, row, classes)
@@ -270,7 +272,7 @@ def read_label_table(path: str | Path) -> LabelTable:
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header, and the other lines that are not empty with their number."""
+    """Return the header, and the other non-empty lines with their numbers."""
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
@@ -280,7 +282,7 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"'{path}' is not in UTF-8 (byte {error.start:,}): save it as CSV in UTF-8"
+            f"'{path}' is not UTF-8 (byte {error.start:,}): save it as CSV in UTF-8"
         ) from error
     delimiter = _delimiter(next(iter(text.lstrip().splitlines()), ""))
     rows = []
@@ -300,14 +302,14 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     for number, row in lines:
         if len(row) != len(names):
             raise InputError(
-                f"line {number} of '{path}' has {counted(len(row), 'column')}, and the header "
-                f"{len(names):,}: expected as many; put quotes around names that hold {delimiter!r}"
+                f"line {number} of '{path}' has {counted(len(row), 'column')}, but the header "
+                f"{len(names):,}: expected as many; quote names that contain {delimiter!r}"
             )
     return names, lines
 
 
 def _key(name: str) -> str:
-    """Return the plain form of a name that is looked for; any other, such as a class's, as it is.
+    """Return the plain form of a known column name; any other, such as a class, unchanged.
 
     Examples
     --------
@@ -319,12 +321,12 @@ def _key(name: str) -> str:
 
 
 def _delimiter(header: str) -> str:
-    """Return what separates the columns: the character that the header has most of."""
+    """Return the separator of the columns: the most frequent one in the header."""
     return max(DELIMITERS, key=header.count)
 
 
 def _one_hot_columns(columns: list[int], rows: Sequence[tuple[int, list[str]]]) -> list[int]:
-    """Return those of some columns, two or more, that hold nothing but 0 and 1."""
+    """Return which columns hold only 0 and 1, if two or more do."""
     found = [i for i in columns if all(row[i].lower() in ONE_HOT for _, row in rows)]
     return found if len(found) > 1 else []
 
@@ -350,8 +352,8 @@ def _relative(path: str, folder: Path) -> str:
 
 
 def _image_finder(images: Sequence[str]) -> Callable[[str], list[str]]:
-    """Return what finds the images of a path, in the first of four ways that finds any."""
-    # As it is; in any normal form; with its suffix in any case; without it.
+    """Return a function that finds the images of a path, in the first of four ways to match."""
+    # Exactly; in any normal form; with its suffix in any case; without its suffix.
     ways = ((str, str), (nfc, nfc), (_small_suffix, _small_suffix), (_without_suffix, nfc))
     places: list[dict[str, list[str]]] = [defaultdict(list) for _ in ways]
     for place, (of_image, _) in zip(places, ways, strict=True):
@@ -373,7 +375,7 @@ def _small_suffix(path: str) -> str:
 def _without_suffix(path: str) -> str:
     path = nfc(path)
     pure = PurePosixPath(path)
-    return str(pure.with_suffix("")) if pure.suffix.lower() in picture_suffixes() else path
+    return str(pure.with_suffix("")) if pure.suffix.lower() in image_suffixes() else path
 
 
 def _columns(names: list[str]) -> str:

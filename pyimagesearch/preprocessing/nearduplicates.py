@@ -1,11 +1,11 @@
 """Find images that show the same photograph: saved again, resized, converted or mirrored.
 
-Each image is reduced to 16 x 16 grey averages. Two steps tell which of them
-belong together, without comparing all with all:
+Each image is reduced to 16 x 16 grey averages. Two steps find which of them
+belong together, without comparing all pairs:
 
 - A perceptual hash of 64 bits finds candidates: the signs of the lowest
   frequencies, against their median (Zauner, "Implementation and Benchmarking
-  of Perceptual Image Hash Functions", 2010). On plain backgrounds it finds too many.
+  of Perceptual Image Hash Functions", 2010). On plain backgrounds there are too many.
 - The averages themselves confirm them. What is compared is their detail, without
   the brightness and the smooth shading that most skies and backdrops share.
 """
@@ -31,12 +31,12 @@ MOST_BITS = 6  # in which the hashes of near duplicates differ
 # of Flowers-17 have 0.993 and more, and nothing else above 0.97.
 SAME = 0.992
 # What a whole group has in common with its first image: frames of a video, each of which is
-# a near duplicate of the one before, do not chain on for ever.
+# a near duplicate of the one before, do not chain without end.
 GROUPED = 0.97
-LEAST_DETAIL = 3.0  # standard deviation, in grey levels: less shows nothing to be recognised by
+LEAST_DETAIL = 3.0  # standard deviation, in grey levels: with less, nothing can be recognised
 
 N_BYTES = 8  # of a hash
-MOST_NEIGHBOURS = 128  # that are compared in one bucket: where thousands look alike, some suffice
+MOST_NEIGHBOURS = 128  # compared in one bucket: where thousands look alike, some are enough
 BLOCK = 4096  # pairs that are confirmed at a time
 
 
@@ -59,7 +59,7 @@ class Pair(NamedTuple):
 def thumbnail(image: Image.Image) -> Image.Image:
     """Reduce a decoded image, of any mode, to 16 x 16 grey averages in mode L."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        # By the middle of the values: those that stand for none lie far off, or are not finite.
+        # By the bulk of the values: those for missing data are far off, or not finite.
         values = np.asarray(image, np.float64)
         finite = values[np.isfinite(values)]
         low, high = np.quantile(finite if finite.size else [0.0], [0.02, 0.98])
@@ -76,12 +76,12 @@ def find_near_duplicates(thumbnails: np.ndarray) -> list[Pair]:
     Parameters
     ----------
     thumbnails : ndarray of uint8, shape (n, 16, 16)
-        One per image, as `thumbnail` makes them; all stand upright.
+        One per image, as `thumbnail` returns them; all upright.
 
     Returns
     -------
     list of Pair
-        Sorted. An image that shows next to nothing, such as an empty page, is in none.
+        Sorted. A nearly blank image, such as an empty page, is in none.
     """
     first, second, mirrored = candidates(_hashes(thumbnails), _hashes(thumbnails[:, :, ::-1]))
     found = []
@@ -96,16 +96,16 @@ def find_near_duplicates(thumbnails: np.ndarray) -> list[Pair]:
 
 
 def group_near_duplicates(thumbnails: np.ndarray, pairs: list[Pair]) -> dict[int, int]:
-    """Put pairs that have an image in common into groups, without chaining on for ever.
+    """Group pairs that share an image, without endless chains.
 
     An image joins the groups of its near duplicates if it still resembles the
-    first image of these.
+    first image of each.
 
     Parameters
     ----------
     thumbnails : ndarray of uint8, shape (n, 16, 16)
     pairs : list of Pair
-        As `find_near_duplicates` gives them.
+        As `find_near_duplicates` returns them.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def group_near_duplicates(thumbnails: np.ndarray, pairs: list[Pair]) -> dict[int
         return bool((either > GROUPED).all())
 
     for image in sorted(earlier):
-        # Of an image without a group, the group is itself.
+        # An image without a group is its own group.
         neighbours = sorted({first_of.get(neighbour, neighbour) for neighbour in earlier[image]})
         first = next((one for one in neighbours if resembles(one, [image])), None)
         if first is None:
@@ -175,7 +175,7 @@ def candidates(
     """Find the pairs whose hashes differ in few bits: first, second, whether mirrored.
 
     Hashes that differ in at most six bits agree in at least two of their eight
-    bytes: only those that agree in the same two are compared.
+    bytes: only pairs that agree in the same two are compared.
     """
     n = len(hashes)
     both = np.concatenate([hashes, mirrored_hashes])
@@ -184,7 +184,7 @@ def candidates(
     for one, other in combinations(range(N_BYTES), 2):
         bucket = both[:, one].astype(np.uint16) << 8 | both[:, other]
         for i, j in _neighbours(bucket):
-            # The mirror images of a pair that is there already would say the same again.
+            # The mirror images of a pair that is already there add nothing.
             near = (np.bitwise_count(whole[i] ^ whole[j]) <= MOST_BITS) & ((i < n) | (j < n))
             i, j = np.minimum(i[near], j[near]), np.maximum(i[near], j[near])
             found.append(np.minimum(i, j % n) * (2 * n) + np.maximum(i, j % n) + n * (j >= n))
@@ -194,7 +194,7 @@ def candidates(
 
 
 def _without_self(first: np.ndarray, second: np.ndarray, mirrored: np.ndarray):
-    """Leave out that a symmetric image is its own mirror image."""
+    """Remove pairs of a symmetric image with its own mirror image."""
     other = first != second
     return first[other], second[other], mirrored[other]
 
@@ -213,7 +213,7 @@ def _neighbours(bucket: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the correlation of detail of thumbnails, both (n, 16, 16); 0 where there is none."""
+    """Return the correlation of detail of thumbnails, both (n, 16, 16); 0 without detail."""
     one, other = _detail(one), _detail(other)
     least = LEAST_DETAIL * SIDE  # the norm of a detail of that standard deviation
     norms = [np.linalg.norm(detail, axis=(1, 2)) for detail in (one, other)]
@@ -222,7 +222,7 @@ def _similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _detail(thumbnails: np.ndarray) -> np.ndarray:
-    """Take brightness and smooth shading out of thumbnails: float32 of the same shape."""
+    """Remove brightness and smooth shading from thumbnails: float32 of the same shape."""
     waves = _waves(SMOOTH)
     smooth = waves.T @ waves
     thumbnails = thumbnails.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The order of the rows: what trains a classifier, and what it is tested on."""
+"""The order of the rows: which train a classifier, and which test it."""
 
 from collections.abc import Hashable, Sequence
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from pyimagesearch.utils.split import N_FOLDS, TRAIN_FRACTION, n_train_rows
 
-Group = list[int]  # images that must not be parted, in ascending order
+Group = list[int]  # images to keep together, in ascending order
 
 
 def row_order(labels: np.ndarray, group_keys: Sequence[Hashable], n_train: int) -> list[int]:
     """Order shuffled images so that the first rows can train a classifier.
 
-    The images of a group follow the first of them, and all of them train or
-    none does. Apart from that the shuffled order stays, unless a class is
-    short of groups on one side: fewer than `N_FOLDS` of them train (or, of a
-    class of fewer than 4, fewer than three quarters rounded down, or none),
-    or none is left to test although the class has 4. Only then the rows are
+    The images of a group follow the first of them, and either all of them
+    train or none. Apart from that the shuffled order is kept, unless a class
+    has too few groups on one side: fewer than `N_FOLDS` train (or, in a class
+    of fewer than 4, fewer than three quarters rounded down, or none), or none
+    is left to test although the class has 4. Only then are the rows
     stratified: three quarters of each class train.
 
     Parameters
@@ -32,8 +32,8 @@ def row_order(labels: np.ndarray, group_keys: Sequence[Hashable], n_train: int) 
     -------
     list of int, length n
         The image of each row. Both sides are in shuffled order. If no choice
-        fills the training rows exactly, which takes a folder where hardly an
-        image is alone in its group, one group lies across the split.
+        fills the training rows exactly, possible only if hardly any image is
+        alone in its group, one group is on both sides of the split.
 
     Examples
     --------
@@ -48,29 +48,29 @@ def row_order(labels: np.ndarray, group_keys: Sequence[Hashable], n_train: int) 
         largest_first = sorted(groups, key=len, reverse=True)
         orders = (_by_share(largest_first, labels), largest_first, groups)
         choices = [_filled(order, n_train) for order in orders]
-        train, test, _ = min(choices, key=lambda choice: choice[2])  # the first of equals
+        train, test, _ = min(choices, key=lambda choice: choice[2])  # the first of the best
     return [image for side in (train, test) for group in sorted(side) for image in group]
 
 
 def split_order(
     labels: np.ndarray, group_keys: Sequence[Hashable], is_test: np.ndarray | None = None
 ) -> tuple[list[int], int]:
-    """Order shuffled images so that the first rows train, and say how many of them do.
+    """Order shuffled images so that the first rows train, and return how many do.
 
     Parameters
     ----------
     labels, group_keys
-        As of `row_order`.
+        As in `row_order`.
     is_test : ndarray of bool, shape (n,), or None
-        Which images test, where that is given: it is kept as it is.
+        Which images test, if a split is given: it is used as it is.
 
     Returns
     -------
     list of int, length n
         The image of each row.
     int
-        How many rows train: as many as are given, else three quarters, or fewer where that would
-        part a group.
+        How many rows train: as given, else three quarters, or fewer where that would divide a
+        group.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def split_order(
 
 
 def _groups(keys: Sequence[Hashable]) -> list[Group]:
-    """Put the images with equal keys together, in the order in which each key comes first."""
+    """Group the images with equal keys, in the order of first occurrence."""
     groups: dict[Hashable, Group] = {}
     for image, key in enumerate(keys):
         groups.setdefault(key, []).append(image)
@@ -100,7 +100,7 @@ def _groups(keys: Sequence[Hashable]) -> list[Group]:
 
 
 def _filled(groups: list[Group], n_train: int) -> tuple[list[Group], list[Group], int]:
-    """Let the first groups train that fit; return those, the others, and the rows left over."""
+    """Let groups train while they fit; return those, the others, and the unfilled rows."""
     train, test = [], []
     for group in groups:
         fits = len(group) <= n_train
@@ -110,12 +110,12 @@ def _filled(groups: list[Group], n_train: int) -> tuple[list[Group], list[Group]
 
 
 def _classes(groups: list[Group], labels: np.ndarray) -> np.ndarray:
-    """Return the class of each group, which is that of its first image."""
+    """Return the class of each group: that of its first image."""
     return labels[[group[0] for group in groups]]
 
 
 def _is_a_class_short(classes: np.ndarray, train_classes: np.ndarray) -> bool:
-    """Tell whether a class lacks training or test groups that it could have."""
+    """Return whether a class lacks training or test groups that it could have."""
     n = np.bincount(classes)
     n_train = np.bincount(train_classes, minlength=len(n))
     needed = np.minimum(N_FOLDS, np.maximum(TRAIN_FRACTION * n, 1)).astype(int)
@@ -124,19 +124,19 @@ def _is_a_class_short(classes: np.ndarray, train_classes: np.ndarray) -> bool:
 
 
 def _could_be_tested(n):
-    """Tell whether a quarter of so many groups, a number or an array, is at least one."""
+    """Return whether a quarter of n groups, a number or an array, is at least one."""
     return (1 - TRAIN_FRACTION) * n >= 1
 
 
 def _by_share(groups: list[Group], labels: np.ndarray) -> list[Group]:
-    """Sort groups by the share of their class that lies before the middle of each.
+    """Sort groups by the share of their class that precedes the middle of each.
 
-    Of such an order the first three quarters hold three quarters of each class. The last group
-    of a class that could be tested stands behind all others: it must not train where a large
-    group leaves room.
+    The first three quarters of that order hold three quarters of each class. The last group of a
+    class that could be tested comes after all others: it must not train where a large group
+    leaves room.
     """
     classes = _classes(groups, labels).tolist()
-    n_left = np.bincount(classes).tolist()  # groups of each class that are still to come
+    n_left = np.bincount(classes).tolist()  # groups of each class that follow
     could_be_tested = [_could_be_tested(n) for n in n_left]
     n_images = np.bincount(classes, weights=list(map(len, groups))).tolist()
     before = [0] * len(n_images)

@@ -1,4 +1,4 @@
-"""A few images of a data set, to try a model on."""
+"""A few images of a dataset, to try a model on."""
 
 import contextlib
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ N_SAMPLES = 8
 def sample_images(
     paths: Sequence[Path], size: tuple[int, int], decoding: Decoding
 ) -> tuple[np.ndarray, str]:
-    """Return the pixels of up to 8 images, from all over a list, or random ones if none is there.
+    """Return the pixels of up to 8 images, spread over a list, or random ones if there are none.
 
     Parameters
     ----------
     paths : sequence of Path
-        The images; those that are gone are skipped.
+        The images; missing ones are skipped.
     size : tuple of int
         Height and width, in pixels.
     decoding : Decoding

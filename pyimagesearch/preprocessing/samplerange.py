@@ -1,8 +1,8 @@
-"""Which values of 16-bit and float images become black and white: decided on the data set.
+"""Which values of 16-bit and float images become black and white: one choice per dataset.
 
 The range of an 8-bit image is known. A 16-bit file may hold 12 bits, and a
-float may be anything: what a single image holds does not tell its range, so
-that is decided once, on all images, and recorded.
+float may be anything: a single image does not show its range, so that is
+chosen once, from all images, and recorded.
 """
 
 from collections.abc import Mapping
@@ -18,35 +18,35 @@ FLOAT, GREY_16, COLOUR_16 = "float", "16-bit grey", "16-bit colour"
 # Ranges in which float and 32-bit grey images are commonly written.
 COMMON_RANGES = ((0, 1), (0, 255), (0, 65535))
 # Resizing, sharpening and flat-field division overshoot a common range: bicubic kernels by up
-# to 8 % of an edge in each direction. A set's own range serves where more lies beyond.
+# to 8 % of an edge in each direction. If more is outside, the dataset's own range is used.
 OVERSHOOT = 0.1
 OVERSHOOT_OF_BULK = 0.02
-BULK = 0.998  # of an image's values, between the rest below and above: hot pixels are not in it
-LEAST_FILLED = 0.5  # the part of a common range that a set must reach: 0 to 100 are not of 255
-OUTLYING = 2  # times as wide as the bulk: the own range is then that of the bulk
-FEW_BITS = (8, 10, 12, 14)  # that cameras and scanners keep in 16
-COLOUR_BITS = 12  # of which Pillow, which halves 16-bit colour, would leave 4
+BULK = 0.998  # of an image's values, around the median: without hot pixels
+LEAST_FILLED = 0.5  # the part of a common range that values must reach: 0 to 100 is not 0 to 255
+OUTLYING = 2  # times as wide as the bulk: then the range of the bulk is used
+FEW_BITS = (8, 10, 12, 14)  # that cameras and scanners store in 16
+COLOUR_BITS = 12  # Pillow, which halves 16-bit colour, would keep 4 of them
 N_LEVELS = 255  # between black and white
 FEW_LEVELS = 4  # too few for an image of another scale: 0 to 1 in 0 to 255 has one
 USUAL_NO_DATA = (-999, -9999, -99999, -32767, -32768)
 USUAL_GAP = 0.1
-FAR_OFF = 1000  # times the range: a value that stands for none, such as 1e20
-MOST_FLAT = 0.02  # of the images; if more are, their scales are mixed
-MOST_VALUES = 2**20  # of an image from which the bulk is told
+FAR_OFF = 1000  # times the range: a value for missing data, such as 1e20
+MOST_FLAT = 0.02  # of the images; if more are flat, their scales are mixed
+MOST_VALUES = 2**20  # of an image that its bulk is computed from
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What the check takes note of an image that has more than 8 bits per value.
+    """What the check records about an image with more than 8 bits per value.
 
     Attributes
     ----------
     kind : str
         `FLOAT` (32-bit integers included), `GREY_16` or `COLOUR_16`.
     low, high : float
-        The lowest and the highest value; of `COLOUR_16` in 8 bits.
+        The lowest and the highest value; for `COLOUR_16` in 8 bits.
     bulk_low, bulk_high : float
-        What all but a thousandth of the values at each end lie between.
+        The range of all but a thousandth of the values at each end.
     middle : float
         The median.
     """
@@ -60,7 +60,7 @@ class Samples:
 
     @classmethod
     def of(cls, values: np.ndarray, kind: str) -> "Samples":
-        """Take note of an image's values; of floats, without what only fills gaps in them."""
+        """Describe an image's values; for floats, without those that only mark missing data."""
         if kind != FLOAT:
             return cls(kind, float(values.min()), float(values.max()))
         values = _without_fill(values)
@@ -73,21 +73,21 @@ class Samples:
 
     @property
     def is_constant(self) -> bool:
-        """Whether there is one value throughout."""
+        """Whether all values are equal."""
         return self.low == self.high
 
     def levels(self, black: float, white: float) -> float:
-        """Return how many of the levels of a range the values spread over."""
+        """Return how many of the levels of a range the values cover."""
         spread = min(self.high, white) - max(self.low, black)
         return N_LEVELS * spread / ((white - black) or 1)
 
 
 def _without_fill(values: np.ndarray) -> np.ndarray:
-    """Leave out values that stand for none, such as -9999 in a map of heights.
+    """Remove values that mark missing data, such as -9999 in an elevation map.
 
     A negative lowest value counts as one if it is farther from the others than
-    these are from one another, or a tenth of that if it is one in common use;
-    and a highest one if it is as far off as 1e20.
+    they are spread, or a tenth of that if it is a common marker; a highest one
+    if it is as far off as 1e20.
     """
     values = values.ravel()
     while True:
@@ -107,12 +107,12 @@ def _spread(values: np.ndarray) -> float:
 
 
 def decide(samples: Mapping[str, Samples]) -> tuple[Decoding, list[str]]:
-    """Choose one range for the images of a data set.
+    """Choose one range for the images of a dataset.
 
     Parameters
     ----------
     samples : mapping of str to Samples
-        Those of each image that has any, by path.
+        The samples of each image that has any, by path.
 
     Returns
     -------
@@ -137,12 +137,12 @@ def decide(samples: Mapping[str, Samples]) -> tuple[Decoding, list[str]]:
 
 
 def mismatch(samples: Samples, decoding: Decoding) -> str | None:
-    """Say why an image cannot be shown in the range of the others; None if it can."""
+    """Return why an image does not fit the range of the others; None if it does."""
     if samples.kind != FLOAT:
         return None
     if decoding.float_range is None:
         return (
-            "it holds floats or 32-bit integers, and there were none when the range was decided: "
+            "it holds floats or 32-bit integers, but the images that the range is from did not: "
             "convert it to 8 bits"
         )
     black, white = decoding.float_range
@@ -151,7 +151,7 @@ def mismatch(samples: Samples, decoding: Decoding) -> str | None:
     too_high = samples.middle > white + (white - black)
     if too_high or ((black, white) in COMMON_RANGES and _is_flat(samples, black, white)):
         return (
-            f"its values lie between {_number(samples.low)} and {_number(samples.high)}, those "
+            f"its values are between {_number(samples.low)} and {_number(samples.high)}, those "
             f"of the other images between {_number(black)} and {_number(white)}: scale it like "
             "the others, or convert it to 8 bits"
         )
@@ -159,14 +159,14 @@ def mismatch(samples: Samples, decoding: Decoding) -> str | None:
 
 
 def far_off(values: np.ndarray, black: float, white: float) -> np.ndarray:
-    """Tell which values are so far beyond a range that they stand for none."""
+    """Return which values are so far outside a range that they mark missing data."""
     span = abs(white - black) or 1
     return values > max(black, white) + FAR_OFF * span
 
 
 def to_bytes(values: np.ndarray, black: float, white: float, missing: np.ndarray) -> np.ndarray:
-    """Map numbers from [black, white] to uint8, rounding to the nearest; what is missing to 0."""
-    span = white - black or 1  # a constant image has no span, and is black
+    """Map numbers from [black, white] to uint8, rounding to the nearest; missing ones to 0."""
+    span = white - black or 1  # a constant image has no span: it becomes black
     values = np.clip(values.astype(np.float64), min(black, white), max(black, white))
     scaled = np.rint((values - black) * (255 / span))
     scaled[missing] = 0
@@ -176,10 +176,10 @@ def to_bytes(values: np.ndarray, black: float, white: float, missing: np.ndarray
 def _float_range(images: Mapping[str, Samples]) -> tuple[tuple[float, float] | None, list[str]]:
     if not images:
         return None, []
-    # A tile without data, or a black one, tells nothing; unless there are only such.
-    telling = {path: one for path, one in images.items() if not one.is_constant} or images
-    low, high = _hull((one.low, one.high) for one in telling.values())
-    bulk = _hull((one.bulk_low, one.bulk_high) for one in telling.values())
+    # A tile without data, or a black one, shows nothing about the range; unless all are such.
+    informative = {path: one for path, one in images.items() if not one.is_constant} or images
+    low, high = _hull((one.low, one.high) for one in informative.values())
+    bulk = _hull((one.bulk_low, one.bulk_high) for one in informative.values())
     common = [
         values
         for values in COMMON_RANGES
@@ -191,11 +191,11 @@ def _float_range(images: Mapping[str, Samples]) -> tuple[tuple[float, float] | N
         black, white = bulk
     else:
         black, white = low, high
-    odd = [path for path, one in telling.items() if _is_flat(one, black, white)]
+    odd = [path for path, one in informative.items() if _is_flat(one, black, white)]
     if len(odd) > MOST_FLAT * len(images):
-        raise _mixed_scales(telling, odd[0])
+        raise _mixed_scales(informative, odd[0])
     n_clipped = sum(one.low < black or one.high > white for one in images.values())
-    clipped = f"; values beyond, in {n_clipped:,} of them, are clipped" if n_clipped else ""
+    clipped = f"; values outside are clipped, in {n_clipped:,} of them" if n_clipped else ""
     lines = [
         f"float images: {_number(black)} to {_number(white)} becomes black to white in all "
         f"{len(images):,} of them{clipped}"
@@ -204,10 +204,10 @@ def _float_range(images: Mapping[str, Samples]) -> tuple[tuple[float, float] | N
 
 
 def _is_flat(one: Samples, black: float, white: float) -> bool:
-    """Tell whether an image would be lost in a range that is too wide for it.
+    """Return whether an image would vanish in a range that is too wide for it.
 
-    In a range of the set's own, which differences of height may need, only one
-    that fills a smaller common range counts.
+    In the dataset's own range, which elevations may need, only an image that
+    fills a smaller common range counts.
     """
     levels = one.levels(black, white)
     smaller = [values for values in COMMON_RANGES if values[1] < white]
@@ -230,12 +230,12 @@ def _hull(ranges) -> tuple[float, float]:
 def _mixed_scales(images: Mapping[str, Samples], flat: str) -> InputError:
     widest = max(images, key=lambda path: images[path].high - images[path].low)
     spans = [
-        f"{path!r} lies between {_number(images[path].low)} and {_number(images[path].high)}"
+        f"{path!r} is between {_number(images[path].low)} and {_number(images[path].high)}"
         for path in (flat, widest)
     ]
     return InputError(
-        f"the float images are on different scales, and no one range shows them all: {spans[0]}, "
-        f"and {spans[1]}; scale them alike, or convert them to 8 bits: "
+        f"the float images are on different scales, and no single range fits all: {spans[0]}, "
+        f"{spans[1]}; scale them alike, or convert them to 8 bits: "
         "Image.fromarray(((values - black) * 255 / (white - black)).clip(0, 255).astype('uint8'))"
     )
 
@@ -252,7 +252,7 @@ def _white_16_bit(images: Mapping[str, Samples]) -> tuple[int | None, list[str]]
 
 
 def _require_enough_bits(images: Mapping[str, Samples]) -> None:
-    """Refuse 16-bit colour images whose values are so low that Pillow's 8 bits hold hardly any."""
+    """Refuse 16-bit colour images so dark that Pillow's 8 bits hold almost nothing of them."""
     highest = max((one.high for one in images.values()), default=0)
     if 0 < highest < 2 ** (COLOUR_BITS - 8):
         raise InputError(

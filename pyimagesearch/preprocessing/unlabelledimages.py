@@ -1,4 +1,4 @@
-"""List pictures that have no class yet, from any mix of files and folders."""
+"""List images without labels, from any mix of files and folders."""
 
 import io
 import os
@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from pyimagesearch.preprocessing.decoding import TO_SHOW, Decoding
-from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_pictures
+from pyimagesearch.preprocessing.folderwalk import SkippedFiles, find_images
 from pyimagesearch.preprocessing.imageloader import check_image, load_image
 from pyimagesearch.utils import InputError
 
 
 class UnlabelledImages:
-    """Images that were listed, but not looked at yet.
+    """Images that were listed, but not read yet.
 
     Parameters
     ----------
@@ -65,22 +65,22 @@ class UnlabelledImages:
 def list_images(
     paths: Iterable[str], decoding: Decoding = TO_SHOW
 ) -> tuple[UnlabelledImages, SkippedFiles]:
-    """List the pictures that are named, and those in and below folders.
+    """List the given image files, and the images in and below folders.
 
     Parameters
     ----------
     paths : iterable of str
-        Files, which are taken whatever their names, and folders. What does
-        not exist is taken for a file.
+        Files, which are taken under any name, and folders. A path that does
+        not exist is taken as a file.
     decoding : Decoding
-        How they are to be read.
+        How to read them.
 
     Returns
     -------
     UnlabelledImages
         At least one, in the order given; those of a folder by code point.
     SkippedFiles
-        What the folders hold beside them.
+        What else the folders hold.
 
     Raises
     ------
@@ -88,24 +88,24 @@ def list_images(
         If there are none, a name is empty, or a folder cannot be listed.
     """
     paths = list(paths)
-    if "" in paths:  # which Path takes for the current folder
-        raise InputError("the name of a picture is empty: expected a file or a folder")
-    pictures: list[Path] = []
+    if "" in paths:  # which Path reads as the current folder
+        raise InputError("the name of an image is empty: expected a file or a folder")
+    images: list[Path] = []
     kinds, folders = Counter(), []
     for path in map(Path, paths):
         if not os.path.isdir(path):
-            pictures.append(path)
+            images.append(path)
             continue
-        found, left = find_pictures(path)
-        pictures.extend(path / relative for relative in sorted([*found, *left.broken_links]))
+        found, left = find_images(path)
+        images.extend(path / relative for relative in sorted([*found, *left.broken_links]))
         kinds.update(left.kinds)
         folders.extend(str(path / relative) for relative in left.folders)
     skipped = SkippedFiles(kinds, tuple(folders))
-    if not pictures:
+    if not images:
         where = ", ".join(f"'{path}'" for path in paths) or "what was given"
-        passed_over = f" (passed over: {skipped})" if kinds else ""
-        raise InputError(f"no pictures in {where}{passed_over}: give pictures, or folders of them")
-    return UnlabelledImages(pictures, decoding), skipped
+        also_there = f" (skipped: {skipped})" if kinds else ""
+        raise InputError(f"no images in {where}{also_there}: give images, or folders of them")
+    return UnlabelledImages(images, decoding), skipped
 
 
 @cache
