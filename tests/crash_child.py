@@ -45,7 +45,7 @@ def write_rows(
     names_at: int = 0,
     promise: Callable[[int], object] = lambda n_rows: None,
 ) -> None:
-    """Write rows two by two; go on with them where that was broken off.
+    """Write rows two by two; resume them after an interruption.
 
     Parameters
     ----------
@@ -204,9 +204,9 @@ def extract(
     flush_seconds : float
         How long rows may wait.
     n_bytes, n_bytes_when_computing : int
-        How large files may be, from the start or from the first picture on.
+        How large files may be, from the start or from the first image on.
     computed : str
-        A file that grows by one byte per picture that has been computed.
+        A file that grows by one byte per image that has been computed.
     **network
         Options of the fake network.
     """

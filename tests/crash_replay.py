@@ -78,7 +78,7 @@ class SyncNames:
 
 @dataclass(frozen=True)
 class Promise:
-    """The writer has said that so many rows are safe."""
+    """The writer has reported that so many rows are safe."""
 
     n_rows: int
 

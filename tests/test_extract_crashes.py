@@ -363,7 +363,7 @@ def test_other_pictures_are_refused_and_named(unfinished, output, change, named)
     with pytest.raises(InputError) as caught:
         extract(unfinished, output)
     assert named in str(caught.value)
-    assert "use what is recorded, or delete the file to start again" in str(caught.value)
+    assert "use the recorded settings, or delete the file to start again" in str(caught.value)
     assert partial(output).read_bytes() == before
     assert not output.exists()
 

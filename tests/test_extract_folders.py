@@ -162,7 +162,7 @@ def test_pictures_that_swap_their_names_are_refused_when_a_run_goes_on(
     with pytest.raises(InputError, match="stopped here"):
         run(image_folder, unfinished, buffer_size=1, load_network=stop_after(3))
     swap(one, other)
-    with pytest.raises(InputError, match="pictures are others than in the run to go on with"):
+    with pytest.raises(InputError, match="changed since the interrupted run"):
         run(image_folder, unfinished)
 
 
@@ -236,7 +236,7 @@ def test_splits_and_small_classes_are_warned_of(tmp_path, output, capsys):
     run(tmp_path / "images", output)
     split, merged, small = capsys.readouterr().err.splitlines()
     assert split.startswith("[WARNING] a class has the name of a split, 'val', from 'val': ")
-    assert merged.startswith("[WARNING] 'test', 'train' look like the parts of a split, and ")
+    assert merged.startswith("[WARNING] 'test', 'train' look like the parts of a split, but ")
     assert f"--dataset {tmp_path}/images/test --output test.hdf5" in merged
     assert small.startswith("[WARNING] 1 class has fewer than 4 images, 'val' (1): too few ")
 
@@ -286,7 +286,7 @@ def test_a_picture_in_several_classes_is_named(image_folder, output, capsys):
     shutil.copy(image_folder / "cats" / "cats_000.jpg", image_folder / "dogs" / "same.jpg")
     run(image_folder, output)
     found = capsys.readouterr().err.splitlines()
-    (said,) = (line for line in found if "the same image lies in 2 classes: " in line)
+    (said,) = (line for line in found if "the same image is in 2 classes: " in line)
     assert "'cats/cats_000.jpg'" in said
     assert "'dogs/same.jpg'" in said
 

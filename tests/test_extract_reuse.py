@@ -142,7 +142,7 @@ def other(**changed):
     ("load", "differs"),
     [
         (other(layer="first", engine="another"), "layer (last recorded, first now), engine (fake "),
-        (other(pooling="avg"), "pooling (none recorded, avg now): use what is recorded, or "),
+        (other(pooling="avg"), "pooling (none recorded, avg now): use the recorded settings, or"),
         (other(batch_size=4, independent=False), "batch_size (2 recorded, 4 now)"),
     ],
 )
@@ -200,7 +200,7 @@ WRONG_FILES = [
     pytest.param(lambda path: path.unlink(), "no file '{}': expected one made by", id="missing"),
     pytest.param(lambda path: path.write_text("rows"), "'{}' is not an HDF5 file", id="text"),
     pytest.param(
-        lambda path: path.write_bytes(path.read_bytes()[:-99]), "'{}' is cut short", id="cut"
+        lambda path: path.write_bytes(path.read_bytes()[:-99]), "'{}' is truncated", id="cut"
     ),
     pytest.param(without_record, "'{}' does not record the digests of its 15 images", id="foreign"),
     pytest.param(

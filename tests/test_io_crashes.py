@@ -482,7 +482,7 @@ def test_a_damaged_partial_is_refused_in_one_line_and_left_untouched(output, pie
     partial(output).write_bytes(damaged)
     with pytest.raises(InputError) as caught:
         write_rows(output)
-    assert str(caught.value).startswith(f"cannot go on with '{partial(output)}': ")
+    assert str(caught.value).startswith(f"cannot resume '{partial(output)}': ")
     assert str(caught.value).endswith("; delete it to start again")
     assert "\n" not in str(caught.value)
     assert partial(output).read_bytes() == damaged

@@ -119,7 +119,7 @@ def test_a_missing_file_is_named(tmp_path):
         pass
 
 
-def test_an_unfinished_file_is_told_from_a_missing_one(path):
+def test_an_unfinished_file_is_distinguished_from_a_missing_one(path):
     path.rename(path.with_name(path.name + ".partial"))
     with pytest.raises(InputError, match="not finished"), open_features(path):
         pass
@@ -137,9 +137,9 @@ def test_a_text_file_is_not_a_file_of_features(tmp_path):
         pass
 
 
-def test_a_file_cut_short_is_told_from_another_kind(path):
+def test_a_truncated_file_is_distinguished_from_another_kind(path):
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(InputError, match="cut short"), open_features(path):
+    with pytest.raises(InputError, match="truncated"), open_features(path):
         pass
 
 
@@ -150,7 +150,7 @@ def record(path: Path, provenance: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[1, 2]", "[[1, 2]]", "7", "[" * 100_000])
-def test_provenance_that_is_no_json_object_is_refused(path, text):
+def test_provenance_that_is_not_a_json_object_is_refused(path, text):
     record(path, text)
     with pytest.raises(InputError, match="not a JSON object"), open_features(path):
         pass
@@ -159,12 +159,12 @@ def test_provenance_that_is_no_json_object_is_refused(path, text):
 @pytest.mark.parametrize(
     ("provenance", "message"),
     [
-        ({"dataset": 5}, "with 'dataset' of 5: expected a text"),
-        ({"dataset": ["a"]}, "with 'dataset' of [\"a\"]: expected a text"),
-        ({"weights_file": True}, "with 'weights_file' of true: expected a text"),
-        ({"created": 5.5}, "with 'created' of 5.5: expected a text"),
-        ({"paths": "cats/1.jpg"}, "with 'paths' of \"cats/1.jpg\": expected a list of texts"),
-        ({"paths": [1, None]}, "with 'paths' of [1, null]: expected a list of texts"),
+        ({"dataset": 5}, "with 'dataset' of 5: expected a string"),
+        ({"dataset": ["a"]}, "with 'dataset' of [\"a\"]: expected a string"),
+        ({"weights_file": True}, "with 'weights_file' of true: expected a string"),
+        ({"created": 5.5}, "with 'created' of 5.5: expected a string"),
+        ({"paths": "cats/1.jpg"}, "with 'paths' of \"cats/1.jpg\": expected a list of strings"),
+        ({"paths": [1, None]}, "with 'paths' of [1, null]: expected a list of strings"),
     ],
 )
 def test_a_recorded_value_of_another_type_is_named(path, provenance, message):
@@ -239,10 +239,10 @@ def test_equal_names_are_refused_with_their_labels(path):
         pass
 
 
-def test_a_name_for_each_row_is_told_from_names_of_classes(path):
+def test_a_name_for_each_row_is_distinguished_from_names_of_classes(path):
     replace(path, "label_names", data=[NAMES[label] for label in LABELS])
     with (
-        pytest.raises(InputError, match="10 'label_names', as many as rows, of which 3 differ"),
+        pytest.raises(InputError, match="10 'label_names', one per row, of which 3 differ"),
         open_features(path),
     ):
         pass

@@ -81,7 +81,7 @@ def test_the_public_attributes_are_those_of_the_chapter(output):
 @pytest.mark.parametrize(
     ("dims", "dtype"),
     [
-        pytest.param((6, 32, 32, 3), "uint8", id="raw pictures"),
+        pytest.param((6, 32, 32, 3), "uint8", id="raw images"),
         pytest.param((7, 784), "float32", id="flattened"),
         pytest.param((5,), "float64", id="one number per row"),
         pytest.param((4, 3), np.int16, id="int16"),
@@ -179,7 +179,7 @@ def test_an_empty_flush_and_a_second_close_are_harmless(output):
     assert writer.idx == 10
 
 
-def test_repr_tells_the_state(output):
+def test_repr_shows_the_state(output):
     writer = write(output, 4)
     assert repr(writer) == f"<HDF5DatasetWriter '{output}': 0 of 10 rows, 4 buffered>"
     writer.add(ROWS[4:], LABELS[4:])
@@ -303,7 +303,7 @@ def test_adding_after_close_is_refused(output):
         writer.add(ROWS, LABELS)
 
 
-def test_close_with_rows_missing_keeps_the_partial_and_says_how_many(output):
+def test_close_with_rows_missing_keeps_the_partial_and_reports_how_many(output):
     writer = write(output, 4)
     with pytest.warns(UserWarning, match=r"features.hdf5.partial' holds 4 of 10 rows"):
         writer.close()
@@ -313,14 +313,14 @@ def test_close_with_rows_missing_keeps_the_partial_and_says_how_many(output):
         np.testing.assert_array_equal(db["features"][:4], ROWS[:4])
 
 
-def test_a_with_left_by_an_exception_keeps_the_partial_and_says_so(output):
+def test_a_with_left_by_an_exception_keeps_the_partial_and_reports_it(output):
     with pytest.raises(ZeroDivisionError) as caught, write(output):
         raise ZeroDivisionError
     assert "holds 10 of 10 rows" in caught.value.__notes__[0]
     assert list(output.parent.iterdir()) == [partial(output)]
 
 
-def test_resume_goes_on_at_the_first_unwritten_row(output):
+def test_resume_continues_at_the_first_unwritten_row(output):
     leave_unfinished(output)
     with HDF5DatasetWriter((10, 4), output, "features", resume=True) as writer:
         assert writer.idx == 4
@@ -380,7 +380,7 @@ def test_a_foreign_partial_is_refused_in_one_line_and_left_untouched(output, con
 def test_a_truncated_partial_is_refused(output):
     leave_unfinished(output)
     os.truncate(partial(output), 1000)
-    with pytest.raises(InputError, match="cannot go on with"):
+    with pytest.raises(InputError, match="cannot resume"):
         HDF5DatasetWriter((10, 4), output, "features", resume=True)
 
 
@@ -515,7 +515,7 @@ def test_where_the_kernel_cannot_reserve_the_free_space_is_looked_at(output, mon
     assert not list(output.parent.iterdir())
 
 
-def test_an_unfinished_file_tells_how_far_it_goes(output):
+def test_an_unfinished_file_shows_how_many_rows_are_done(output):
     assert read_unfinished(output, "features") is None
     writer = write(output, 3, provenance={"seed": 42})
     with pytest.raises(InputError, match="being written by another run"):
@@ -525,13 +525,13 @@ def test_an_unfinished_file_tells_how_far_it_goes(output):
     found = read_unfinished(output, "features")
     assert (found.path, found.n_rows, found.provenance["seed"]) == (partial(output), 3, 42)
     found.require_same({"seed": 42, "dims": "(10, 4)"})
-    with pytest.raises(InputError, match=r"differs in seed \(42 recorded, 7 now\): use what"):
+    with pytest.raises(InputError, match=r"differs in seed \(42 recorded, 7 now\): use the"):
         found.require_same({"seed": 7})
     with pytest.raises(InputError, match="not an unfinished file of 'images'"):
         read_unfinished(output, "images")
 
 
-def test_a_disk_that_fails_is_named_and_nobody_is_told_to_delete_the_file(output, monkeypatch):
+def test_a_disk_that_fails_is_named_without_advice_to_delete_the_file(output, monkeypatch):
     with pytest.warns(UserWarning, match="0 of 10 rows"):
         HDF5DatasetWriter((10, 4), output).close()
 
@@ -539,7 +539,7 @@ def test_a_disk_that_fails_is_named_and_nobody_is_told_to_delete_the_file(output
         raise OSError(f"Unable to open file (file read failed: errno = {errno.EIO}, ...)")
 
     monkeypatch.setattr(partialfile, "open_hdf5", fail)
-    with pytest.raises(InputError, match=r"cannot go on with .*: Input/output error; see to"):
+    with pytest.raises(InputError, match=r"cannot resume .*: Input/output error; check"):
         HDF5DatasetWriter((10, 4), output, resume=True)
 
 
@@ -578,8 +578,8 @@ def test_a_single_name_is_not_taken_for_its_letters(tmp_path, names):
         (7, "classLabels is 7: expected several names"),
         (None, "classLabels is None: expected several names"),
         ([b"caf\xe9"], "class label b'caf\\xe9' is not valid UTF-8"),
-        (["cats", "dogs", "cats"], "class label 'cats' is there more than once"),
-        (["cats", b"cats"], "class label 'cats' is there more than once"),
+        (["cats", "dogs", "cats"], "class label 'cats' appears more than once"),
+        (["cats", b"cats"], "class label 'cats' appears more than once"),
     ],
 )
 def test_names_that_cannot_be_those_of_classes_are_refused(output, names, message):

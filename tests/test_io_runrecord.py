@@ -103,7 +103,7 @@ def test_a_run_is_resumed_only_with_what_decides_the_rows(name):
         unfinished.require_same(now.to_json())
         return
     key = "a_later_key" if name == "others" else name
-    with pytest.raises(InputError, match=rf"^cannot go on with 'f.hdf5.partial', .* {key} "):
+    with pytest.raises(InputError, match=rf"^cannot resume 'f.hdf5.partial', .* {key} "):
         unfinished.require_same(now.to_json())
 
 

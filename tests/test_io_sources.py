@@ -136,7 +136,7 @@ def test_rows_of_a_linked_file_are_mapped_there(make, tmp_path):
 
 
 @pytest.mark.parametrize("make", [virtual, nested, numbered, of_itself, raw, raw_in_two])
-def test_rows_that_lie_in_pieces_are_read(make):
+def test_rows_that_are_stored_in_pieces_are_read(make):
     write_around("features", make)
     with open_features("main.h5") as file:
         assert not file.is_mapped
@@ -173,15 +173,15 @@ def message(name: str = "main.h5") -> str:
 
 @pytest.mark.parametrize("key", ["features", "labels", "label_names"])
 @pytest.mark.parametrize("make", [linked, linked_softly])
-def test_a_link_that_leads_nowhere_is_said_to_be_one(key, make):
+def test_a_broken_link_is_reported_as_one(key, make):
     write_around(key, make)
     write("real.h5", without=key)
     if key == "label_names":
         with h5py.File("real.h5", "r+") as db:
             del db[key]
-    said = message()
-    assert said.startswith(f"'main.h5' has '{key}' only as a link: ")
-    assert f"real.h5' has no '/{key}' dataset: it holds " in said
+    printed = message()
+    assert printed.startswith(f"'main.h5' has '{key}' only as a link: ")
+    assert f"real.h5' has no '/{key}' dataset: it holds " in printed
     Path("real.h5").unlink()
     assert f"no file '{Path('real.h5')}'" in message()
 
@@ -200,10 +200,10 @@ def test_a_link_to_itself_is_refused():
     assert "cannot open 'features' of 'loop.h5'" in message("loop.h5")
 
 
-def test_a_group_is_no_dataset():
+def test_a_group_is_not_a_dataset():
     with h5py.File("group.h5", "w") as db:
         db.create_group("features")
-    assert message("group.h5").startswith("'group.h5' has a 'features' that is no dataset")
+    assert message("group.h5").startswith("'group.h5' has a 'features' that is not a dataset")
 
 
 @pytest.mark.parametrize("key", ["features", "labels"])
@@ -211,9 +211,9 @@ def test_a_group_is_no_dataset():
 def test_a_virtual_source_that_is_gone_is_named(key, make):
     write_around(key, make)
     Path("part-1.h5").unlink()
-    said = message()
-    assert said.startswith(f"'main.h5' takes '{key}' from '")
-    assert "from 'part-1.h5': no file '" in said
+    printed = message()
+    assert printed.startswith(f"'main.h5' takes '{key}' from '")
+    assert "from 'part-1.h5': no file '" in printed
 
 
 def test_a_virtual_source_without_the_dataset_is_named():
@@ -238,7 +238,7 @@ def test_numbered_sources_that_end_early_leave_fewer_rows_than_labels():
 def test_a_virtual_source_that_has_become_shorter_is_named(n_rows):
     write_around("features", virtual)
     write("part-1.h5", features=ROWS[:n_rows])
-    assert f"'features' of 'part-1.h5', whose shape is ({n_rows}, 4) by now" in message()
+    assert f"'features' of 'part-1.h5', whose shape is now ({n_rows}, 4)" in message()
 
 
 def test_a_virtual_source_of_which_a_part_is_taken_is_to_have_that_part():
@@ -251,7 +251,7 @@ def test_a_virtual_source_of_which_a_part_is_taken_is_to_have_that_part():
     with open_features("main.h5") as file:
         np.testing.assert_array_equal(file.read(0, 10), OTHERS[20:30])
     write("long.h5", features=OTHERS[:25])
-    assert "'features' of 'long.h5', whose shape is (25, 4) by now" in message()
+    assert "'features' of 'long.h5', whose shape is now (25, 4)" in message()
 
 
 def test_rows_that_no_virtual_source_gives_are_refused():
@@ -275,7 +275,7 @@ def test_sources_are_looked_for_where_hdf5_looks(monkeypatch, tmp_path):
         np.testing.assert_array_equal(file.read(0, 10), ROWS)
 
 
-def test_sources_lie_beside_the_file_that_names_them(monkeypatch, tmp_path):
+def test_sources_are_beside_the_file_that_names_them(monkeypatch, tmp_path):
     for make in (virtual, nested, linked):
         write_around("features", make)
         (tmp_path / "cwd").mkdir(exist_ok=True)
@@ -298,11 +298,11 @@ def test_a_raw_file_that_is_gone_or_short_is_named(make, tmp_path):
     (last,) = Path().glob("[r2]*.bin")
     n_bytes = last.stat().st_size
     os.truncate(last, n_bytes - 1)
-    said = message()
-    assert f"takes 'features' from '{last}', which is cut short: {n_bytes - 1} bytes" in said
+    printed = message()
+    assert f"takes 'features' from '{last}', which is truncated: {n_bytes - 1} bytes" in printed
     last.unlink()
-    said = message()
-    assert f"'{last}': No such file or directory; expected it in '{tmp_path}'" in said
+    printed = message()
+    assert f"'{last}': No such file or directory; expected it in '{tmp_path}'" in printed
 
 
 def compressed(db, key):
@@ -363,7 +363,7 @@ def test_a_filter_that_is_not_there_is_named(key, make):
 
 
 def test_what_a_missing_filter_could_not_compress_is_read(tmp_path):
-    """HDF5 stores a piece as it is where a filter fails, and marks it."""
+    """HDF5 stores a piece uncompressed if a filter fails, and marks it."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_chunk((5, 4))
     plist.set_filter(32768, h5py.h5z.FLAG_OPTIONAL, ())  # a number that nothing has

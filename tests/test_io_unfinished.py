@@ -29,15 +29,15 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_pictures_that_are_done_are_known_by_their_digests(folder):
+def test_images_that_are_done_are_known_by_their_digests(folder):
     assert recorded().untouched(folder) == dict(zip(PATHS[:3], DIGESTS[:3], strict=True))
 
 
-def test_pictures_of_a_folder_that_was_copied_since_are_read_again(folder):
+def test_images_of_a_folder_that_was_copied_since_are_read_again(folder):
     assert recorded(ago_s=3600).untouched(folder) == {}
 
 
-def test_a_run_that_began_in_the_future_tells_nothing_of_what_has_changed_since(folder):
+def test_of_a_run_that_began_in_the_future_no_image_is_known_to_be_unchanged(folder):
     assert recorded(ago_s=-3600).untouched(folder) == {}
 
 
@@ -48,12 +48,12 @@ def test_a_run_that_began_in_the_future_tells_nothing_of_what_has_changed_since(
         pytest.param(os.unlink, id="gone"),
     ],
 )
-def test_a_picture_that_was_changed_since_is_read_again(folder, change):
+def test_an_image_that_was_changed_since_is_read_again(folder, change):
     change(folder / PATHS[1])
     assert list(recorded().untouched(folder)) == [PATHS[0], PATHS[2]]
 
 
-def test_a_picture_that_took_the_name_of_another_is_read_again(folder):
+def test_an_image_that_took_the_name_of_another_is_read_again(folder):
     for path in folder.glob("*/*"):
         os.utime(path, (0, 0))
     time.sleep(0.01)  # until the clock of the file system has moved
@@ -72,8 +72,8 @@ def test_nothing_is_known_where_nothing_is_recorded(folder):
     unfinished(3, paths=PATHS).require_same_contents(dict(zip(PATHS, DIGESTS, strict=True)))
 
 
-def test_other_pictures_than_were_recorded_are_refused():
+def test_images_that_changed_since_they_were_recorded_are_refused():
     now = dict(zip(PATHS, ["10", "13", "12", "11"], strict=True))
-    with pytest.raises(InputError, match=r"^2 pictures are .*, such as 'b/b_001.jpg'"):
+    with pytest.raises(InputError, match=r"^2 images changed .*, such as 'b/b_001.jpg'"):
         recorded().require_same_contents(now)
     recorded().require_same_contents(dict(zip(PATHS, DIGESTS, strict=True)))

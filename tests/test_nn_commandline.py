@@ -155,8 +155,8 @@ def test_features_that_overflow_are_refused_with_the_image_and_the_reason(capsys
     assert line == (
         f"[ERROR] 72 of the 72 features of '{first}' are NaN or infinite: layer 'large' of "
         "'net.keras' computes in half precision (float16), whose numbers end at 65,504; save the "
-        "network again with the dtype policy float32; 'f.hdf5.partial' holds 0 of 2 rows, of no "
-        "use then: delete it"
+        "network again with the dtype policy float32; 'f.hdf5.partial' holds 0 of 2 rows "
+        "and cannot be resumed: delete it"
     )
 
 

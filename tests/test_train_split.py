@@ -66,10 +66,10 @@ def test_groups_are_kept_together_in_the_folds(capsys):
 @pytest.mark.parametrize(
     ("provenance", "message"),
     [
-        ({"n_train": 80}, "records that 80 of its 80 rows train: expected some to train and some "),
-        ({"n_train": 0}, "records that 0 of its 80 rows train"),
+        ({"n_train": 80}, "records 80 training rows of 80: expected some to train and some "),
+        ({"n_train": 0}, "records 0 training rows of 80"),
         ({"n_train": "most"}, "with 'n_train' of \"most\": expected a whole number; correct it"),
-        ({"groups": [[0, 80]]}, "records row 80 in a group, and has 80 rows: extract the features"),
+        ({"groups": [[0, 80]]}, "records row 80 in a group, but has 80 rows: extract the features"),
         ({"groups": [[0, "x"]]}, "expected lists of row numbers; correct it, or delete it"),
     ],
 )
@@ -92,7 +92,7 @@ def test_all_rows_of_one_file_train_and_all_of_the_other_test(capsys):
     report = train("--test", "t.hdf5")
     assert report["rows"] == {"train": 50, "test": 30}
     out, err = capsys.readouterr()
-    assert "[INFO] split: all 50 rows of 'f.hdf5' train, and all 30 of 't.hdf5' test\n" in out
+    assert "[INFO] split: train on all 50 rows of 'f.hdf5', test on all 30 of 't.hdf5'\n" in out
     assert "[WARNING]" not in err
 
     write(Path("both.hdf5"), rows, labels, provenance=made(n_train=50))
@@ -114,7 +114,7 @@ def test_classes_of_one_file_only_and_images_of_both_are_warned_of(capsys):
     err = capsys.readouterr().err
     assert "[WARNING] only 'f.hdf5' has 1 class: '\u043f\u0430\u043d\u0434\u0430'\n" in err
     assert "[WARNING] only 't.hdf5' has 1 class: 'yaks'\n" in err
-    assert "2 of 30 images of 't.hdf5' are in 'f.hdf5' too, byte for byte: " in err
+    assert "2 of 30 images of 't.hdf5' are also in 'f.hdf5', byte for byte: " in err
     assert report["label_names"] == ["cats", "dogs", "\u043f\u0430\u043d\u0434\u0430", "yaks"]
     assert report["classes"]["yaks"]["recall"] == 0
 
@@ -133,7 +133,7 @@ def test_images_of_one_file_that_look_like_those_of_the_other_are_warned_of(caps
         write(Path(f"{name}.hdf5"), rows[part], labels[part], provenance=record)
     train("--test", "t.hdf5")
     err = capsys.readouterr().err
-    assert "1 of 30 images of 't.hdf5' is in 'f.hdf5' too, byte for byte: " in err
+    assert "1 of 30 images of 't.hdf5' is also in 'f.hdf5', byte for byte: " in err
     assert (
         "2 of 30 images of 't.hdf5' look like one of 'f.hdf5', saved again, resized or mirrored, "
         f"such as '{tmp_path / 't' / '0.png'}' like '{tmp_path / 'f' / '0.png'}': the accuracy is "

@@ -1,4 +1,4 @@
-"""HDF5 files of labelled rows: writing them, and opening them again."""
+"""HDF5 files of labelled rows: writing and reading them."""
 
 from pyimagesearch.io.features import FeaturesFile, open_features
 from pyimagesearch.io.hdf5datasetwriter import HDF5DatasetWriter

@@ -15,7 +15,7 @@ from pyimagesearch.io.sources import find_dataset, reading, where_mapped
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.split import n_train_rows
 
-BLOCK_BYTES = 32 * 2**20  # what is read at a time
+BLOCK_BYTES = 32 * 2**20  # read at a time
 
 
 class FeaturesFile:
@@ -38,14 +38,14 @@ class FeaturesFile:
     label_names : list of str
         The names of the classes.
     record : RunRecord
-        What the file records of where its rows come from; empty if nothing.
+        What the file records about the origin of its rows; may be empty.
     n_train : int
         How many rows train a classifier, from the first on: as recorded, else 75 %.
 
     Raises
     ------
     InputError
-        If a dataset is missing, or its shape or its values do not fit.
+        If a dataset is missing, or has an invalid shape or values.
     """
 
     def __init__(self, db: h5py.File, path: Path):
@@ -66,10 +66,10 @@ class FeaturesFile:
         return rows
 
     def mapped(self, start: int, stop: int) -> np.ndarray:
-        """Return rows `start` to `stop` where they lie, float32; read if they cannot be mapped.
+        """Return rows `start` to `stop`, float32: memory-mapped if possible, else read.
 
-        Of a contiguous file, such as `HDF5DatasetWriter` makes, nothing is read before it is used,
-        and what was read can be dropped again: a file may be larger than the memory.
+        From a contiguous file, such as `HDF5DatasetWriter` makes, nothing is read before it is
+        used, and what was read can be dropped again: a file may be larger than the memory.
         """
         if (where := where_mapped(self._features)) is None:
             return self.read(start, stop)
@@ -91,7 +91,7 @@ class FeaturesFile:
             block = slice(first, min(first + step, stop))
             with (
                 reading(f"rows {block.start} to {block.stop}", self.path),
-                np.errstate(over="ignore"),  # what becomes infinite is refused by name
+                np.errstate(over="ignore"),  # infinite values are refused by name later
             ):
                 values = self._features[block].astype(np.float32, copy=False)
             yield block, values
@@ -103,25 +103,25 @@ class FeaturesFile:
 
     @property
     def is_mapped(self) -> bool:
-        """Whether `mapped` leaves the rows where they lie, and takes no memory for them."""
+        """Whether `mapped` memory-maps the rows, instead of reading them."""
         return where_mapped(self._features) is not None
 
     @property
     def groups(self) -> list[list[int]]:
-        """Rows that must not be parted: as a table has them, and duplicates."""
+        """Rows to keep together: groups of a table, and duplicates."""
         return [*(self.record.groups or ()), *(self.record.duplicate_groups or ())]
 
     def _checked_split(self) -> int:
         n_rows, recorded = self.shape[0], self.record.n_train
         if recorded is not None and not 0 < recorded < n_rows:
             raise InputError(
-                f"'{self.path}' records that {recorded:,} of its {n_rows:,} rows train: expected "
-                "some to train and some to test; extract the features again"
+                f"'{self.path}' records {recorded:,} training rows of {n_rows:,}: expected some to "
+                "train and some to test; extract the features again"
             )
         wrong = [row for group in self.groups for row in group if not 0 <= row < n_rows]
         if wrong:
             raise InputError(
-                f"'{self.path}' records row {wrong[0]:,} in a group, and has {n_rows:,} rows: "
+                f"'{self.path}' records row {wrong[0]:,} in a group, but has {n_rows:,} rows: "
                 "extract the features again"
             )
         return n_train_rows(n_rows) if recorded is None else recorded
@@ -130,7 +130,7 @@ class FeaturesFile:
         n_rows, n_classes = self.shape[0], len(self.label_names)
         with reading("'labels'", self.path):
             given = dataset[:]
-        with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+        with np.errstate(invalid="ignore"):  # NaN is refused below
             labels = given.astype(np.int64)
         if len(labels) != n_rows:
             raise InputError(
@@ -163,8 +163,8 @@ def open_features(path: str | os.PathLike[str]) -> Iterator[FeaturesFile]:
     Raises
     ------
     InputError
-        If the file is missing, unfinished, not HDF5, or lacks what a file of
-        features has.
+        If the file is missing, unfinished, not HDF5, or not a file of
+        features.
     """
     path = Path(path)
     with opened(path) as db:
@@ -176,7 +176,7 @@ def _checked(db: h5py.File, path: Path) -> FeaturesFile:
         return FeaturesFile(db, path)
     except InputError:
         raise
-    except Exception as error:  # of a damaged file h5py raises any type of exception
+    except Exception as error:  # h5py raises any type for a damaged file
         raise InputError(
             f"cannot read '{path}': {reason(error)}; it seems to be damaged: copy or extract it "
             "again"
@@ -195,11 +195,11 @@ def _dataset(db: h5py.File, path: Path, key: str, dimensions: int, kinds: str) -
 
 
 def _checked_names(names: h5py.Dataset, n_rows: int, path: Path) -> list[str]:
-    """Return the names of the classes, each of which is there once."""
-    if h5py.check_string_dtype(names.dtype) is None:  # references, say, or arrays of bytes
+    """Return the names of the classes, and refuse repeated ones."""
+    if h5py.check_string_dtype(names.dtype) is None:  # such as references or byte arrays
         raise InputError(
             f"'{path}' has 'label_names' that are not stored as text: expected UTF-8, as "
-            "h5py.string_dtype() has it"
+            "h5py.string_dtype() stores it"
         )
     try:
         with reading("'label_names'", path):
@@ -212,13 +212,13 @@ def _checked_names(names: h5py.Dataset, n_rows: int, path: Path) -> list[str]:
     name, labels = max(places.items(), key=lambda place: len(place[1]))
     if len(labels) > 1 and len(decoded) == n_rows:
         raise InputError(
-            f"'{path}' has {n_rows:,} 'label_names', as many as rows, of which {len(places):,} "
-            "differ: expected one name for each class, each once"
+            f"'{path}' has {n_rows:,} 'label_names', one per row, of which {len(places):,} differ: "
+            "expected one per class"
         )
     if len(labels) > 1:
         raise InputError(
             f"'{path}' has '{name}' {len(labels)} times in 'label_names', as labels "
-            f"{', '.join(map(str, labels[:5]))}: expected each name once; give one of the classes "
-            "another name, or their rows the same label"
+            f"{', '.join(map(str, labels[:5]))}: expected each name once; rename one of the "
+            "classes, or give their rows the same label"
         )
     return decoded

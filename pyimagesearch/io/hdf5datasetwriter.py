@@ -16,9 +16,9 @@ from pyimagesearch.utils import InputError, files
 from pyimagesearch.utils.errors import NotResumableError
 from pyimagesearch.utils.wording import listed
 
-UNWRITTEN = -1  # the label of a row that is not there yet
+UNWRITTEN = -1  # the label of a row that is not written yet
 FLUSH_SECONDS = 10.0  # a kill may cost this much work, and one batch, but no more
-OVERHEAD_BYTES = 2**16  # more than HDF5 needs beside the data: 4 to 12 kB
+OVERHEAD_BYTES = 2**16  # more than HDF5 needs besides the data: 4 to 12 kB
 BLOCK_BYTES = 8 * 2**20  # rows are stacked and written in pieces of this size
 
 
@@ -50,13 +50,13 @@ class HDF5DatasetWriter:
     dtype : dtype
         Number type of the rows in the file.
     provenance : mapping, optional
-        What JSON can hold of where the rows come from: stored as the
+        The origin of the rows, as JSON can hold it: stored as the
         attribute ``provenance`` of the dataset `dataKey`.
     classLabels : iterable of str, optional
         The names of the classes, in the order of the labels 0, 1, 2, ...; see
-        `storeClassLabels` where they are known later.
+        `storeClassLabels` if they are known later.
     resume : bool
-        Go on with the ``.partial`` of an earlier run, where there is one.
+        Continue the ``.partial`` of an earlier run, if there is one.
         Its shape, dtype, class labels and provenance must be the same, except
         for the date and the versions, which stay those of the first run.
 
@@ -84,7 +84,7 @@ class HDF5DatasetWriter:
     --------
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
-    >>> path = folder.name + "/pictures.hdf5"
+    >>> path = folder.name + "/images.hdf5"
     >>> names = ["cats", "dogs"]
     >>> with HDF5DatasetWriter((3, 32, 32, 3), path, dtype="uint8", classLabels=names) as writer:
     ...     writer.add(np.zeros((3, 32, 32, 3), np.uint8), [0, 1, 1])
@@ -109,7 +109,7 @@ class HDF5DatasetWriter:
         self.db = None
         self.outputPath = rowchecks.checked_path(outputPath)
         self.partialPath = partialfile.partial_path(self.outputPath)
-        # Where they are, whatever becomes the current folder meanwhile.
+        # Absolute, in case the current folder changes meanwhile.
         self._output, self._partial = self.outputPath.absolute(), self.partialPath.absolute()
         self.dims = rowchecks.checked_dims(dims)
         self.dataKey = rowchecks.checked_key(dataKey)
@@ -146,8 +146,8 @@ class HDF5DatasetWriter:
         Raises
         ------
         InputError
-            If the writer is closed, or shapes, lengths or values do not fit.
-            Nothing has been buffered or written then.
+            If the writer is closed, or shapes, lengths or values do not fit;
+            nothing is then buffered or written.
         """
         self._check_open()
         rows = rowchecks.checked_rows(rows, self.dims[1:], self.dtype)
@@ -169,13 +169,13 @@ class HDF5DatasetWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write the buffered rows, and return when they are on the disk.
+        """Write the buffered rows, and return once they are on the disk.
 
         Raises
         ------
         InputError
-            If the file cannot be written, because the disk is full, say. The
-            rows written before are safe.
+            If the file cannot be written, for example on a full disk. The rows
+            written before are safe.
         """
         self._check_open()
         self._last_flush = time.monotonic()
@@ -186,7 +186,7 @@ class HDF5DatasetWriter:
         end = self.idx + n_rows
         try:
             self._write_rows(n_rows)
-            # Only now may the labels say that the rows are there.
+            # Only now may the labels mark the rows as written.
             partialfile.sync(self.db)
             self.labels[self.idx : end] = np.asarray(self.buffer["labels"], np.int64)
             partialfile.sync(self.db)
@@ -200,9 +200,8 @@ class HDF5DatasetWriter:
     def storeClassLabels(self, classLabels: Iterable[str]) -> None:
         """Store the names of the classes, before the rows or after them.
 
-        A file never changes its structure once it holds rows, so afterwards
-        the rows are copied to a new file: before is better where they are
-        many.
+        The structure of a file never changes once it holds rows, so if there
+        are rows they are copied to a new file: with many rows, call it before.
 
         Parameters
         ----------
@@ -213,7 +212,7 @@ class HDF5DatasetWriter:
         ------
         InputError
             If it is a single name, other names are stored already, or a name is
-            not UTF-8 or there twice.
+            not UTF-8 or repeated.
         """
         self._check_open()
         names = rowchecks.checked_names(classLabels)
@@ -228,10 +227,10 @@ class HDF5DatasetWriter:
             )
 
     def close(self) -> None:
-        """Write what is buffered, and move the file into place if it is whole.
+        """Write what is buffered, and move the file into place if it is complete.
 
-        With rows missing, the ``.partial`` stays and a warning says how many
-        it holds. Closing twice is harmless.
+        If rows are missing, the ``.partial`` stays and a warning gives its
+        number of rows. Closing twice is harmless.
 
         Raises
         ------
@@ -315,8 +314,8 @@ class HDF5DatasetWriter:
         return math.prod(self.dims) * self.dtype.itemsize + others, others
 
     def _lay_out(self, db: h5py.File, classLabels: list[str] | None) -> None:
-        # A write that fails when a dataset is closed is lost without a word, so
-        # that all of them stay open until everything is on the disk.
+        # A write that fails when a dataset is closed is lost silently, so all of
+        # them stay open until everything is on the disk.
         datasets = [partialfile.create_dataset(db, self.dataKey, self.dims, self.dtype)]
         if self.provenance is not None:
             datasets[0].attrs["provenance"] = json.dumps(self.provenance)
@@ -380,7 +379,7 @@ class HDF5DatasetWriter:
     def _publish(self) -> None:
         if os.path.lexists(self._output):
             raise InputError(
-                f"'{self.outputPath}' has appeared in the meantime and is left as it is: "
+                f"'{self.outputPath}' has appeared in the meantime and is not overwritten: "
                 f"the complete file is '{self.partialPath}'"
             )
         with partialfile.as_input_error(f"cannot move '{self.partialPath}' into place"):
@@ -398,7 +397,7 @@ class HDF5DatasetWriter:
     def _unfinished(self, error: BaseException | None = None) -> str:
         held = f"'{self.partialPath}' holds {self.idx:,} of {self.dims[0]:,} rows"
         if isinstance(error, NotResumableError):
-            return f"{held}, of no use then: delete it"
+            return f"{held} and cannot be resumed: delete it"
         return f"{held}: run the same again to resume"
 
     def _check_open(self) -> None:
@@ -406,5 +405,5 @@ class HDF5DatasetWriter:
             raise InputError(f"the writer of '{self.outputPath}' is closed: open a new one")
         if self._failed:
             raise InputError(
-                f"writing to '{self.partialPath}' failed before: close it, and resume it"
+                f"writing to '{self.partialPath}' failed before: close the writer, and resume"
             )

@@ -1,4 +1,4 @@
-"""A file to train on and a file to test on, seen as one."""
+"""A file to train on and a file to test on, joined as one."""
 
 import contextlib
 import logging
@@ -15,7 +15,7 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.names import label_finder
 from pyimagesearch.utils.wording import counted, listed
 
-# What must be the same, as far as both files record it: features of other makes do not compare.
+# What must be the same, as far as both files record it: else the features are not comparable.
 SAME = (
     *("network", "layer", "pooling", "size", "preprocessing", "feature_shape", "weights"),
     "decoding",
@@ -25,18 +25,18 @@ logger = logging.getLogger(__name__)
 
 
 class JoinedFeatures:
-    """All rows of one file, and behind them all rows of another, as a `FeaturesFile` has them.
+    """All rows of one file followed by all rows of another, as one `FeaturesFile`.
 
     Parameters
     ----------
     train, test : FeaturesFile
         Open files of the same features. Classes are matched by name: the labels are those of
-        `train`; classes that only `test` has are numbered behind them.
+        `train`; classes that only `test` has are numbered after them.
 
     Raises
     ------
     InputError
-        If their features are not of the same make.
+        If their features were made with different settings.
     """
 
     def __init__(self, train: FeaturesFile, test: FeaturesFile):
@@ -56,16 +56,16 @@ class JoinedFeatures:
 
     @property
     def groups(self) -> list[list[int]]:
-        """Rows that must not be parted, of those that train."""
+        """Training rows to keep together."""
         return self._train.groups
 
     @property
     def is_mapped(self) -> bool:
-        """Whether the rows that train take no memory."""
+        """Whether the training rows are memory-mapped."""
         return self._train.is_mapped
 
     def mapped(self, start: int, stop: int) -> np.ndarray:
-        """Return rows of those that train, as `FeaturesFile.mapped` does."""
+        """Return training rows, as `FeaturesFile.mapped` does."""
         if stop > self.n_train:
             raise ValueError(f"row {stop} is not among the {self.n_train} that train")
         return self._train.mapped(start, stop)
@@ -78,7 +78,7 @@ class JoinedFeatures:
             yield slice(rows.start + n_train, rows.stop + n_train), block
 
     def warnings(self) -> list[str]:
-        """Return what makes the accuracy mean less, a line each."""
+        """Return what makes the accuracy less meaningful, a line each."""
         train, test = self._train, self._test
         lines = []
         for here, there in ((train, test), (test, train)):
@@ -91,8 +91,8 @@ class JoinedFeatures:
         if n_known:
             lines.append(
                 f"{n_known:,} of {counted(test.shape[0], 'image')} of '{test.path}' "
-                f"{'is' if n_known == 1 else 'are'} in '{train.path}' too, byte for byte: the "
-                "accuracy is too high by what was learnt by heart; remove them from one of the two"
+                f"{'is' if n_known == 1 else 'are'} also in '{train.path}', byte for byte: the "
+                "accuracy will be too high; remove them from one of the two"
             )
         return lines
 
@@ -101,14 +101,14 @@ class JoinedFeatures:
 def open_to_train(
     db: str | os.PathLike[str], test: str | os.PathLike[str] | None = None
 ) -> Iterator[FeaturesFile | JoinedFeatures]:
-    """Open a file of features, and perhaps another one to test on, and log how they fit.
+    """Open a file of features, and optionally another one to test on; log how they fit.
 
     Parameters
     ----------
     db : str or Path
-        The file; without another one its last rows test.
+        The file; without another one its last rows are for testing.
     test : str, Path or None
-        A file all of whose rows test; all rows of the first train then.
+        A file to test on; all rows of the first are then for training.
 
     Yields
     ------
@@ -126,8 +126,8 @@ def open_to_train(
             features = JoinedFeatures(features, stack.enter_context(open_features(test)))
             n_test = features.shape[0] - features.n_train
             logger.info(
-                f"split: all {features.n_train:,} rows of '{db}' train, and all {n_test:,} of "
-                f"'{test}' test"
+                f"split: train on all {features.n_train:,} rows of '{db}', "
+                f"test on all {n_test:,} of '{test}'"
             )
             for line in features.warnings():
                 logger.warning(line)
@@ -137,7 +137,7 @@ def open_to_train(
 def _require_same(train: FeaturesFile, test: FeaturesFile) -> None:
     if train.shape[1] != test.shape[1]:
         raise InputError(
-            f"'{train.path}' has {train.shape[1]:,} features per row, and '{test.path}' has "
+            f"'{train.path}' has {train.shape[1]:,} features per row, but '{test.path}' has "
             f"{test.shape[1]:,}: expected features of the same network; extract one of them again"
         )
     one, other = _description(train.record), _description(test.record)
@@ -158,7 +158,7 @@ def _description(record: RunRecord) -> Mapping[str, object]:
 
 
 def _joined_record(train: FeaturesFile, test: FeaturesFile) -> RunRecord:
-    """Return the record of the rows that train, with the images of both."""
+    """Return the record of the training rows, with the images of both files."""
     images = [train.record.image_paths, test.record.image_paths]
     are_known = len(images[0]) == train.shape[0] and len(images[1]) == test.shape[0]
     n_train = train.shape[0]
@@ -167,7 +167,7 @@ def _joined_record(train: FeaturesFile, test: FeaturesFile) -> RunRecord:
     return replace(
         train.record,
         n_train=None,
-        # Absolute, since they lie in two folders.
+        # Absolute, since they are in two folders.
         paths=[str(path.absolute()) for path in images[0] + images[1]] if are_known else None,
         digests=_per_row(train.record.digests, train) + _per_row(test.record.digests, test),
         fingerprints=[
@@ -179,7 +179,7 @@ def _joined_record(train: FeaturesFile, test: FeaturesFile) -> RunRecord:
 
 
 def _per_row(recorded: object, features: FeaturesFile) -> list[str]:
-    """Return what is recorded of each row's image; empty texts if it is not known."""
+    """Return what is recorded of each row's image; empty strings if unknown."""
     n_rows = features.shape[0]
     is_known = isinstance(recorded, list) and len(recorded) == n_rows
     return recorded if is_known else [""] * n_rows

@@ -1,4 +1,4 @@
-"""Open an HDF5 file to read it, or say in one line why that cannot be done."""
+"""Open an HDF5 file for reading, or report in one line why not."""
 
 import contextlib
 from collections.abc import Iterator
@@ -69,16 +69,16 @@ def _open(path: Path) -> h5py.File:
     except OSError as error:
         if error_number(error) not in NO_LOCKS:
             raise
-    return h5py.File(path, "r", locking=False)  # the file system knows no locks
+    return h5py.File(path, "r", locking=False)  # the file system has no locks
 
 
 def _unopened(path: Path, error: OSError) -> str:
     if isinstance(error, BlockingIOError):
-        return f"'{path}' is being written by another run: wait until that has finished"
+        return f"'{path}' is being written by another run: wait for it to finish"
     if isinstance(error, PermissionError):
         return f"cannot read '{path}': permission denied"
     if "truncated" in str(error):
-        return f"'{path}' is cut short: expected a whole file; copy or extract it again"
+        return f"'{path}' is truncated: expected a complete file; copy or extract it again"
     if error_number(error) is not None:
         return f"cannot open '{path}': {reason(error)}"
     return f"'{path}' is not an HDF5 file: expected one made by extract_features.py"

@@ -1,9 +1,9 @@
-"""An HDF5 file that is created, filled and published without ever lying.
+"""An HDF5 file that is created, filled and published safely at every moment.
 
-Work in progress is ``<output>.partial``; a file under the output's own name
-is whole. The layout is what makes every moment safe: datasets are contiguous
-and allocated when the file is created, so that writing rows changes no
-metadata, and a crash between two writes leaves a file that still opens.
+Work in progress is ``<output>.partial``; a file with the output's own name is
+complete. The layout makes this safe: datasets are contiguous and allocated
+when the file is created, so that writing rows changes no metadata, and a
+crash between two writes leaves a file that still opens.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from filelock import lock_descriptor
 from pyimagesearch.utils import InputError, files
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-PARTIAL = ".partial"  # the end of the name of a file that is not complete
+PARTIAL = ".partial"  # suffix of a file that is not complete
 
 
 def partial_path(output: Path) -> Path:
@@ -46,8 +46,8 @@ def check_new_output(output: Path) -> None:
     """
     if os.path.lexists(output):
         raise InputError(
-            f"'{output}' already exists and is left as it is: "
-            "give another output, or delete it by hand to make it anew"
+            f"'{output}' already exists and is not overwritten: "
+            "give another output, or delete it first"
         )
     if not os.path.isdir(output.parent):
         raise InputError(f"'{output.parent}' is not a folder: create it, or give another output")
@@ -64,7 +64,7 @@ def check_new_output(output: Path) -> None:
 
 
 def check_not_busy(output: Path) -> None:
-    """Refuse an output that another run is writing at this moment.
+    """Refuse an output that another run is writing.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def check_not_busy(output: Path) -> None:
 
 
 def check_room(output: Path, n_bytes: int) -> None:
-    """Refuse a disk that cannot hold a file of so many bytes, and take nothing of it.
+    """Refuse a disk that cannot hold a file of `n_bytes`, without using any of it.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def check_room(output: Path, n_bytes: int) -> None:
     Raises
     ------
     InputError
-        If the disk is too full, or files may not become so large.
+        If the disk is too full, or files may not be that large.
     """
     with (
         making(partial_path(output), n_bytes),
@@ -143,7 +143,7 @@ def _is_ours_now(descriptor: int) -> bool:
     try:
         return lock_descriptor(descriptor, blocking=False)
     except OSError as error:
-        if error.errno in NO_LOCKS:  # a file system that knows none: go on without
+        if error.errno in NO_LOCKS:  # a file system without locks: continue without one
             return True
         os.close(descriptor)
         raise
@@ -160,14 +160,14 @@ def _is_still(path: Path, descriptor: int) -> bool:
 def open_hdf5(path: Path, mode: str) -> h5py.File:
     """Open a file whose lock is already ours: HDF5's own lock would collide.
 
-    What is new in it starts at a multiple of 8 bytes. A label that lay across
-    two sectors of the disk could reach it by half, and be another label.
+    New objects start at a multiple of 8 bytes: a label across two sectors of
+    the disk could be written by half, and be another label.
     """
     return h5py.File(path, mode, locking=False, alignment_threshold=1, alignment_interval=8)
 
 
 def begins_like_hdf5(path: Path) -> bool:
-    """Tell whether it is an HDF5 file; what cannot be read raises OSError, unlike `is_hdf5`."""
+    """Return whether it is an HDF5 file; raise OSError if unreadable, unlike `is_hdf5`."""
     with path.open("rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
@@ -177,8 +177,8 @@ def create_dataset(
 ) -> h5py.Dataset:
     """Create a contiguous dataset whose space is allocated at once.
 
-    Later allocation would change metadata while rows are written, which is
-    what leaves files unreadable, or rows silently wrong, after a crash.
+    Later allocation would change metadata while rows are written, which can
+    leave files unreadable, or rows silently wrong, after a crash.
     Unwritten values read as `fillvalue`, or as zero without one.
     """
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -190,8 +190,8 @@ def create_dataset(
 def sync(db: h5py.File) -> None:
     """Return once everything written so far is on the disk.
 
-    ``flush()`` alone hands the data to the operating system, which may write
-    them in another order, or lose them when the power fails.
+    ``flush()`` alone passes the data to the operating system, which may write
+    them in another order, or lose them in a power failure.
     """
     with _system_errors():
         db.flush()
@@ -217,11 +217,11 @@ def finish(db: h5py.File, descriptor: int) -> None:
 
 
 def abandon(db: h5py.File | None) -> None:
-    """Close a file, and leave what is on the disk as it is.
+    """Close a file, and write nothing more to it.
 
-    HDF5 keeps what it could not write, tries again whenever it can, and ends
-    the process with a segmentation fault when it fails again (1.14.6). So
-    whatever it has left to write goes nowhere.
+    HDF5 keeps what it could not write, retries whenever it can, and ends the
+    process with a segmentation fault when it fails again (1.14.6). So what is
+    left to write is sent to the null device.
     """
     if not db:
         return
@@ -234,10 +234,10 @@ def abandon(db: h5py.File | None) -> None:
 
 
 def require_room(descriptor: int, n_bytes: int, n_written: int) -> None:
-    """Raise OSError now if an empty file cannot become as large as it must.
+    """Raise OSError now if an empty file cannot become as large as needed.
 
     HDF5 ends the process with a segmentation fault when a write fails while
-    it creates a file (1.14.6): it is to begin only where there is room.
+    it creates a file (1.14.6): it must begin only if there is room.
 
     Parameters
     ----------
@@ -248,14 +248,14 @@ def require_room(descriptor: int, n_bytes: int, n_written: int) -> None:
     n_written : int
         How many of them are written when it is created, at most.
     """
-    os.ftruncate(descriptor, n_bytes)  # a limit on the size of files says so here
+    os.ftruncate(descriptor, n_bytes)  # fails here if file sizes are limited
     with open(descriptor, "wb", closefd=False) as file:
         file.write(bytes(n_written))
     os.ftruncate(descriptor, 0)
 
 
 def reserve(db: h5py.File) -> None:
-    """Take the space of the whole file now, so that a full disk says so now."""
+    """Allocate the space of the whole file, so that a full disk fails now."""
     descriptor = db.id.get_vfd_handle()
     n_bytes = os.fstat(descriptor).st_size
     if not fallocate(descriptor, n_bytes):
@@ -263,10 +263,10 @@ def reserve(db: h5py.File) -> None:
 
 
 def fallocate(descriptor: int, n_bytes: int) -> bool:
-    """Reserve a file's space where the kernel can do it, and tell whether it could.
+    """Reserve a file's space if the kernel can, and return whether it could.
 
-    ``os.posix_fallocate`` would not do: where the file system cannot, glibc
-    writes to every block instead, which takes hours over a network.
+    Not ``os.posix_fallocate``: if the file system cannot, glibc writes to
+    every block instead, which takes hours over a network.
     """
     try:
         call = ctypes.CDLL(None, use_errno=True).fallocate
@@ -283,7 +283,7 @@ def fallocate(descriptor: int, n_bytes: int) -> bool:
 
 
 def require_free(folder: Path, n_bytes: int) -> None:
-    """Raise OSError if the disk of a folder has not so many bytes left."""
+    """Raise OSError if the disk of a folder has fewer than `n_bytes` left."""
     if shutil.disk_usage(folder).free < n_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -298,7 +298,7 @@ def as_input_error(what: str, advice: str = "") -> Iterator[None]:
 
 
 def making(partial: Path, n_bytes: int) -> contextlib.AbstractContextManager[None]:
-    """Say in one line that an unfinished file of so many bytes cannot be made."""
+    """Report in one line that an unfinished file of `n_bytes` cannot be made."""
     return as_input_error(
         f"cannot make '{partial}' ({n_bytes / 1e6:,.0f} MB)", "; make room, or give another output"
     )
@@ -306,7 +306,7 @@ def making(partial: Path, n_bytes: int) -> contextlib.AbstractContextManager[Non
 
 @contextlib.contextmanager
 def _system_errors() -> Iterator[None]:
-    """Raise as OSError what h5py raises as RuntimeError when a write fails."""
+    """Raise as OSError the RuntimeError of h5py when a write fails."""
     try:
         yield
     except RuntimeError as error:
@@ -314,13 +314,13 @@ def _system_errors() -> Iterator[None]:
 
 
 def error_number(error: Exception) -> int | None:
-    """Return the system's number of an error, also from HDF5's long message."""
+    """Return the errno of an error, also from HDF5's long message."""
     number = re.search(r"errno = (\d+)", str(error))
     return int(number[1]) if number else getattr(error, "errno", None)
 
 
 def reason(error: Exception) -> str:
-    """Return the system's words for an error, also from HDF5's long message.
+    """Return the system's message for an error, also from HDF5's long one.
 
     Examples
     --------

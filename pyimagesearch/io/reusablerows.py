@@ -13,7 +13,7 @@ from pyimagesearch.io.runrecord import RunRecord, differences
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.wording import counted, listed
 
-# What must be recorded, and the same: with another value rows of the same image are others.
+# What must be recorded, and the same: with another value an image has another row.
 SETTINGS = (
     *("network", "layer", "pooling", "size", "preprocessing", "feature_shape", "weights"),
     "engine",
@@ -28,15 +28,15 @@ class ReusableRows:
     Parameters
     ----------
     paths : sequence of str
-        Finished files that `extract_features.py` has made; of rows that are in
-        several, those of the first are taken.
+        Finished files of `extract_features.py`; if several have a row, the
+        first is used.
     output : Path
-        The file to be made, which cannot be one of them.
+        The file to make, which cannot be one of them.
 
     Raises
     ------
     InputError
-        If one is missing, unfinished, damaged or no such file.
+        If one is missing, unfinished, damaged or not such a file.
     """
 
     def __init__(self, paths: Sequence[str], output: Path):
@@ -44,44 +44,44 @@ class ReusableRows:
         for path in map(Path, paths):
             if os.path.realpath(path) == os.path.realpath(output):
                 raise InputError(
-                    f"cannot reuse rows of '{path}', the file to make: expected an earlier one; "
-                    "give the new one another name"
+                    f"cannot reuse rows of '{path}', the output file: expected an earlier one; "
+                    "give another output"
                 )
             with open_features(path) as features:
                 self._records[path] = _checked_record(features)
 
     def require_same(self, record: RunRecord, independent: bool) -> None:
-        """Refuse files whose rows have been made in another way.
+        """Refuse files whose rows were made with other settings.
 
         Parameters
         ----------
         record : RunRecord
-            What the present run records.
+            What the current run records.
         independent : bool
             Whether a row does not depend on the others in its batch.
 
         Raises
         ------
         InputError
-            Names the first such file, and all settings that differ.
+            Naming the first such file, and all settings that differ.
         """
         self._require(record, SETTINGS if independent else (*SETTINGS, "batch_size"))
 
     def find(self, record: RunRecord, independent: bool) -> "FoundRows":
-        """Find the rows that need not be computed, and log how many they are.
+        """Find the rows that need not be computed, and log how many.
 
-        Where the last digits of a row may depend on the others in its batch, it is taken only
-        with all of them: the finished file has the bytes of a run that computes all.
+        If the last digits of a row may depend on the others in its batch, only whole batches are
+        reused: the finished file has the same bytes as if all rows were computed.
 
         Parameters
         ----------
         record, independent
-            As of `require_same`; the record is complete.
+            As for `require_same`; the record must be complete.
 
         Raises
         ------
         InputError
-            If the images of a file were decoded in another way.
+            If the images of a file were decoded differently.
         """
         self._require(record, ["decoding"])
         self._warn_of_last_digits(record)
@@ -112,15 +112,15 @@ class ReusableRows:
             if found := differences(_settings(earlier, keys), now):
                 raise InputError(
                     f"cannot reuse rows of '{path}', which differs in {', '.join(found)}: "
-                    "use what is recorded, or compute all rows"
+                    "use the recorded settings, or compute all rows"
                 )
 
     def _warn_of_last_digits(self, record: RunRecord) -> None:
         for path, earlier in self._records.items():
             if found := differences(_computed_by(earlier), _computed_by(record)):
                 logger.warning(
-                    f"'{path}' was made with another {', '.join(found)}: rows that are copied "
-                    "from it may differ in the last digits from those that are computed now"
+                    f"'{path}' was made with another {', '.join(found)}: rows copied from "
+                    "it may differ in the last digits from those computed now"
                 )
 
 
@@ -132,7 +132,7 @@ class FoundRows:
     places : sequence of (Path, int) or None
         For each row of the run, a file and the row in it; None for one to be computed.
     digests : dict of Path to list of str
-        The digests of each file when it was looked through.
+        The digests of each file when it was searched.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class FoundRows:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Callable[[int], np.ndarray]]:
-        """Open the files, and yield what reads a row that is found: float32, shape (d,).
+        """Open the files, and yield a function that reads a found row: float32, shape (d,).
 
         Raises
         ------
@@ -168,7 +168,7 @@ class FoundRows:
                 if not np.isfinite(features).all():
                     raise InputError(
                         f"row {place:,} of '{path}' has features that are NaN or infinite: "
-                        "expected none in a whole file; do not reuse it"
+                        "expected finite ones; do not reuse it"
                     )
                 return features
 
@@ -194,13 +194,13 @@ def _checked_record(features: FeaturesFile) -> RunRecord:
 
 def _settings(record: RunRecord, keys: Sequence[str]) -> dict[str, object]:
     values = {key: getattr(record, key) for key in keys}
-    if isinstance(values.get("weights"), dict):  # whatever their file is called
+    if isinstance(values.get("weights"), dict):  # under any file name
         values["weights"] = {"sha256": values["weights"].get("sha256")}
     return values
 
 
 def _computed_by(record: RunRecord) -> dict[str, object]:
-    """Return what may change the last digits without anybody's doing."""
+    """Return what may change the last digits, besides the settings."""
     packages = ["pillow", record.engine, *(["tensorflow"] if record.engine == "keras" else [])]
     versions = record.versions or {}
     return {name: versions.get(name) for name in packages} | {"processor": record.processors}

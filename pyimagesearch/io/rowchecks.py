@@ -1,6 +1,6 @@
-"""What may become a row, a label or a name of a dataset, and what may not.
+"""Checks of rows, labels and names before they are stored.
 
-h5py would store most of what is refused here: wrapped round, cut off or
+h5py would store most of what is refused here: wrapped around, truncated or
 rounded to another class. Each check raises InputError before anything is kept.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from pyimagesearch.utils import InputError
 
 MOST_DIMENSIONS = 32  # of a dataset (HDF5 1.14)
-MOST_NUMBERS = 2**58  # whatever their type, their bytes can be counted in 63 bits
+MOST_NUMBERS = 2**58  # of any type: their bytes can be counted in 63 bits
 
 
 def checked_rows(rows: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -25,7 +25,7 @@ def checked_rows(rows: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> np
     try:
         given = np.asarray(rows)
     except ValueError as error:
-        raise InputError("rows differ in shape from one another: expected equal shapes") from error
+        raise InputError("rows differ in shape: expected equal shapes") from error
     if given.ndim and len(given) == 0:
         return np.empty((0, *shape), dtype)
     if given.ndim == 0 or given.shape[1:] != shape:
@@ -35,7 +35,7 @@ def checked_rows(rows: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> np
 
 
 def converted(given: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Copy to `dtype`, or refuse: rounding is fine, another number is not."""
+    """Copy to `dtype`, or refuse: rounding is allowed, overflow is not."""
     if given.dtype.kind not in "biufc":
         raise InputError(f"rows have dtype {given.dtype}: expected numbers")
     if given.dtype.kind == "c" and dtype.kind != "c":
@@ -66,7 +66,7 @@ def checked_labels(labels: ArrayLike) -> np.ndarray:
         raise InputError(f"labels have shape {given.shape}: expected one dimension")
     if given.size == 0:
         return np.empty(0, np.int64)
-    with np.errstate(invalid="ignore"):  # of NaN, which no integer equals
+    with np.errstate(invalid="ignore"):  # NaN equals no integer
         is_whole = given.dtype.kind in "biuf" and np.array_equal(given, given.astype(np.int64))
     if not is_whole:
         raise InputError(f"labels have dtype {given.dtype}: expected class indices, as integers")
@@ -85,7 +85,7 @@ def checked_dims(dims: Sequence[int]) -> tuple[int, ...]:
     if not numbers or min(numbers) < 1:
         raise InputError(f"{wanted}, all numbers above 0")
     if len(numbers) > MOST_DIMENSIONS or math.prod(numbers) > MOST_NUMBERS:
-        raise InputError(f"dims is {dims!r}: HDF5 cannot hold so large a dataset")
+        raise InputError(f"dims is {dims!r}: HDF5 cannot hold a dataset that large")
     return numbers
 
 
@@ -128,7 +128,7 @@ def checked_dtype(dtype: DTypeLike) -> np.dtype:
     """Return the number type of the rows, or refuse it."""
     try:
         checked = np.dtype(dtype)
-    except (SyntaxError, TypeError, ValueError):  # of a text, any of them
+    except (SyntaxError, TypeError, ValueError):  # any of them for a string
         checked = None
     if checked is None or checked.kind not in "biufc":
         raise InputError(f"dtype is {dtype!r}: expected a number type such as float32 or uint8")
@@ -136,7 +136,7 @@ def checked_dtype(dtype: DTypeLike) -> np.dtype:
 
 
 def checked_provenance(provenance: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    """Return what is recorded of the rows, or refuse what JSON cannot hold."""
+    """Return the provenance, or refuse what JSON cannot hold."""
     if not isinstance(provenance, Mapping | None):
         raise InputError(f"provenance is {provenance!r}: expected a mapping")
     try:
@@ -147,7 +147,7 @@ def checked_provenance(provenance: Mapping[str, object] | None) -> Mapping[str, 
 
 
 def checked_names(names: Iterable[str | bytes]) -> list[str]:
-    """Return the names of classes that HDF5 can hold, each of them once, or refuse them."""
+    """Return distinct class names that HDF5 can hold, or refuse them."""
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise InputError(
             f"classLabels is {names!r}: expected several names, such as ['cats', 'dogs']"
@@ -157,7 +157,7 @@ def checked_names(names: Iterable[str | bytes]) -> list[str]:
         raise InputError("no class labels: expected at least one name")
     if len(set(checked)) < len(checked):
         twice = next(name for name in checked if checked.count(name) > 1)
-        raise InputError(f"class label {twice!r} is there more than once: expected each name once")
+        raise InputError(f"class label {twice!r} appears more than once: expected each name once")
     return checked
 
 

@@ -1,4 +1,4 @@
-"""The record of a run: what a file of features keeps of where its rows come from."""
+"""The record of a run: how a file of features documents the origin of its rows."""
 
 import json
 import os
@@ -13,22 +13,22 @@ import h5py
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.filenames import recorded_path
 
-# What a field says of itself.
+# The metadata of a field.
 ROWS = {"decides_rows": True}  # with another value a run is not resumed
 RUN = {"decides_rows": False}  # with another value the rows are the same
-IMAGES = ROWS | {"per_image": True}  # of single images: of no use to a classifier
+IMAGES = ROWS | {"per_image": True}  # about single images: not kept in a classifier
 LOOKS = RUN | {"per_image": True}
-TEXT, TEXTS = {"expected": "a text"}, {"expected": "a list of texts"}
+TEXT, TEXTS = {"expected": "a string"}, {"expected": "a list of strings"}
 COUNT, ROW_LISTS = {"expected": "a whole number"}, {"expected": "lists of row numbers"}
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a file of features records of its run, in the order in which it is written.
+    """What a file of features records about its run, in the order in which it is written.
 
     Each field is a key of the JSON in the attribute ``provenance`` of the
-    rows. None is not known; files that other releases or programs have made
-    may lack any of them, or have `others`, which decide the rows.
+    rows. None means unknown; files made by other releases or programs may
+    lack any of them, or have `others`, which affect the rows.
 
     Attributes
     ----------
@@ -37,26 +37,26 @@ class RunRecord:
     network, layer, pooling, size, preprocessing, feature_shape, weights
         As in `pyimagesearch.nn.Description`.
     weights_file : str
-        Where the weights came from; None if from no file of the user's.
+        The user's file of weights; None if there was none.
     processors : str or dict of str to int
-        Their model, which may decide the last digits; of several, how many.
+        The CPU model, which may affect the last digits; of several, a count.
     skipped : dict of str to str
-        The images that cannot be read, and why.
+        The images that cannot be read, with the reason.
     decoding : dict
-        As of `pyimagesearch.preprocessing.Decoding`.
+        As in `pyimagesearch.preprocessing.Decoding`.
     labels : dict
-        Where the labels come from, and what tells whether they are the same;
-        None if from the folders' names, as ever.
+        Where the labels come from, and a digest of them; None if from the
+        folders' names, the default.
     n_train : int
-        How many rows train, from the first on; None if as many as ever.
+        How many rows train, from the first on; None for the default.
     groups : list of list of int
-        Rows that must not be parted, by a table.
+        Rows to keep together, by a table.
     duplicate_groups, near_duplicates : list
-        As of `pyimagesearch.preprocessing.Duplicates`.
+        As in `pyimagesearch.preprocessing.Duplicates`.
     paths, digests : list of str
         Of each row: its image, in the folder, and the digest of its contents.
     fingerprints : list of str
-        Of each row: what its image looks like, as of
+        Of each row: what its image looks like, as in
         `pyimagesearch.preprocessing.fingerprints`.
     """
 
@@ -91,27 +91,27 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, object]) -> "RunRecord":
-        """Take what is recorded, with values of the types that `read_record` checks."""
+        """Return the record in a JSON object whose types `read_record` has checked."""
         known = {name: value for name, value in recorded.items() if name in FIELDS}
         return cls(**known, others={key: recorded[key] for key in recorded if key not in FIELDS})
 
     def to_json(self) -> dict[str, object]:
-        """Return what is known as JSON has it, in the order of the fields."""
+        """Return what is known as a JSON object, in the order of the fields."""
         known = {
             name: getattr(self, name)
             for name in FIELDS
-            # Weights of no file of the user's are written as null.
+            # Weights from no file of the user are written as null.
             if getattr(self, name) is not None or (name == "weights_file" and self.weights)
         }
         return known | dict(self.others)
 
     def for_classifier(self) -> dict[str, object]:
-        """Return what a classifier keeps: how rows like these are made."""
+        """Return what a classifier keeps: how to make such rows."""
         return {key: value for key, value in self.to_json().items() if key not in PER_IMAGE}
 
     @cached_property
     def image_paths(self) -> list[Path]:
-        """The images that the rows come from, in their order; empty if that is not recorded."""
+        """The images that the rows come from, in order; empty if not recorded."""
         if self.dataset is None:
             return []
         root = recorded_path(self.dataset)
@@ -119,7 +119,7 @@ class RunRecord:
 
     @property
     def digest_of_path(self) -> dict[str, str]:
-        """The digest of each row's image, in their order; empty if that is not recorded."""
+        """The digest of each row's image, in order; empty if not recorded."""
         paths, digests = self.paths or (), self.digests or ()
         return dict(zip(paths, digests, strict=True)) if len(paths) == len(digests) else {}
 
@@ -138,7 +138,7 @@ PER_IMAGE = frozenset(name for name, of in FIELDS.items() if of.get("per_image")
 
 
 def read_record(dataset: h5py.Dataset, path: Path) -> dict[str, object]:
-    """Read what is recorded of where the rows of a dataset come from.
+    """Read what a dataset records about the origin of its rows.
 
     Parameters
     ----------
@@ -150,13 +150,12 @@ def read_record(dataset: h5py.Dataset, path: Path) -> dict[str, object]:
     Returns
     -------
     dict
-        As `RunRecord.from_json` takes it; empty if nothing is recorded.
+        For `RunRecord.from_json`; empty if nothing is recorded.
 
     Raises
     ------
     InputError
-        If it is not a JSON object, or a value is of another type than it
-        should be.
+        If it is not a JSON object, or a value has a wrong type.
     """
     try:
         text = dataset.attrs.get("provenance")
@@ -167,7 +166,7 @@ def read_record(dataset: h5py.Dataset, path: Path) -> dict[str, object]:
         raise InputError(f"'{path}' has a 'provenance' that is not a JSON object")
     for name, of in FIELDS.items():
         value, expected = recorded.get(name), of.get("expected")
-        is_one = {"a text": isinstance(value, str), "a list of texts": _is_listing(value)}
+        is_one = {"a string": isinstance(value, str), "a list of strings": _is_listing(value)}
         is_one |= {"a whole number": _is_count(value), "lists of row numbers": _are_groups(value)}
         if value is not None and not is_one.get(expected, True):
             raise InputError(
@@ -178,12 +177,12 @@ def read_record(dataset: h5py.Dataset, path: Path) -> dict[str, object]:
 
 
 def creation_date() -> str:
-    """Return now, or the date that the environment asks for, so that files repeat byte by byte.
+    """Return now, or the date set in the environment, which makes files reproducible.
 
     Raises
     ------
     InputError
-        If ``SOURCE_DATE_EPOCH`` is no date.
+        If ``SOURCE_DATE_EPOCH`` is not a date.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     try:
@@ -201,13 +200,13 @@ def differences(recorded: Mapping[str, object], now: Mapping[str, object]) -> li
     Parameters
     ----------
     recorded, now : mapping
-        As JSON gives them back.
+        As read from JSON.
 
     Returns
     -------
     list of str
-        One phrase a setting, with both values; empty if the rows of the two
-        runs would be the same.
+        One phrase per setting, with both values; empty if the two runs have
+        the same rows.
 
     Examples
     --------
@@ -232,7 +231,7 @@ def _phrase(key: str, recorded: object, now: object) -> str:
 
 
 def _is_listing(value: object) -> bool:
-    """Tell whether it is a list of names, which may be long, and not a shape."""
+    """Return whether it is a list of strings, which may be long, and not a shape."""
     return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 

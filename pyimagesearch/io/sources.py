@@ -1,8 +1,8 @@
-"""Find a dataset of a file, and all that its values are read from, wherever that lies.
+"""Find a dataset of a file, and everything that its values are read from.
 
 A dataset may be a link into another file, be put together from datasets of other files (a virtual
-one), or have its bytes in other files (an external one). HDF5 reads what it does not find of the
-latter two as zeros, without a word (1.14.6): so everything is looked for before anything is read.
+one), or have its bytes in other files (an external one). If parts of the latter two are missing,
+HDF5 silently reads zeros (1.14.6): so everything is looked for before anything is read.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pyimagesearch.io.opening import opened
 from pyimagesearch.io.partialfile import reason
 from pyimagesearch.utils import InputError
 
-MOST_STEPS = 16  # of links in a row, as HDF5 itself follows
+MOST_STEPS = 16  # links in a row, as many as HDF5 itself follows
 
 Place = tuple[str, str]  # a file, and the name of a dataset in it
 
@@ -26,7 +26,7 @@ Place = tuple[str, str]  # a file, and the name of a dataset in it
 def find_dataset(
     db: h5py.File, path: Path, key: str, through: tuple[Place, ...] = ()
 ) -> h5py.Dataset:
-    """Return a dataset of an open file, once all that it is read from has been found.
+    """Return a dataset of an open file, after finding everything that it is read from.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def find_dataset(
     key : str
         The name of the dataset.
     through : tuple of (str, str)
-        The datasets that take their values from this one: their files, and their names in them.
+        The datasets that take their values from this one: file and name of each.
 
     Returns
     -------
@@ -46,15 +46,15 @@ def find_dataset(
     Raises
     ------
     InputError
-        If there is no such dataset, a file or a dataset that it takes values from is missing, or
-        a filter is, which decompresses it.
+        If there is no such dataset, a file or dataset that it takes values from is missing, or its
+        compression filter is not installed.
     """
     try:
         found = db[key]
     except (KeyError, OSError, RuntimeError) as error:
         raise InputError(_why_missing(db, path, key, error, through)) from error
     if not isinstance(found, h5py.Dataset):
-        raise InputError(f"'{path}' has a '{key}' that is no dataset: expected one of that name")
+        raise InputError(f"'{path}' has a '{key}' that is not a dataset: expected one of that name")
     place = os.path.realpath(found.file.filename), found.name
     if place in through:  # reading it would end the process with a segmentation fault
         raise InputError(f"'{path}' has a '{key}' that takes its values from itself")
@@ -66,15 +66,15 @@ def find_dataset(
 
 
 def where_mapped(dataset: h5py.Dataset) -> tuple[str, int] | None:
-    """Return the file and the offset where a dataset lies as float32 numbers do in memory.
+    """Return the file and offset of a dataset that is stored as float32 are in memory.
 
     Returns
     -------
     (str, int) or None
-        The file of a dataset that was found by a link is another one than was opened. None if the
-        numbers lie in pieces, in a file that is not HDF5, or in another format.
+        For a dataset found by a link, the file is not the one that was opened. None if the numbers
+        are stored in pieces, in a file that is not HDF5, or in another format.
     """
-    offset = dataset.id.get_offset()  # from the start of the file, before what users put there
+    offset = dataset.id.get_offset()  # from the start of the file, before any user block
     is_plain = not (dataset.chunks or dataset.is_virtual or dataset.external)
     is_float32 = dataset.id.get_type().equal(h5py.h5t.NATIVE_FLOAT)
     if offset is None or not is_plain or not is_float32 or dataset.file.driver != "sec2":
@@ -84,7 +84,7 @@ def where_mapped(dataset: h5py.Dataset) -> tuple[str, int] | None:
 
 @contextlib.contextmanager
 def reading(what: str, path: Path) -> Iterator[None]:
-    """Say in one line that a part of a file cannot be read."""
+    """Report in one line that a part of a file cannot be read."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -94,7 +94,7 @@ def reading(what: str, path: Path) -> Iterator[None]:
 def _why_missing(
     db: h5py.File, path: Path, key: str, error: Exception, through: tuple[Place, ...]
 ) -> str:
-    """Say why there is no such dataset: how far a link leads, if it is one."""
+    """Return why there is no such dataset: how far a link leads, if it is one."""
     link = None
     with contextlib.suppress(KeyError, OSError, RuntimeError):
         link = db.get(key, getlink=True)
@@ -115,23 +115,23 @@ def _why_missing(
 
 
 def _require_filters(dataset: h5py.Dataset, path: Path, key: str) -> None:
-    """Refuse a dataset that was compressed in a way that is not known here."""
+    """Refuse a dataset whose compression filter is not installed."""
     lacking = _lacking_filters(dataset)
     if not lacking:
         return
     with contextlib.suppress(ImportError):
-        import hdf5plugin  # noqa: F401 - it registers the filters that are used most
+        import hdf5plugin  # noqa: F401 - it registers the common filters
 
         lacking = _lacking_filters(dataset)
     if not lacking:
         return
     try:
-        dataset[(slice(1),) * dataset.ndim]  # what did not shrink may be stored as it is
+        dataset[(slice(1),) * dataset.ndim]  # it may be stored uncompressed, if it did not shrink
     except OSError as error:
         raise InputError(
             f"'{path}' has a '{key}' compressed with {', '.join(lacking)}, a filter of HDF5 that "
             "is not installed: pip install hdf5plugin, which has most of them, or write the file "
-            "again without"
+            "without it"
         ) from error
 
 
@@ -139,7 +139,7 @@ def _lacking_filters(dataset: h5py.Dataset) -> list[str]:
     plist = dataset.id.get_create_plist()
     filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
     return [
-        f"'{name.decode(errors='replace').split(';')[0] or number}'"  # their address comes behind
+        f"'{name.decode(errors='replace').split(';')[0] or number}'"  # a URL follows
         for number, _, _, name in filters
         if not h5py.h5z.filter_avail(number)
     ]
@@ -161,13 +161,13 @@ def _require_raw_files(dataset: h5py.Dataset, path: Path, key: str) -> None:
             ) from error
         if there < offset + n_bytes:
             raise InputError(
-                f"'{path}' takes '{key}' from '{file}', which is cut short: {there:,} bytes, "
+                f"'{path}' takes '{key}' from '{file}', which is truncated: {there:,} bytes, "
                 f"expected {offset + n_bytes:,}"
             )
 
 
 def _require_parts(dataset: h5py.Dataset, path: Path, key: str, through: tuple[Place, ...]) -> None:
-    """Refuse a virtual dataset of which a part is missing, or some values come from no part."""
+    """Refuse a virtual dataset with a missing part, or with values that no part gives."""
     parts, shapes, n_given = dataset.virtual_sources(), {}, 0
     for part in parts:
         places = _places(part, dataset.shape)
@@ -177,8 +177,8 @@ def _require_parts(dataset: h5py.Dataset, path: Path, key: str, through: tuple[P
             shape = shapes[file, name]
             if not _is_large_enough(part, shape):
                 raise InputError(
-                    f"'{path}' takes '{key}' from '{name}' of '{file}', whose shape is {shape} by "
-                    "now: expected the one that it had before"
+                    f"'{path}' takes '{key}' from '{name}' of '{file}', whose shape is now "
+                    f"{shape}: expected its earlier shape"
                 )
         n_given += _n_values(part.vspace) * len(places)
     if n_given < dataset.size and not any(_grows(part.vspace) for part in parts):
@@ -203,7 +203,7 @@ def _shape_of_part(
 
 
 def _places(part, shape: tuple[int, ...]) -> list[Place]:
-    """Return where a part of a virtual dataset of a shape lies: in several places, if numbered."""
+    """Return where a part of a virtual dataset is: in several places, if numbered."""
     names, numbers = (part.file_name, part.dset_name), [0]
     if any("%b" in name.replace("%%", "") for name in names):
         start, stride, count, _ = part.vspace.get_regular_hyperslab()
@@ -217,9 +217,9 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _is_large_enough(part, shape: tuple[int, ...]) -> bool:
-    """Tell whether a dataset of a shape has all that is taken from it."""
+    """Return whether a dataset of a shape has everything that is taken from it."""
     taken = part.src_space
-    if taken.get_select_type() == h5py.h5s.SEL_ALL:  # of what shape is not recorded
+    if taken.get_select_type() == h5py.h5s.SEL_ALL:  # the shape is not recorded
         return math.prod(shape) == _n_values(part.vspace)
     if _grows(taken):
         return True
@@ -228,7 +228,7 @@ def _is_large_enough(part, shape: tuple[int, ...]) -> bool:
 
 
 def _n_values(space: h5py.h5s.SpaceID) -> int:
-    """Return how many values are selected; of a selection without end, in each of its blocks."""
+    """Return how many values are selected; of an unlimited selection, in each of its blocks."""
     if not _grows(space):
         return space.get_select_npoints()
     _, _, count, block = space.get_regular_hyperslab()
@@ -236,7 +236,7 @@ def _n_values(space: h5py.h5s.SpaceID) -> int:
 
 
 def _grows(space: h5py.h5s.SpaceID) -> bool:
-    """Tell whether a selection has no end, so that it grows with its dataset."""
+    """Return whether a selection is unlimited, so that it grows with its dataset."""
     is_regular = space.get_select_type() == h5py.h5s.SEL_HYPERSLABS and space.is_regular_hyperslab()
     return is_regular and any(
         h5py.h5s.UNLIMITED in numbers for numbers in space.get_regular_hyperslab()[2:]
@@ -244,7 +244,7 @@ def _grows(space: h5py.h5s.SpaceID) -> bool:
 
 
 def _located(name: str, holder: Path, variable: str) -> Path:
-    """Return where HDF5 finds a file that another one names (H5F_prefix_open_file in 1.14.6)."""
+    """Return where HDF5 finds a file named in another (H5F_prefix_open_file in 1.14.6)."""
     given = Path(name)
     relative = Path(given.name) if given.is_absolute() else given
     prefixes = filter(None, os.environ.get(variable, "").split(os.pathsep))

@@ -1,4 +1,4 @@
-"""What an unfinished file holds: whose it is, and how far its rows go."""
+"""What an unfinished file holds: of which run it is, and how many rows are done."""
 
 import contextlib
 import json
@@ -16,16 +16,17 @@ import numpy as np
 from pyimagesearch.io import partialfile
 from pyimagesearch.io.runrecord import RunRecord, differences, read_record
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.wording import counted
 
 
 @dataclass(frozen=True)
 class Unfinished:
     """The state of a ``.partial``.
 
-    Digests of single images are recorded, 20 bytes each, beside the one over
-    all: with these a run that goes on need not read the images that are done.
-    That nobody has touched those since is seen from the file system, and not
-    recorded: equal images are to give equal files.
+    Besides one digest over all, those of single images are recorded, 20 bytes
+    each: with these a resumed run need not read the images that are done. That
+    they have not changed since is seen from the file system, not recorded:
+    equal images give equal files.
 
     Attributes
     ----------
@@ -34,7 +35,7 @@ class Unfinished:
     n_rows : int
         How many rows are in it, from the first on.
     provenance : dict
-        What it records of where they come from, and their shape and dtype.
+        What it records about their origin, and their shape and dtype.
     """
 
     path: Path
@@ -52,28 +53,28 @@ class Unfinished:
         Parameters
         ----------
         now : mapping
-            Some or all of what the present run would record.
+            Some or all of what the current run would record.
 
         Raises
         ------
         InputError
-            If a value differs that has a part in the rows.
+            If a value differs that affects the rows.
         """
         now = json.loads(json.dumps(now))
         self._refuse(differences({key: self.provenance.get(key) for key in now}, now))
 
     def require_same_images(self, paths: Iterable[str]) -> None:
-        """Refuse a folder that has other images than were listed then, in any order."""
+        """Refuse a folder with other images than were recorded, in any order."""
         recorded = [*(self.record.paths or ()), *(self.record.skipped or ())]
         self._refuse(differences({"paths": sorted(recorded)}, {"paths": sorted(paths)}))
 
     def untouched(self, root: Path) -> dict[str, str]:
-        """Return the digests of the images whose rows are there, and that are as they were.
+        """Return the digests of the images whose rows are done and that are unchanged.
 
-        An image whose contents, name or permissions have been changed since
-        the run began is left out, and one that is gone (Windows does not tell
-        of a changed name). Of a run that began in the future, by a clock or
-        ``SOURCE_DATE_EPOCH`` that is ahead, nobody knows: all are left out.
+        Images whose contents, name or permissions have changed since the run
+        began are not among them, nor are missing ones (Windows does not report
+        a changed name). If the run began in the future, by a clock or
+        ``SOURCE_DATE_EPOCH`` that is ahead, none is.
         """
         began = self.record.began
         if began is None or began > time.time():
@@ -82,12 +83,12 @@ class Unfinished:
         return {path: digest for path, digest in done if _changed(root / path) < began}
 
     def require_same_contents(self, digests: Mapping[str, str]) -> None:
-        """Refuse images that are others than were recorded.
+        """Refuse images that have changed since they were recorded.
 
         Parameters
         ----------
         digests : mapping of str to str
-            Digest by path, as of now.
+            The current digest by path.
 
         Raises
         ------
@@ -98,25 +99,25 @@ class Unfinished:
         changed = [path for path in recorded if digests.get(path) != recorded[path]]
         if changed:
             raise InputError(
-                f"{len(changed):,} pictures are others than in the run to go on with, such as "
-                f"'{changed[0]}': put them back, or delete the .partial to start again"
+                f"{counted(len(changed), 'image')} changed since the interrupted run, such as "
+                f"'{changed[0]}': restore them, or delete the .partial to start again"
             )
 
     def _refuse(self, changes: list[str]) -> None:
         if changes:
             raise InputError(
-                f"cannot go on with '{self.path}', which differs in {', '.join(changes)}: "
-                "use what is recorded, or delete the file to start again"
+                f"cannot resume '{self.path}', which differs in {', '.join(changes)}: "
+                "use the recorded settings, or delete the file to start again"
             )
 
 
 def read_unfinished(output: Path, data_key: str) -> Unfinished | None:
-    """Read how far an earlier run has come.
+    """Read how far an earlier run got.
 
     Parameters
     ----------
     output : Path
-        The file that is to be made.
+        The file to make.
     data_key : str
         Name of the dataset that holds its rows.
 
@@ -140,7 +141,7 @@ def read_unfinished(output: Path, data_key: str) -> Unfinished | None:
 
 
 def inspect(db: h5py.File, path: Path, data_key: str) -> Unfinished:
-    """Return the state of an open ``.partial``; anything may be raised if it is damaged."""
+    """Return the state of an open ``.partial``; may raise any exception if it is damaged."""
     data, labels = db.get(data_key), db.get("labels")
     if not (_is_ours(data) and _is_ours(labels) and labels.shape == data.shape[:1]):
         raise InputError(_not_ours(path, data_key))
@@ -150,9 +151,7 @@ def inspect(db: h5py.File, path: Path, data_key: str) -> Unfinished:
         recorded = read_record(data, path)
     except InputError as error:
         what = str(error).removeprefix(f"'{path}' ")
-        raise InputError(
-            f"cannot go on with '{path}': it {what}; delete it to start again"
-        ) from error
+        raise InputError(f"cannot resume '{path}': it {what}; delete it to start again") from error
     missing = np.flatnonzero(labels[:] < 0)
     return Unfinished(
         path,
@@ -163,7 +162,7 @@ def inspect(db: h5py.File, path: Path, data_key: str) -> Unfinished:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Say in one line that an unfinished file is none, or cannot be read."""
+    """Report in one line that a file is not an unfinished one, or cannot be read."""
     try:
         if not partialfile.begins_like_hdf5(path):
             raise InputError(
@@ -172,11 +171,11 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # of a damaged file h5py raises any type of exception
+    except Exception as error:  # h5py raises any type for a damaged file
         of_the_disk = partialfile.error_number(error) is not None
-        advice = "see to the disk" if of_the_disk else "delete it to start again"
+        advice = "check the disk" if of_the_disk else "delete it to start again"
         raise InputError(
-            f"cannot go on with '{path}': {partialfile.reason(error)}; {advice}"
+            f"cannot resume '{path}': {partialfile.reason(error)}; {advice}"
         ) from error
 
 
@@ -188,7 +187,7 @@ def _not_ours(path: Path, data_key: str) -> str:
 
 
 def _is_ours(dataset: object) -> bool:
-    """Tell whether rows can be written to it without changing metadata."""
+    """Return whether rows can be written to it without changing metadata."""
     return (
         isinstance(dataset, h5py.Dataset)
         and dataset.chunks is None
@@ -197,7 +196,7 @@ def _is_ours(dataset: object) -> bool:
 
 
 def _changed(path: Path) -> float:
-    """Return when a file was written or renamed for the last time."""
+    """Return when a file was last written or renamed."""
     try:
         status = path.stat()
     except OSError:
