@@ -109,7 +109,7 @@ def test_an_image_that_ends_workers_when_it_is_alone_is_named(usable):
     cluster = PlayedCluster(
         killed, killed, Future(), computed("a, alone"), settled(KILLED), usable=usable
     )
-    with pytest.raises(InputError, match=r"^4 workers ended computing 'b' and nothing else: "):
+    with pytest.raises(InputError, match=r"^4 workers ended while computing only 'b': "):
         run(cluster, "abc")
     assert cluster.sent == [["a"], ["b"], ["c"], ["a"], ["b"]]
 
@@ -122,7 +122,7 @@ def test_what_has_been_computed_when_workers_end_is_not_computed_again():
 def test_of_a_batch_that_ends_workers_the_image_is_named():
     killed = settled(KILLED)
     cluster = PlayedCluster(killed, killed, computed("a, alone"), killed)
-    with pytest.raises(InputError, match=r"^4 workers ended computing 'b' and nothing else: "):
+    with pytest.raises(InputError, match=r"^4 workers ended while computing only 'b': "):
         run(cluster, "abc", batch_size=3)
     assert cluster.sent == [["a", "b", "c"], ["a", "b", "c"], ["a"], ["b"]]
 
@@ -130,11 +130,11 @@ def test_of_a_batch_that_ends_workers_the_image_is_named():
 def test_a_batch_that_ends_workers_only_as_a_whole_is_named_as_a_whole():
     killed = settled(KILLED)
     cluster = PlayedCluster(killed, killed, computed("a, alone"), computed("b, alone"))
-    with pytest.raises(InputError, match=r"^4 workers ended computing 'a', 'b' and nothing else: "):
+    with pytest.raises(InputError, match=r"^4 workers ended while computing only 'a', 'b': "):
         run(cluster, "ab", batch_size=2)
 
 
-def test_when_all_workers_ended_no_image_is_accused_and_a_later_worker_tells():
+def test_when_all_workers_ended_no_image_is_accused_and_a_later_worker_decides():
     killed = settled(KILLED)
     cluster = PlayedCluster(killed, killed, Future(), Future(), usable=(), n_threads=1)
     with pytest.raises(InputError, match=r"^no workers for a, b who end them$"):
@@ -173,7 +173,7 @@ def test_without_workers_the_run_ends_and_names_what_was_to_be_computed():
         run(cluster, "ab")
 
 
-def test_what_is_under_way_is_cancelled_when_nobody_wants_the_rest():
+def test_what_is_in_progress_is_cancelled_when_the_caller_stops():
     waiting = [Future(), Future()]
     cluster = PlayedCluster(computed("a"), *waiting)
     features = Dispatch(cluster, 1, ROW_BYTES, DECODING).features((name, b"") for name in "abc")

@@ -1,4 +1,4 @@
-"""Images to rows of features: on this machine or a cluster, in order, in little memory."""
+"""From images to rows of features: here or on a cluster, in order, in little memory."""
 
 from pyimagesearch.extraction.address import scheduler_address
 from pyimagesearch.extraction.extractor import Extractor, Images, open_extractor

@@ -1,4 +1,4 @@
-"""Where a scheduler is: as it was given, or as its file has it."""
+"""The address of a scheduler: as given, or as its file has it."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from pyimagesearch.utils import InputError
 
 
 def scheduler_address(given: str) -> str:
-    """Return a scheduler's address, of a form that Dask can take.
+    """Return a scheduler's address, in a form that Dask accepts.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ def scheduler_address(given: str) -> str:
         if parts.scheme in ("tcp", "tls") and parts.hostname and parts.port and not parts.path:
             return address
     except ValueError:
-        pass  # no such port, or half an IPv6 address
+        pass  # an invalid port, or half an IPv6 address
     where = "" if address == given else f" in '{given}'"
     raise InputError(
-        f"'{address}'{where} is no address of a Dask scheduler: expected tcp://HOST:PORT, "
+        f"'{address}'{where} is not the address of a Dask scheduler: expected tcp://HOST:PORT, "
         "tls://HOST:PORT or the path of a scheduler file"
     )
 
@@ -49,5 +49,5 @@ def _address_in(path: str) -> str:
         return str(json.loads(Path(path).read_text())["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"'{path}' is no scheduler file: expected what dask scheduler --scheduler-file writes"
+            f"'{path}' is not a scheduler file: expected one of dask scheduler --scheduler-file"
         ) from error

@@ -1,4 +1,4 @@
-"""Join a Dask cluster, and give its workers a network."""
+"""Join a Dask cluster, and send a network to its workers."""
 
 import concurrent.futures
 import contextlib
@@ -29,11 +29,11 @@ from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.processor import processor_model
 from pyimagesearch.utils.wording import counted, listed
 
-CONNECT_S = 10.0  # until a scheduler must have taken this client in
+CONNECT_S = 10.0  # until a scheduler must have accepted this client
 WORKERS_S = 30.0  # until there must be a worker, at the start and later
 SETTINGS = {
-    "distributed.admin.large-graph-warning-threshold": "1GB",  # large images are no mistake
-    "distributed.admin.low-level-log-length": 0,  # else the last 1,000 batches sent stay here
+    "distributed.admin.large-graph-warning-threshold": "1GB",  # large images are not a mistake
+    "distributed.admin.low-level-log-length": 0,  # else the last 1,000 batches sent are kept here
 }
 
 NamedContents = tuple[str, bytes]  # an image's name, and the contents of its file
@@ -54,20 +54,20 @@ class Cluster:
     Attributes
     ----------
     network_name : str
-        Tells the network from others that the cluster may keep.
+        Distinguishes the network from others that the cluster may keep.
     usable : frozenset of str
         The addresses of the workers that can compute, as of the last `refresh`.
     n_threads : int
         How many batches these compute at a time.
     processors : Counter of str
-        How many workers of each model of processor there were at first.
+        How many workers had each CPU model at the start.
     took_part : dict of str to str
-        The address of each worker that has computed, and its processor.
+        The address of each worker that has computed, and its CPU model.
 
     Raises
     ------
     InputError
-        On entering: if there is no scheduler or no worker, or if these have
+        On entering: if there is no scheduler or no worker, or if they have
         other versions than this machine.
     """
 
@@ -86,7 +86,7 @@ class Cluster:
         self._refreshed = self._seen = 0.0
 
     def __enter__(self) -> "Cluster":
-        """Connect, check the workers, and give them the network."""
+        """Connect, check the workers, and send them the network."""
         _silence_dask()
         self._client = self._connect()
         try:
@@ -103,7 +103,7 @@ class Cluster:
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        """Leave the cluster; what was still under way is dropped there."""
+        """Leave the cluster; what was still in progress is dropped there."""
         self._client.close()
         if kind is not None:
             return
@@ -111,19 +111,18 @@ class Cluster:
         logger.info(f"{counted(len(models), 'worker')} took part: {_counted_models(models)}")
         if others := set(models) - set(self.processors):
             logger.warning(
-                "processors that were not there at the start, and are not recorded: "
-                f"{', '.join(sorted(others))}"
+                f"processors that joined later and are not recorded: {', '.join(sorted(others))}"
             )
 
     def submit(
         self, images: list[NamedContents], decoding: Decoding
     ) -> tuple[concurrent.futures.Future, frozenset[str]]:
-        """Send images to a worker, and how it is to read them.
+        """Send images to a worker, with how to decode them.
 
         Returns
         -------
         Future
-            Gives the worker's address, its processor and the features, float32
+            Returns the worker's address, its CPU model and the features, float32
             of shape (n, n_features); or its address, why it cannot compute, and
             None.
         frozenset of str
@@ -134,7 +133,7 @@ class Cluster:
         return executor.submit(self._compute, self.network_name, images, decoding.record()), workers
 
     def refresh(self, max_age_s: float = 0.0) -> None:
-        """Look which workers there are now, unless that was done so short a time ago."""
+        """Update which workers there are, unless that was done less than `max_age_s` ago."""
         if time.monotonic() - self._refreshed < max_age_s:
             return
         threads = self._client.nthreads(callback_timeout=WORKERS_S)
@@ -149,26 +148,24 @@ class Cluster:
         """Send nothing more to a worker that cannot compute."""
         if address not in self._rejected:
             self._rejected.add(address)
-            logger.warning(
-                f"worker {address} takes no part: {why}; put it right and start it again"
-            )
+            logger.warning(f"worker {address} ignored: {why}; fix and restart it")
 
     def require_workers(self, waiting: Iterable[str], ended_workers: bool = False) -> None:
-        """Give up if no worker has been seen for long.
+        """Give up if there has been no worker for too long.
 
         Parameters
         ----------
         waiting : iterable of str
-            Names of the images that are to be computed, for the message.
+            Names of the images that are not computed yet, for the message.
         ended_workers : bool
-            Whether it may be one of these that ended the workers.
+            Whether one of these may have ended the workers.
         """
         if time.monotonic() - self._seen > WORKERS_S:
             maybe = "one of these may have ended them; " if ended_workers else ""
             raise InputError(
                 f"the cluster at '{self._address}' had no worker for {WORKERS_S:.0f} s, "
-                f"while {listed(waiting)} were to be computed: {maybe}start some, and give the "
-                "same command again"
+                f"with {listed(waiting)} not computed: {maybe}start some, and run the same command "
+                "again"
             )
 
     @contextlib.contextmanager
@@ -186,32 +183,32 @@ class Cluster:
             if not isinstance(error, OSError):
                 raise
             raise InputError(
-                f"a worker of the cluster at '{self._address}' failed ({first_line(error)}): put "
-                "it right, and give the same command again"
+                f"a worker of the cluster at '{self._address}' failed ({first_line(error)}): fix "
+                "it, and run the same command again"
             ) from error
 
     def _lost_scheduler(self, error: BaseException) -> InputError:
         return InputError(
-            f"lost the scheduler at '{self._address}' ({first_line(error)}): look whether it "
-            "runs, and give the same command again"
+            f"lost the scheduler at '{self._address}' ({first_line(error)}): check that it "
+            "runs, and run the same command again"
         )
 
     def _connect(self) -> Client:
         address = scheduler_address(self._address)
         if address.startswith("tls:"):
-            # Without a certificate Dask would try, and fail in many lines.
+            # Without a certificate Dask would try, and fail with many lines.
             _require_certificate()
         dask.config.set(SETTINGS)
         require_scheduler(address, self._address)
         try:
-            with warnings.catch_warnings(action="ignore"):  # other versions: in our own words
+            with warnings.catch_warnings(action="ignore"):  # about other versions: reported below
                 return Client(
                     address, name=self.network_name, timeout=CONNECT_S, set_as_default=False
                 )
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise InputError(
-                f"the scheduler at '{self._address}' does not take this client in: "
-                f"{first_line(error)}; look whether it runs, and give the same command again"
+                f"the scheduler at '{self._address}' refuses this client: "
+                f"{first_line(error)}; check that it runs, and run the same command again"
             ) from error
 
     def _wait_for_workers(self) -> None:
@@ -225,7 +222,7 @@ class Cluster:
             ) from error
 
     def _check_versions(self) -> None:
-        """Refuse other versions, with which the features might be others, too."""
+        """Refuse other versions, which might give other features."""
         here = self._versions
         found = self._client.get_versions(packages=[name for name in here if name != "python"])
         scheduler = {name: here[name] for name in ("python", "distributed")}
@@ -233,7 +230,7 @@ class Cluster:
         checks += [(f"worker {name}", here, there) for name, there in found["workers"].items()]
         for who, expected, there in checks:
             if wrong := worker.difference(expected, there["packages"]):
-                raise InputError(f"{who} {wrong}: install the same there as here")
+                raise InputError(f"{who} does not match: {wrong}; install the same version there")
 
     def _send_network(self) -> None:
         kept, unused = self._client.run_on_scheduler(worker.networks_on)
@@ -251,8 +248,8 @@ class Cluster:
             if failures:
                 address, why = next(iter(failures.items()))
                 raise InputError(
-                    f"worker {address} cannot take the network in: {why}; install the same there "
-                    "as here, and look whether it has room"
+                    f"worker {address} cannot load the network: {why}; install the same versions "
+                    "as here, and check its disk"
                 ) from error
             raise
 
@@ -277,12 +274,12 @@ def _require_certificate() -> None:
 
 
 def _silence_dask() -> None:
-    """Keep what Dask and tornado log about a lost cluster off the screen: one line says it."""
+    """Silence what Dask and tornado log about a lost cluster: one line reports it."""
     for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
         if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _counted_models(processors: Iterable[str]) -> str:
-    """Return a phrase on some workers' processors, such as 2 x A, 1 x B."""
+    """Count the CPU models of workers, as in 2 x A, 1 x B."""
     return ", ".join(f"{n} x {model}" for model, n in sorted(Counter(processors).items()))

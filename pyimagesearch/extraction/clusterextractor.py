@@ -1,7 +1,7 @@
-"""Compute features on the workers of a Dask cluster that is there already.
+"""Compute features on the workers of an existing Dask cluster.
 
-The images' bytes and the network go from here to the scheduler, and from
-there to the workers: these need no file of ours, and no route to this machine.
+The images' bytes and the network are sent from here to the scheduler, and from
+there to the workers: these need none of our files, and no route to this machine.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class ClusterExtractor(Extractor):
     Parameters
     ----------
     network, executor, jobs
-        As of every extractor.
+        As for every extractor.
     cluster : Cluster
         Workers that have the network.
     """
@@ -34,7 +34,7 @@ class ClusterExtractor(Extractor):
 
     @property
     def processors(self) -> str | dict[str, int]:
-        """The models of the workers' processors when the cluster was joined."""
+        """The CPU models of the workers when the cluster was joined."""
         models = dict(sorted(self._cluster.processors.items()))
         return next(iter(models)) if len(models) == 1 else models
 

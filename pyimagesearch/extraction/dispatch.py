@@ -1,4 +1,4 @@
-"""The batches that are under way on a cluster: sent, waited for, and sent again."""
+"""The batches in progress on a cluster: sent, waited for, and sent again."""
 
 import time
 from collections import deque
@@ -15,25 +15,25 @@ from pyimagesearch.preprocessing import Decoding
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.wording import counted, listed
 
-LOOK_EVERY_S = 1.0  # for workers that have come or gone
-BATCHES_PER_THREAD = 3  # one is computed, one is on its way to it, one on its way back
-MOST_BYTES = 256 * 2**20  # here, however many workers there are
+LOOK_EVERY_S = 1.0  # for workers that have joined or left
+BATCHES_PER_THREAD = 3  # one computing, one on its way there, one on its way back
+MOST_BYTES = 256 * 2**20  # kept here, for any number of workers
 
 
 @dataclass
 class Batch:
-    """Some images that are under way."""
+    """Some images in progress."""
 
     images: list[NamedContents]
     future: Future | None = None
-    workers: frozenset[str] = frozenset()  # the only ones that may compute it; if none, all
+    workers: frozenset[str] = frozenset()  # the only ones that may compute it; empty for all
 
     def n_bytes(self, row_bytes: int) -> int:
-        """Return what is kept of it here, at most: what was sent, and what comes back."""
+        """Return how much is kept here at most: what was sent, and the result."""
         return sum(len(contents) for _, contents in self.images) + len(self.images) * row_bytes
 
     def refusal(self) -> tuple[str, str] | None:
-        """Return the worker that could not compute it, and why; None if there is no such."""
+        """Return the worker that could not compute it, and why; None if there is none."""
         future = self.future
         if not future.done() or future.cancelled() or future.exception():
             return None
@@ -41,7 +41,7 @@ class Batch:
         return (address, why) if features is None else None
 
     def was_killed(self) -> bool:
-        """Tell whether workers ended that it was assigned to, be it by what else was there."""
+        """Return whether workers that it was assigned to ended, whatever ended them."""
         future = self.future
         return (
             future.done()
@@ -51,7 +51,7 @@ class Batch:
 
 
 class Dispatch:
-    """Have images computed by a cluster, in order, whatever happens to its workers.
+    """Have images computed by a cluster, in order, even if workers are lost.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ class Dispatch:
         Raises
         ------
         InputError
-            If all workers are lost, or an image ends every worker that
-            computes it, and nothing else.
+            If all workers are lost, or an image ends every worker that computes
+            nothing but it.
         """
         try:
             while batch := list(islice(images, self._batch_size)):
@@ -101,7 +101,7 @@ class Dispatch:
         batch.future, batch.workers = self._cluster.submit(batch.images, self._decoding)
 
     def _is_enough_under_way(self) -> bool:
-        """Tell whether as much is under way as the workers, or the memory here, can take."""
+        """Return whether as much is in progress as the workers or the memory here can hold."""
         self._cluster.refresh(LOOK_EVERY_S)
         return (
             len(self._under_way) >= max(1, BATCHES_PER_THREAD * self._cluster.n_threads)
@@ -109,7 +109,7 @@ class Dispatch:
         )
 
     def _next_result(self) -> np.ndarray:
-        """Wait for the first batch, as long as there is hope."""
+        """Wait for the first batch, as long as there may be workers."""
         batch = self._under_way[0]
         try:
             address, model, features = self._result(batch)
@@ -121,7 +121,7 @@ class Dispatch:
         return features
 
     def _result(self, batch: Batch) -> tuple[str, str, np.ndarray]:
-        """Wait for a batch, and send it again as long as that is no fault of its own."""
+        """Wait for a batch, and send it again if it failed through no fault of its own."""
         while True:
             try:
                 result = batch.future.result(timeout=LOOK_EVERY_S)
@@ -138,7 +138,7 @@ class Dispatch:
                     self._submit(batch)
 
     def _send_elsewhere(self) -> None:
-        """Compute elsewhere what has come to workers that could not take the network in."""
+        """Compute elsewhere what was sent to workers that could not load the network."""
         refused = [(batch, *why) for batch in self._under_way if (why := batch.refusal())]
         for _, address, why in refused:
             self._cluster.reject(address, why)
@@ -151,26 +151,26 @@ class Dispatch:
             self._submit(batch)
 
     def _try_each_alone(self) -> None:
-        """Find out which batch ends workers, and which was only there when another did.
+        """Find out which batch ends workers, and which were only there when another did.
 
-        Dask counts the end of a worker against all that was assigned to it,
-        computed already or not.
+        Dask counts the end of a worker against everything that was assigned to
+        it, computed already or not.
         """
         batches = self._under_way
         for batch in batches:
             batch.future.cancel()
         deadly = self._first_deadly([batch for batch in batches if batch.was_killed()])
-        if deadly and len(deadly.images) > 1:  # if each can be computed, it is all of them together
+        if deadly and len(deadly.images) > 1:  # if none ends them alone, all do together
             deadly = self._first_deadly([Batch([image]) for image in deadly.images]) or deadly
         if deadly:
-            raise _accusation(deadly)
+            raise _deadly_error(deadly)
         self._under_way = batches
         for batch in batches:
             if batch.future.cancelled():
                 self._submit(batch)
 
     def _first_deadly(self, suspects: list[Batch]) -> Batch | None:
-        """Compute one after another, with nothing else under way, until one ends workers."""
+        """Compute one after another, with nothing else in progress, until one ends workers."""
         self._suspects = deque(suspects)
         while self._suspects:
             batch = self._suspects[0]
@@ -184,17 +184,17 @@ class Dispatch:
         return None
 
     def _require_hope(self) -> None:
-        """End the run if no worker is left, and none comes back."""
+        """End the run if no worker is left, and none joins."""
         if not self._cluster.usable:
             waiting = self._suspects or self._under_way
             names = [name for batch in waiting for name, _ in batch.images]
             self._cluster.require_workers(names, ended_workers=bool(self._suspects))
 
 
-def _accusation(batch: Batch) -> InputError:
+def _deadly_error(batch: Batch) -> InputError:
     names = listed([name for name, _ in batch.images])
     n_workers = counted(batch.future.exception().allowed_failures + 1, "worker")
     return InputError(
-        f"{n_workers} ended computing {names} and nothing else: remove what is wrong with these "
-        "images, or give the workers more memory"
+        f"{n_workers} ended while computing only {names}: remove or replace these images, or give "
+        "the workers more memory"
     )

@@ -1,4 +1,4 @@
-"""One way from images to features, on this machine or on the workers of a cluster."""
+"""From images to features, on this machine or on the workers of a cluster."""
 
 import contextlib
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from pyimagesearch.utils.errors import NotResumableError
 
 
 class Images(Protocol):
-    """What an extractor takes: images by their rows, read in several threads.
+    """The input of an extractor: images by row, read in several threads.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Images(Protocol):
     decoding: Decoding
 
     def name(self, row: int) -> str:
-        """Return what messages call a row's image."""
+        """Return the name of a row's image, for messages."""
 
     def pixels(self, row: int, size: tuple[int, int] | None) -> np.ndarray:
         """Return a row's pixels: uint8, shape (*size, 3); None is the image's own size."""
@@ -47,7 +47,7 @@ class Extractor(ABC):
     network : Network
         The network.
     note : callable or None
-        Returns what the progress tells of the workers, whenever it is asked.
+        Returns what the progress reports about the workers.
     """
 
     note: Callable[[], str] | None = None
@@ -59,19 +59,19 @@ class Extractor(ABC):
     @property
     @abstractmethod
     def processors(self) -> str | dict[str, int]:
-        """What a file says of the processors that compute: another may give other last digits.
+        """The CPU models to record in a file: another may give other last digits.
 
-        Of one model, how many there are changes nothing: the file is that of a
-        single machine. Of several, how many of each.
+        If all are of one model, only its name, as on a single machine; else the
+        number of each.
         """
 
     def n_to_compute(self, rows: range) -> int:
-        """Return how many of some rows take work: all that no earlier run has computed."""
+        """Return how many of some rows must be computed: those that no earlier run did."""
         return len(rows)
 
     @abstractmethod
     def _batches(self, images: Images, rows: range) -> Iterator[np.ndarray]:
-        """Yield what the network gives, batch by batch."""
+        """Yield the outputs of the network, batch by batch."""
 
     def features(self, images: Images, rows: range) -> Iterator[np.ndarray]:
         """Yield the features of images, batch by batch, in order and in little memory.
@@ -87,17 +87,17 @@ class Extractor(ABC):
         ------
         ndarray of float32, shape (b, n_features)
             Features in the order of `rows`; b is the network's batch size,
-            less in the last batch. Those of a row that cannot be read mean
-            nothing.
+            less in the last batch. Those of an unreadable row are
+            meaningless.
 
         Raises
         ------
         NotResumableError
-            At the first batch with a NaN or an infinity; names the image and
+            At the first batch with a NaN or an infinity, naming the image and
             what may be wrong.
         InputError
-            If an image cannot be read, as its `images` see fit, or the
-            workers of a cluster are lost.
+            If an image cannot be read and `images` raises, or the workers of a
+            cluster are lost.
         """
         row = rows.start
         with contextlib.closing(self._batches(images, rows)) as batches:
@@ -123,7 +123,7 @@ class Extractor(ABC):
 def open_extractor(
     network: Network, cluster: str | None = None, jobs: int = 1
 ) -> Iterator[Extractor]:
-    """Let a network compute here, or on the workers of a cluster.
+    """Run a network here, or on the workers of a cluster.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def open_extractor(
         ``tcp://HOST:PORT``, ``tls://HOST:PORT`` or the path of a scheduler
         file; None for this machine.
     jobs : int
-        How many threads read images, and compute on a processor here.
+        How many threads read images, and compute on a CPU here.
 
     Yields
     ------

@@ -13,14 +13,14 @@ from pyimagesearch.utils.processor import processor_model
 class LocalExtractor(Extractor):
     """Compute features on this machine.
 
-    A network that several threads may call is called where the images are
-    loaded, so that each core loads and computes by turns and none waits. Any
-    other is called here, while the executor loads the next images.
+    A network that several threads may call is called in the threads that load
+    the images, so that each core alternates and none waits. Any other is
+    called here, while the executor loads the next images.
     """
 
     @property
     def processors(self) -> str:
-        """The model of this machine's processor."""
+        """The CPU model of this machine."""
         return processor_model()
 
     def _batches(self, images: Images, rows: range) -> Iterator[np.ndarray]:
@@ -33,7 +33,7 @@ class LocalExtractor(Extractor):
             return network(np.stack([prepare(row) for row in batch]))
 
         if network.concurrent:
-            # Twice the workers: each finds its next batch while results wait their turn.
+            # Twice the threads: each has a next batch while results wait their turn.
             batches, ahead = _batched(rows, network.batch_size), 2 * self._jobs
             yield from ordered_map(compute, batches, self._executor, ahead)
         else:

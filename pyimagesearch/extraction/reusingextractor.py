@@ -1,4 +1,4 @@
-"""Answer rows that earlier runs have computed, and have the others computed."""
+"""Return rows that earlier runs have computed, and compute the others."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
@@ -14,19 +14,19 @@ class EarlierRows(Protocol):
     """Rows that are known, such as `pyimagesearch.io.FoundRows`."""
 
     def __contains__(self, row: int) -> bool:
-        """Tell whether a row is known."""
+        """Return whether a row is known."""
 
     def opened(self) -> AbstractContextManager[Callable[[int], np.ndarray]]:
-        """Yield what reads a known row: float32, shape (n_features,)."""
+        """Yield a function that reads a known row: float32, shape (n_features,)."""
 
 
 class ReusingExtractor(Extractor):
-    """Copy rows that are known, and ask another extractor for the rest, in order.
+    """Copy known rows, and compute the rest with another extractor, in order.
 
     Parameters
     ----------
     extractor : Extractor
-        What computes, on this machine or a cluster.
+        The one that computes, on this machine or a cluster.
     known : EarlierRows
         The rows that it need not compute.
     """
@@ -37,7 +37,7 @@ class ReusingExtractor(Extractor):
 
     @property
     def processors(self) -> str | dict[str, int]:
-        """Those of what computes."""
+        """Those of the extractor that computes."""
         return self._extractor.processors
 
     def n_to_compute(self, rows: range) -> int:
@@ -57,7 +57,7 @@ class ReusingExtractor(Extractor):
 
 
 class _Some:
-    """Some of the images of an extraction, as `Images` has them."""
+    """A subset of the images of an extraction, as `Images`."""
 
     def __init__(self, images: Images, rows: Sequence[int]):
         self._images, self._rows = images, rows

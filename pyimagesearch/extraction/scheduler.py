@@ -1,7 +1,7 @@
-"""Ask whatever answers at an address whether it is a Dask scheduler.
+"""Ask what answers at an address whether it is a Dask scheduler.
 
-Dask's own client waits without end for the first words of what has accepted its connection, and
-its memory is what another protocol's first words may ask for.
+Dask's own client waits without end for the first message of what accepted its connection, and
+allocates as much memory as the first bytes of another protocol may happen to ask for.
 """
 
 from distributed import Security
@@ -14,7 +14,7 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 
 CONNECT_S = 6.5  # until a connection must have been accepted
-ANSWER_S = 7.0  # until a scheduler must have said what it is, from the start
+ANSWER_S = 7.0  # from the start until a scheduler must have identified itself
 
 
 def require_scheduler(address: str, given: str) -> None:
@@ -25,7 +25,7 @@ def require_scheduler(address: str, given: str) -> None:
     address : str
         As from `pyimagesearch.extraction.scheduler_address`.
     given : str
-        What the user has given for it, for messages.
+        What the user gave for it, for messages.
 
     Raises
     ------
@@ -36,18 +36,18 @@ def require_scheduler(address: str, given: str) -> None:
         identity = LoopRunner().run_sync(_identity, address, callback_timeout=ANSWER_S)
         kind = None if "workers" in identity else identity["type"]
     except TimeoutError as error:
-        raise _another_service(given, "it says nothing") from error
+        raise _another_service(given, "it does not answer") from error
     except FatalCommClosedError as error:  # of TLS
         raise _another_service(given, first_line(error)) from error
     except CommClosedError as error:
-        raise _another_service(given, "it ends the connection") from error
+        raise _another_service(given, "it closes the connection") from error
     except OSError as error:
         raise InputError(
             f"no Dask scheduler answers at '{given}': {first_line(error)}; correct the address, or "
             "start one with: dask scheduler"
         ) from error
     except Exception as error:  # of another protocol, read as Dask's: any
-        raise _another_service(given, "it speaks another protocol") from error
+        raise _another_service(given, "it uses another protocol") from error
     if kind:
         raise _another_service(given, f"it is a {kind}")
 
@@ -62,6 +62,6 @@ async def _identity(address: str) -> dict[str, object]:
 
 def _another_service(given: str, why: str) -> InputError:
     return InputError(
-        f"what answers at '{given}' is no Dask scheduler ({why}): expected the scheduler's own "
-        "port, 8786 by default, and not that of its dashboard or of a worker; correct the address"
+        f"the service at '{given}' is not a Dask scheduler ({why}): expected the scheduler's own "
+        "port, 8786 by default, not that of its dashboard or a worker; correct the address"
     )

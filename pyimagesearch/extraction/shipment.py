@@ -1,4 +1,4 @@
-"""What travels to the workers of a cluster: this project's code, and which versions it needs."""
+"""What is sent to the workers of a cluster: this project's code, and the versions it needs."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ cloudpickle.register_pickle_by_value(processor)
 
 
 class ByValue:
-    """A function that travels whole, also within what Dask pickles by reference."""
+    """A function that is pickled by value, even inside what Dask pickles by reference."""
 
     def __init__(self, function: Callable):
         self._pickled = cloudpickle.dumps(function)
@@ -32,15 +32,15 @@ class ByValue:
         return cloudpickle.loads, (self._pickled,)
 
     def __call__(self, *arguments):
-        """Run it here, which nobody does: Dask asks for a callable."""
+        """Run it here, which never happens: Dask requires a callable."""
         return cloudpickle.loads(self._pickled)(*arguments)
 
 
 def packed_code() -> bytes:
-    """Return a zip archive of what a worker needs of this project: with numpy and Pillow alone.
+    """Return a zip archive of the code that a worker needs, besides numpy and Pillow.
 
-    The rooms' ``__init__.py`` would import all of each room, h5py and imutils
-    with it; so they are empty there.
+    The sub-packages' ``__init__.py`` would import everything, with h5py and
+    imutils; so they are empty there.
     """
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
@@ -54,7 +54,7 @@ def packed_code() -> bytes:
 
 
 def required_versions(engine: str, others: Sequence[str] = ()) -> dict[str, str | None]:
-    """Return the versions here of what has a part in the features, other packages too."""
+    """Return the versions here of the packages that affect the features, and of `others`."""
     packages = [*ALWAYS, *others]
     if engine in ("ncnn", "openvino"):
         packages.append(engine)
@@ -67,7 +67,7 @@ def required_versions(engine: str, others: Sequence[str] = ()) -> dict[str, str 
 
 
 def shipment_name(network: Network, code: bytes, versions: Mapping[str, str | None]) -> str:
-    """Return a name that differs wherever network, code or versions do."""
+    """Return a name that differs if network, code or versions do."""
     what = (network.description, network.engine, network.batch_size, versions)
     plugin = Path(worker.__file__).read_bytes()
     digest = hashlib.sha256(repr(what).encode() + plugin + code)

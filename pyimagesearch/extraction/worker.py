@@ -1,7 +1,7 @@
 """What runs on the machines of a cluster, which have neither this project nor its files.
 
-Everything here is sent by value, to schedulers that have Dask alone: so what
-it needs besides is imported where it is used.
+Everything here is sent by value, also to schedulers that have only Dask: so
+other imports are where they are used.
 """
 
 import os
@@ -18,16 +18,15 @@ PREFIX = "pyimagesearch-"  # of the names of networks, among a cluster's other p
 
 
 class NetworkPlugin(WorkerPlugin):
-    """A network that each worker of a cluster gets once, however late it joins.
+    """A network that each worker of a cluster gets once, even if it joins late.
 
-    The scheduler keeps it, and hands it to every worker that it has or will
-    have. It stays for further runs, until one with another network finds that
-    nobody uses it.
+    The scheduler keeps it, and sends it to every present and future worker. It
+    stays for further runs, until one with another network finds it unused.
 
     Parameters
     ----------
     name : str
-        Tells it from other networks, and from other versions of the code.
+        Distinguishes it from other networks and other versions of the code.
     code : bytes
         A zip archive with the modules that compute it.
     network : bytes
@@ -45,7 +44,7 @@ class NetworkPlugin(WorkerPlugin):
         self.versions = versions
 
     def setup(self, worker) -> None:
-        """Take the code and the network in; called by Dask, in one thread."""
+        """Load the code and the network; called by Dask, in one thread."""
         self._address = worker.address
         self._processor = processor_model()
         self._lock = threading.Lock()
@@ -53,9 +52,9 @@ class NetworkPlugin(WorkerPlugin):
         self.failure = None
         try:
             self._require_versions()
-            self._take_in(worker.state.nthreads)
+            self._load(worker.state.nthreads)
         except Exception as error:
-            # For the tasks that come here all the same: Dask logs the error, and goes on.
+            # For tasks that are still sent here: Dask logs the error, and continues.
             self.failure = str(error).strip().partition("\n")[0] or type(error).__name__
             raise
 
@@ -65,16 +64,15 @@ class NetworkPlugin(WorkerPlugin):
             sys.path.remove(str(self._archive))
         self._archive.unlink(missing_ok=True)
 
-    def compute(self, pictures: list[tuple[str, bytes]], recorded: Mapping[str, object]):
-        """Return who computes, on which processor, and the features of some pictures.
+    def compute(self, images: list[tuple[str, bytes]], recorded: Mapping[str, object]):
+        """Return this worker's address, its CPU model, and the features of images.
 
-        How these are decoded is given as a provenance records it.
-
-        Where the network could not be taken in: who, why, and None.
+        `recorded` is how to decode them, as in a provenance. If the network could
+        not be loaded: the address, why, and None.
         """
         if self.failure:
             return self._address, self.failure, None
-        rows = [self._prepare(*picture, self._decoding(recorded)) for picture in pictures]
+        rows = [self._prepare(*image, self._decoding(recorded)) for image in images]
         batch = self._stack(rows)
         if self._computes.concurrent:
             return self._address, self._processor, self._computes(batch)
@@ -88,13 +86,13 @@ class NetworkPlugin(WorkerPlugin):
         if wrong := difference(self.versions, found):
             raise ImportError(wrong)
 
-    def _take_in(self, n_threads: int) -> None:
+    def _load(self, n_threads: int) -> None:
         # Keras's backends read these when they are imported.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(n_threads))
         os.environ.setdefault("OMP_NUM_THREADS", str(n_threads))
         self._archive.write_bytes(self.code)
         for name in [name for name in sys.modules if name.split(".")[0] == "pyimagesearch"]:
-            del sys.modules[name]  # of another version, or with files of its own
+            del sys.modules[name]  # of another version, or of a local copy
         sys.path.insert(0, str(self._archive))
 
         import pickle
@@ -114,20 +112,18 @@ class NetworkPlugin(WorkerPlugin):
         return self._computes.preprocess(self._load_image(name, size, contents, decoding))
 
 
-def compute_features(
-    network: str, pictures: list[tuple[str, bytes]], recorded: Mapping[str, object]
-):
-    """Compute a batch with a network that is on this worker already."""
-    return get_worker().plugins[network].compute(pictures, recorded)
+def compute_features(network: str, images: list[tuple[str, bytes]], recorded: Mapping[str, object]):
+    """Compute a batch with a network that this worker already has."""
+    return get_worker().plugins[network].compute(images, recorded)
 
 
 def failure(network: str, dask_worker) -> str | None:
-    """Return why a worker could not take a network in; None if it could."""
+    """Return why a worker could not load a network; None if it could."""
     return dask_worker.plugins[network].failure
 
 
 def networks_on(dask_scheduler) -> tuple[list[str], list[str]]:
-    """Return the networks that a scheduler keeps, and those of them that nobody uses."""
+    """Return the networks that a scheduler keeps, and the unused ones of them."""
     kept = [name for name in dask_scheduler.worker_plugins if name.startswith(PREFIX)]
     # A client's identifier contains the name of the network it is here for.
     unused = [name for name in kept if not any(name in one for one in dask_scheduler.clients)]
@@ -135,11 +131,11 @@ def networks_on(dask_scheduler) -> tuple[list[str], list[str]]:
 
 
 def difference(expected: Mapping[str, str | None], found: Mapping[str, str | None]) -> str | None:
-    """Say in which package two machines differ first; None if in none."""
+    """Return the first package that differs between two machines; None if none does."""
     for package, here in expected.items():
         there = found.get(package)
-        if package == "python":  # the third number changes no features, and no bytecode
+        if package == "python":  # the third number changes neither features nor bytecode
             here, there = (".".join(version.split(".")[:2]) for version in (here, there))
         if here != there:
-            return f"has {package} {there or 'not at all'}, and here it is {here or 'missing'}"
+            return f"{package} is {there or 'missing'} there ({here or 'missing'} here)"
     return None
