@@ -13,7 +13,7 @@ CORNERS = {"circle": 60, "hexagon": 6, "square": 4, "star": 10, "triangle": 3}
 
 
 def draw_images(folder: Path, classes: Sequence[str], n_images: int, seed: int = 0) -> None:
-    """Draw `n_images` noisy images of each class, with stripes at an angle of its own."""
+    """Draw `n_images` noisy images of each class, with stripes at its own angle."""
     rng = np.random.default_rng(seed)
     rows, columns = np.indices(SIZE)
     for number, name in enumerate(classes):

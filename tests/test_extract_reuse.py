@@ -230,10 +230,10 @@ def test_a_file_that_is_of_no_use_is_refused(image_folder, tmp_path, grown, dama
 
 def test_the_file_to_make_and_an_unfinished_one_are_refused(image_folder, tmp_path, grown):
     new = tmp_path / "new.hdf5"
-    with pytest.raises(InputError, match="', the file to make: expected an earlier one"):
+    with pytest.raises(InputError, match="', the output file: expected an earlier one"):
         run(image_folder, new, reuse=[str(new)])
     (tmp_path / "link.hdf5").symlink_to(new)
-    with pytest.raises(InputError, match="', the file to make: expected an earlier one"):
+    with pytest.raises(InputError, match="', the output file: expected an earlier one"):
         run(image_folder, new, reuse=[str(tmp_path / "link.hdf5")])
     grown.rename(f"{grown}.partial")
     with pytest.raises(InputError, match="is not finished"):

@@ -65,7 +65,7 @@ def fingerprint(state: State) -> tuple:
 
 
 def n_right_rows(file, rows: np.ndarray, labels: np.ndarray) -> int:
-    """Count the rows that a file says it holds, all of which must be right."""
+    """Count the rows that a file reports, all of which must be right."""
     with h5py.File(file, "r", locking=False) as db:
         assert {"features", "labels"} <= set(db) <= KEYS
         found = db["labels"][:]
@@ -115,7 +115,7 @@ def test_after_every_crash_the_same_again_gives_the_same_bytes(run, tmp_path, mo
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # no crash this time
     states, whole = replayed(run)
     output = tmp_path / "features.hdf5"
-    # A left-over of a file that was not in place is emptied, whatever it holds.
+    # A left-over of a file that was not in place is emptied.
     different = {
         (frozenset(state.files), state.files.get(output.name + ".partial")): state
         for state in states

@@ -1,4 +1,4 @@
-"""Features, labels and names that lie in other files than the one that is opened."""
+"""Features, labels and names that are in other files than the one that is opened."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def write(name: str, without: str | None = None, **contents) -> None:
 def write_around(key: str, make, name: str = "main.h5") -> None:
     """Make a file of features whose dataset `key` a function puts into it, behind other rows."""
     with h5py.File(name, "w", userblock_size=512) as db:
-        db["others"] = OTHERS  # what lies where real.h5 has its rows
+        db["others"] = OTHERS  # what is where real.h5 has its rows
         for other in CONTENTS.keys() - {key}:
             db[other] = h5py.ExternalLink("real.h5", other)
         make(db, key)

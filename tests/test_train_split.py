@@ -152,7 +152,7 @@ def test_images_of_one_file_that_look_like_those_of_the_other_are_warned_of(caps
         (made("ResNet50"), 120, "differ in network (VGG16 to train, ResNet50 to test): expected"),
         (made(weights={"name": "a"}), 120, None),  # the other does not record its weights
         ({}, 120, None),
-        (made(), 119, "has 120 features per row, and 't.hdf5' has 119: expected features of the"),
+        (made(), 119, "has 120 features per row, but 't.hdf5' has 119: expected features of the"),
     ],
 )
 def test_features_of_another_make_are_refused_as_far_as_recorded(

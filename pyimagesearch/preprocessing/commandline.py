@@ -1,4 +1,4 @@
-"""The options of a command line that choose labelled images, and what it advises of them."""
+"""The options of a command line that choose labelled images, and commands to suggest."""
 
 import argparse
 import shlex
@@ -9,7 +9,7 @@ from pyimagesearch.utils.arguments import seed, user_path
 
 
 def add_image_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which images there are, of which class, and in which order."""
+    """Add the options that choose the images, their labels and their order."""
     group = parser.add_argument_group("images")
     group.add_argument(
         "-d",
@@ -23,14 +23,14 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
         "--labels",
         type=user_path,
         metavar="FILE",
-        help="table with the label of each image, whatever its folder: a CSV with the columns path "
-        "and label, and perhaps split (train, test) and group (never on both sides of the split)",
+        help="table with the label of each image, in any folder: a CSV with the columns path and "
+        "label, and optionally split (train, test) and group (kept on one side of the split)",
     )
     labels.add_argument(
         "--labels-from",
         choices=SOURCES,
         default="folder",
-        help="what names the class of an image: its folder, or the beginning of its own name as in "
+        help="where the class of an image is from: its folder, or the beginning of its name as in "
         "dog.123.jpg (default: %(default)s)",
     )
     group.add_argument(

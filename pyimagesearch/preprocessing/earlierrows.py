@@ -9,24 +9,24 @@ from pyimagesearch.preprocessing.duplicates import Duplicates
 
 @dataclass(frozen=True)
 class EarlierRows:
-    """The rows of a run that is to go on; by default there is none.
+    """The rows of an interrupted run; by default there are none.
 
     Attributes
     ----------
     known : mapping of str to str
-        Digests of the images whose features are there already: these are not
-        read again.
+        Digests of the images whose features are done: these are not read
+        again.
     paths : sequence of str
         The image of each row. Their order is kept: an earlier release may have
-        ordered them in another way.
+        ordered them differently.
     duplicates : Duplicates
-        What was found of them.
+        The duplicates among them.
     fingerprints : list of str or None
         What each of them looks like, if that is recorded.
     n_train : int or None
         How many rows train, if that is recorded.
     decoding : Decoding or None
-        How the images were read; None decides it anew.
+        How the images were read; None to choose it now.
     """
 
     known: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class EarlierRows:
     def recorded(
         cls, provenance: Mapping[str, object], paths: Sequence[str], known: Mapping[str, str]
     ) -> "EarlierRows":
-        """Take what a provenance holds of the images; `paths` are empty if nobody knows them."""
+        """Return what a provenance records about the images; `paths` are empty if unknown."""
         duplicates = Duplicates.recorded(provenance, paths) if paths else Duplicates()
         decoding = Decoding.recorded(provenance)
         looks, n_train = provenance.get("fingerprints"), provenance.get("n_train")

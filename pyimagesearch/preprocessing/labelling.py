@@ -40,7 +40,7 @@ class Labelling:
     def record(self, label_of: Mapping[str, str]) -> dict[str, str] | None:
         """Return a record that differs if the labels do; None where the paths determine them.
 
-        For a table, the digest of its entry for each image, whatever their order.
+        For a table, the digest of its entries for the images, in any order.
         """
         if self.source != "table":
             return None if self.source == "folder" else {"from": self.source}
