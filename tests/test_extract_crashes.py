@@ -553,7 +553,7 @@ def test_all_bad_pictures_are_named_before_anything_is_written(
 ):
     assert fake_main(command(two_bad_pictures, output)) == 1
     first, second, last = capsys.readouterr().err.splitlines()
-    assert first.startswith("[ERROR] cannot read 'cats/cats_003.jpg': not a kind of image")
+    assert first.startswith("[ERROR] cannot read 'cats/cats_003.jpg': not a supported image")
     assert second.startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': image file is truncated")
     assert last.startswith("[ERROR] 2 of 15 pictures cannot be read:")
     assert "--skip-bad" in last
