@@ -24,6 +24,8 @@ from PIL import Image
 from extract_features import extract
 from pyimagesearch import io
 from pyimagesearch.preprocessing import checkedimages
+from pyimagesearch.preprocessing.fingerprints import fingerprints
+from pyimagesearch.preprocessing.imageloader import inspect_image
 from pyimagesearch.preprocessing.roworder import split_order
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.console import console_logging
@@ -350,3 +352,12 @@ def test_the_script_runs_with_what_windows_has(image_folder, output):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert output.exists()
+
+
+def test_a_file_records_what_the_image_of_each_row_looks_like(image_folder, output):
+    run(image_folder, output)
+    recorded = provenance(output)
+    found = [inspect_image(image_folder / path, None) for path in recorded["paths"]]
+    expected = fingerprints(np.stack([of.thumbnail for of in found]))
+    assert recorded["fingerprints"] == expected
+    assert len(set(expected)) == len(found)

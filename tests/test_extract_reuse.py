@@ -86,6 +86,18 @@ def test_rows_come_from_several_files_whatever_their_order_labels_and_names(
     assert f"reuse: 20 of 20 rows copied from '{reuse[0]}', '{reuse[1]}'\n" in said
 
 
+def test_of_files_that_have_the_same_rows_the_first_is_read(image_folder, tmp_path, grown):
+    other = tmp_path / "other.hdf5"
+    shutil.copy(grown, other)
+    with_rows(lambda rows: rows + 1)(other)
+    for reuse in ([grown, other], [other, grown]):
+        new = tmp_path / f"{reuse[0].stem}-first.hdf5"
+        run(image_folder, new, reuse=list(map(str, reuse)))
+        with h5py.File(new) as db, h5py.File(reuse[0]) as first:
+            row = provenance(new)["digests"].index(provenance(grown)["digests"][0])
+            assert np.array_equal(db["features"][row], first["features"][0])
+
+
 @pytest.mark.parametrize("n_batches", [0, 3])
 @pytest.mark.parametrize("again", [True, False], ids=["with it again", "without"])
 def test_a_run_that_was_stopped_goes_on_with_and_without_the_earlier_file(

@@ -64,7 +64,7 @@ class CheckedImages:
     n_train : int
         How many rows train, from the first on.
     fingerprints : list of str or None
-        What each row's image looks like; None if an earlier run did not record it.
+        What each row's image looks like; None of a run that goes on, which has recorded it.
     """
 
     images: LabelledImages
@@ -221,7 +221,7 @@ def check_images(
     if set(earlier.paths) == set(readable.paths):
         in_order, duplicates = readable.reordered(earlier.paths), earlier.duplicates
         n_train = earlier.n_train or n_train_rows(len(in_order))
-        looks = earlier.fingerprints
+        looks = None  # the file has them already
     else:
         thumbnails = np.array([one.found.thumbnail for one in checked.values()], np.uint8)
         thumbnails = thumbnails.reshape(-1, SIDE, SIDE)  # also if there are none

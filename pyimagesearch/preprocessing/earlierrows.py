@@ -21,8 +21,6 @@ class EarlierRows:
         ordered them differently.
     duplicates : Duplicates
         The duplicates among them.
-    fingerprints : list of str or None
-        What each of them looks like, if that is recorded.
     n_train : int or None
         How many rows train, if that is recorded.
     decoding : Decoding or None
@@ -32,7 +30,6 @@ class EarlierRows:
     known: Mapping[str, str] = field(default_factory=dict)
     paths: Sequence[str] = ()
     duplicates: Duplicates = field(default_factory=Duplicates)
-    fingerprints: list[str] | None = None
     n_train: int | None = None
     decoding: Decoding | None = None
 
@@ -43,8 +40,7 @@ class EarlierRows:
         """Return what a provenance records about the images; `paths` are empty if unknown."""
         duplicates = Duplicates.recorded(provenance, paths) if paths else Duplicates()
         decoding = Decoding.recorded(provenance)
-        looks, n_train = provenance.get("fingerprints"), provenance.get("n_train")
-        return cls(known, paths, duplicates, looks, n_train, decoding)
+        return cls(known, paths, duplicates, provenance.get("n_train"), decoding)
 
 
 NO_EARLIER_ROWS = EarlierRows()
