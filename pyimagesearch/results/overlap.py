@@ -41,6 +41,5 @@ def warn_of_near_duplicates(features: FeaturesFile | JoinedFeatures) -> None:
     logger.warning(
         f"{len(pairs):,} of {counted(features.shape[0] - n_train, 'image')} of "
         f"'{features.test_path}' {look} like one of '{features.train_path}', saved again, resized "
-        f"or mirrored{example}: the accuracy will be too high; remove them "
-        "from one of the two"
+        f"or mirrored{example}: the accuracy will be too high; remove them from one of the two"
     )
