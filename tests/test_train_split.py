@@ -136,7 +136,7 @@ def test_images_of_one_file_that_look_like_those_of_the_other_are_warned_of(caps
     assert "1 of 30 images of 't.hdf5' is also in 'f.hdf5', byte for byte: " in err
     assert (
         "2 of 30 images of 't.hdf5' look like one of 'f.hdf5', saved again, resized or mirrored, "
-        f"such as '{tmp_path / 't' / '0.png'}' like '{tmp_path / 'f' / '0.png'}': the accuracy will "
+        f"such as '{tmp_path / 't' / '0.png'}' like '{tmp_path / 'f' / '0.png'}': the accuracy "
     ) in err
 
     write(Path("other.hdf5"), rows[50:], labels[50:], provenance=made(digests=digests[50:]))
