@@ -342,3 +342,15 @@ def test_a_suffix_in_capitals_is_refused():
     with pytest.raises(InputError, match=r"ends in '\.KERAS': expected '\.keras'"):
         check_suffix("a.KERAS")
     check_suffix("a.SKOPS")
+
+
+def test_a_fresh_process_that_is_killed_is_said_to_be(monkeypatch, tmp_path):
+    base().save("net.keras")
+    killed = (
+        "import os, sys\nprint('noise', file=sys.stderr, flush=True)\nos.kill(os.getpid(), 9)\n"
+    )
+    (tmp_path / "readback.py").write_text(killed)
+    monkeypatch.setattr(writing, "PROGRAMS", tmp_path)
+    choice = NetworkChoice("net.keras", preprocessing="tf", size=(16, 16))
+    with pytest.raises(InputError, match="cannot use it, it was ended by SIGKILL; give"):
+        written(choice, "a.keras")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -173,5 +174,7 @@ def _in_a_fresh_process(program: str, *paths: Path, **environment: str):
 
 
 def _last_line(done: subprocess.CompletedProcess) -> str:
+    if done.returncode < 0:  # what stderr ends with is older
+        return f"it was ended by {signal.Signals(-done.returncode).name}"
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     return lines[-1].rstrip(".:")
