@@ -35,6 +35,7 @@ class HDF5DatasetWriter:
     Rows reach the disk before their labels, and a row that is not there has
     the label -1: after a kill at any moment, each row whose label is 0 or
     more is right, and ``resume=True`` goes on at the first that is not.
+    ``<outputPath>.partial.lock`` keeps other processes away meanwhile.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ class HDF5DatasetWriter:
         classLabels: Iterable[str] | None = None,
         resume: bool = False,
     ):
-        self.db = None
+        self.db = self._lock = None
         self.outputPath = rowchecks.checked_path(outputPath)
         self.partialPath = partialfile.partial_path(self.outputPath)
         # Absolute, in case the current folder changes meanwhile.
@@ -123,15 +124,21 @@ class HDF5DatasetWriter:
         self._last_flush = time.monotonic()
 
         partialfile.check_new_output(self.outputPath)
-        if not os.path.lexists(self.partialPath):
-            self._create(names)
-        elif resume:
-            self._reopen(names)
-        else:
-            raise InputError(
-                f"'{self.partialPath}' holds an unfinished run: "
-                "pass resume=True to go on with it, or delete it to start again"
-            )
+        self._lock = partialfile.lock(self.partialPath)
+        try:
+            partialfile.check_new_output(self.outputPath)  # not finished in the meantime
+            if not os.path.lexists(self._partial):
+                self._create(names)
+            elif resume:
+                self._reopen(names)
+            else:
+                raise InputError(
+                    f"'{self.partialPath}' holds an unfinished run: "
+                    "pass resume=True to go on with it, or delete it to start again"
+                )
+        except BaseException:
+            self._release()
+            raise
 
     def add(self, rows: ArrayLike, labels: ArrayLike) -> None:
         """Append rows with their labels; write the buffer when it is full.
@@ -279,31 +286,27 @@ class HDF5DatasetWriter:
 
     def _create(self, classLabels: list[str] | None) -> None:
         """Make a new ``.partial`` with what is known, and take over its rows."""
-        if self.db is not None and self.idx == 0:
-            # Nothing to take over: make room first, space for two may be missing.
-            self._partial.unlink()
-            self._release()
         draft = self._partial.with_name(self._partial.name + ".new")
-        lock = partialfile.lock(draft, os.O_RDWR | os.O_CREAT)
         db = None
         try:
+            if self.db is not None and self.idx == 0:
+                # Nothing to take over: make room first, space for two may be missing.
+                self._close_file()
+                self._partial.unlink()
             n_bytes, n_others = self._sizes(classLabels)
             with partialfile.making(self.partialPath, n_bytes):
-                if self.db is None and os.path.lexists(self._partial):
-                    raise InputError(f"'{self.partialPath}' has just been made by another run")
-                partialfile.require_room(lock, n_bytes, n_others)
+                partialfile.require_room(draft, n_bytes, n_others)
                 db = partialfile.open_hdf5(draft, "w")
                 self._lay_out(db, classLabels)
                 self._copy_rows(db)
+                partialfile.finish(db)
+                self._close_file()  # or neither could be renamed on Windows
                 files.move_into_place(draft, self._partial)
-            self._adopt(db, lock)
-        except BaseException:
-            if self.idx and not draft.exists():
-                self._adopt(db, lock)  # it is the ``.partial`` now: go on with it
-            else:
-                draft.unlink(missing_ok=True)
-                partialfile.abandon(db)
-                os.close(lock)
+                self._open_file()
+        except BaseException as error:
+            partialfile.abandon(db)
+            draft.unlink(missing_ok=True)
+            self._go_on_after(error)
             raise
 
     def _sizes(self, classLabels: list[str] | None) -> tuple[int, int]:
@@ -338,33 +341,28 @@ class HDF5DatasetWriter:
 
     def _reopen(self, classLabels: list[str] | None) -> None:
         """Go on with the ``.partial`` of an earlier run, if it is the same."""
-        lock = partialfile.lock(self.partialPath)
-        db = None
-        try:
-            partialfile.check_new_output(self.outputPath)  # not finished in the meantime
-            with unfinished.readable(self.partialPath):
-                db = partialfile.open_hdf5(self.partialPath, "r+")
-                found = unfinished.inspect(db, self.partialPath, self.dataKey)
-            now = {"dims": str(self.dims), "dtype": str(self.dtype), **(self.provenance or {})}
-            found.require_same(dict.fromkeys(found.provenance) | now)
-        except BaseException:
-            partialfile.abandon(db)
-            os.close(lock)
-            raise
-        self._adopt(db, lock)
+        with unfinished.readable(self.partialPath):
+            self._open_file()
+            found = unfinished.inspect(self.db, self.partialPath, self.dataKey)
+        now = {"dims": str(self.dims), "dtype": str(self.dtype), **(self.provenance or {})}
+        found.require_same(dict.fromkeys(found.provenance) | now)
         self.idx = found.n_rows
         if classLabels is not None:
-            try:
-                self.storeClassLabels(classLabels)
-            except BaseException:
-                self._release()
-                raise
+            self.storeClassLabels(classLabels)
 
-    def _adopt(self, db: h5py.File, lock: int) -> None:
-        if self.db is not db:
+    def _open_file(self) -> None:
+        self.db = partialfile.open_hdf5(self._partial, "r+")
+        self.data, self.labels = self.db.get(self.dataKey), self.db.get("labels")
+
+    def _go_on_after(self, error: BaseException) -> None:
+        """Open the file again if it has rows, and end if it has none or cannot be opened."""
+        if self.db is None and self.idx:
+            try:
+                self._open_file()
+            except Exception:  # as of `error`; h5py raises any type
+                error.add_note(self._unfinished())
+        if self.db is None:
             self._release()
-        self.db, self._lock = db, lock
-        self.data, self.labels = db[self.dataKey], db["labels"]
 
     def _write_rows(self, n_rows: int) -> None:
         rows, step = self.buffer["data"][:n_rows], self._rows_a_block()
@@ -383,16 +381,19 @@ class HDF5DatasetWriter:
                 f"the complete file is '{self.partialPath}'"
             )
         with partialfile.as_input_error(f"cannot move '{self.partialPath}' into place"):
-            partialfile.finish(self.db, self._lock)
+            partialfile.finish(self.db)
             files.move_into_place(self._partial, self._output)
+
+    def _close_file(self) -> None:
+        db, self.db = self.db, None
+        partialfile.abandon(db)
 
     def _release(self) -> None:
         """Close the file, then give up its lock."""
-        if self.db is None:
-            return
-        db, self.db = self.db, None
-        partialfile.abandon(db)
-        os.close(self._lock)
+        self._close_file()
+        if self._lock is not None:
+            lock, self._lock = self._lock, None
+            partialfile.unlock(self._partial, lock)
 
     def _unfinished(self, error: BaseException | None = None) -> str:
         held = f"'{self.partialPath}' holds {self.idx:,} of {self.dims[0]:,} rows"

@@ -60,7 +60,7 @@ def check_new_output(output: Path) -> None:
         as_input_error(f"cannot make '{output}'", "; give another output"),
         contextlib.suppress(FileNotFoundError),
     ):
-        os.lstat(f"{partial_path(output)}.new")  # the longest name on the way there
+        os.lstat(_lock_path(partial_path(output)))  # the longest name on the way there
 
 
 def check_not_busy(output: Path) -> None:
@@ -78,7 +78,7 @@ def check_not_busy(output: Path) -> None:
     """
     partial = partial_path(output)
     if os.path.exists(partial):
-        os.close(lock(partial))
+        unlock(partial, lock(partial))
 
 
 def check_room(output: Path, n_bytes: int) -> None:
@@ -105,38 +105,56 @@ def check_room(output: Path, n_bytes: int) -> None:
             require_free(output.parent, n_bytes)
 
 
-def lock(path: Path, flags: int = os.O_RDWR) -> int:
-    """Take the one writer's lock of a file.
+def lock(partial: Path) -> int:
+    """Take the one writer's lock of an unfinished file.
 
-    The lock belongs to the open file: it vanishes with a killed process and
-    follows the file when it is renamed.
+    It lies on a file of its own, ``<partial>.lock``: on Windows, what is open cannot
+    get another name, and what is locked cannot be written by HDF5, which opens
+    the file itself. The lock vanishes with a killed process; the file that is
+    left then is in nobody's way.
 
     Parameters
     ----------
-    path : Path
-        The file.
-    flags : int
-        How ``os.open`` opens it.
+    partial : Path
+        The file, which need not be there yet.
 
     Returns
     -------
     int
-        The file descriptor that carries the lock; closing it releases it.
+        The descriptor that carries the lock, for `unlock`.
 
     Raises
     ------
     InputError
-        If another process holds the lock, or the file cannot be opened.
+        If another process holds the lock, or its file cannot be opened.
     """
+    path = _lock_path(partial)
     with as_input_error(f"cannot open '{path}' for writing"):
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         is_ours = _is_ours_now(descriptor) and _is_still(path, descriptor)
     if not is_ours:
         os.close(descriptor)
         raise InputError(
-            f"'{path}' is being written by another run: wait for it, or give another output"
+            f"'{partial}' is being written by another run: wait for it, or give another output"
         )
     return descriptor
+
+
+def unlock(partial: Path, descriptor: int) -> None:
+    """Give a lock up, and remove its file, as far as that can be done."""
+    path = _lock_path(partial)
+    if files.OPEN_FILES_ARE_FIXED:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):  # another run has it open already
+            path.unlink()
+        return
+    with contextlib.suppress(OSError):
+        path.unlink()  # before it is closed, or it could be another's by then
+    os.close(descriptor)
+
+
+def _lock_path(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".lock")
 
 
 def _is_ours_now(descriptor: int) -> bool:
@@ -150,7 +168,7 @@ def _is_ours_now(descriptor: int) -> bool:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Tell whether a file has its name still: another run may have renamed it meanwhile."""
+    """Tell whether a file has its name still: another run may have removed it meanwhile."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -198,22 +216,15 @@ def sync(db: h5py.File) -> None:
     files.sync(db.id.get_vfd_handle(), Path(db.filename))
 
 
-def finish(db: h5py.File, descriptor: int) -> None:
+def finish(db: h5py.File) -> None:
     """Close a file, and return once it is on the disk as it will stay.
 
     HDF5 writes a last byte when it closes a file: that it is not open.
-
-    Parameters
-    ----------
-    db : h5py.File
-        The file.
-    descriptor : int
-        Another descriptor of the same file, since HDF5 closes its own.
     """
     path = Path(db.filename)
     with _system_errors():
         db.close()
-    files.sync(descriptor, path)
+    files.sync_file(path)
 
 
 def abandon(db: h5py.File | None) -> None:
@@ -233,25 +244,26 @@ def abandon(db: h5py.File | None) -> None:
         db.close()
 
 
-def require_room(descriptor: int, n_bytes: int, n_written: int) -> None:
-    """Raise OSError now if an empty file cannot become as large as needed.
+def require_room(path: Path, n_bytes: int, n_written: int) -> None:
+    """Make an empty file, and raise OSError now if it cannot become as large as needed.
 
     HDF5 ends the process with a segmentation fault when a write fails while
     it creates a file (1.14.6): it must begin only if there is room.
 
     Parameters
     ----------
-    descriptor : int
-        The file, open for writing.
+    path : Path
+        The file. What it held is lost.
     n_bytes : int
-        How large the file will be, at most.
+        How large it will be, at most.
     n_written : int
         How many of them are written when it is created, at most.
     """
-    os.ftruncate(descriptor, n_bytes)  # fails here if file sizes are limited
-    with open(descriptor, "wb", closefd=False) as file:
+    with path.open("wb") as file:
+        os.ftruncate(file.fileno(), n_bytes)  # fails here if file sizes are limited
         file.write(bytes(n_written))
-    os.ftruncate(descriptor, 0)
+        file.flush()
+        os.ftruncate(file.fileno(), 0)
 
 
 def reserve(db: h5py.File) -> None:

@@ -19,6 +19,7 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 CANNOT_SYNC_FOLDER = (*CANNOT_SYNC, errno.EBADF, errno.EACCES, errno.EPERM)
 HAS_FOLDERS = hasattr(os, "O_DIRECTORY")  # that can be opened, unlike those of Windows
+OPEN_FILES_ARE_FIXED = os.name == "nt"  # who renames or deletes them is refused
 PARTIAL = ".partial"
 
 
@@ -65,7 +66,7 @@ def replacing(path: Path, keep_partial: bool = False) -> Iterator[Path]:
     try:
         with _full_disk_below(path):
             yield temporary
-            _sync(temporary)
+            sync_file(temporary)
             move_into_place(temporary, target)
     except BaseException as error:
         if keep_partial:
@@ -131,6 +132,16 @@ def sync(descriptor: int, path: Path) -> None:
         if error.errno not in CANNOT_SYNC:
             raise
         _warn_of_no_sync(path.parent, error.strerror)
+
+
+def sync_file(path: Path) -> None:
+    """Return once a file that is not open is on the disk."""
+    # Windows syncs only what is open for writing.
+    descriptor = os.open(path, os.O_RDONLY if HAS_FOLDERS else os.O_RDWR)
+    try:
+        sync(descriptor, path)
+    finally:
+        os.close(descriptor)
 
 
 @cache  # once is enough
@@ -212,13 +223,3 @@ def _create(target: Path) -> Path:
     if target.exists():
         temporary.chmod(target.stat().st_mode & 0o777)
     return temporary
-
-
-def _sync(path: Path) -> None:
-    """Return once a file is on the disk."""
-    # Windows syncs only what is open for writing.
-    descriptor = os.open(path, os.O_RDONLY if HAS_FOLDERS else os.O_RDWR)
-    try:
-        sync(descriptor, path)
-    finally:
-        os.close(descriptor)
