@@ -1,7 +1,6 @@
 """A tiny folder of labelled images, and a network of three lines."""
 
 import os
-import pty
 import re
 import runpy
 import signal
@@ -105,6 +104,8 @@ def run_on_a_terminal(command: Sequence[str | Path], stdout: Path, code: int = 0
 
     The terminal is read while the command runs, or it would wait once the buffer is full.
     """
+    import pty  # which Windows has not
+
     ours, theirs = pty.openpty()
     with stdout.open("wb") as file:
         child = subprocess.Popen(command, stdout=file, stderr=theirs)
