@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from smallpresets import FAMILIES, SIDE, save_preset
 
 from pyimagesearch.nn import (
+    PREPROCESSINGS,
     Description,
     NetworkChoice,
     check_described,
@@ -284,3 +286,53 @@ def test_a_preset_travels_to_a_worker_as_it_is(preset):
     batch = network.preprocess(pixels())[np.newaxis]
     assert_same(arrived(batch), network(batch))
     assert np.array_equal(arrived.preprocess(pixels()), network.preprocess(pixels()))
+
+
+@pytest.mark.parametrize(
+    ("family", "layer"),
+    [
+        pytest.param("dinov2", "dinov2_backbone", id="DINOv2"),
+        pytest.param("deit", "dei_t_backbone", id="DeiT"),
+        pytest.param("siglip", "siglip_vision", id="SigLIP"),
+        pytest.param("resnet", "res_net_backbone", id="ResNet"),
+    ],
+)
+def test_a_file_of_a_backbone_is_used_alone_and_below_a_classifier(preset, tmp_path, family, layer):
+    import keras
+    import keras_hub
+
+    backbone = keras_hub.models.Backbone.from_preset(str(preset(family)))
+    backbone = getattr(backbone, "vision_encoder", backbone)
+    names = list(backbone.input) if isinstance(backbone.input, dict) else None
+    start = keras.Input((SIDE, SIDE, 3))
+    given = backbone({names[0]: start} if names else start)
+    head = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(given))
+    backbone.save(tmp_path / "alone.keras")
+    keras.Model(start, head).save(tmp_path / "classifier.keras")
+    image = pixels(SIDE, SIDE)
+    prepared = PREPROCESSINGS["torch"](image)[np.newaxis]
+    expected = np.asarray(backbone({names[0]: prepared} if names else prepared))
+    if family in LEADING:
+        expected = expected[:, 0]
+    for name in ("alone", "classifier"):
+        file = str(tmp_path / f"{name}.keras")
+        choice = NetworkChoice(file, preprocessing="torch", size=(SIDE, SIDE))
+        assert_same(features(choice, image), expected)
+    assert load_network(choice).description.layer == layer
+    with zipfile.ZipFile(tmp_path / "classifier.keras") as archive:
+        assert "keras_hub" in archive.read("config.json").decode()
+
+
+def test_a_block_of_a_backbone_in_a_file_is_a_place_to_cut(preset, tmp_path):
+    import keras_hub
+
+    folder = preset("dinov2")
+    keras_hub.models.Backbone.from_preset(str(folder)).save(tmp_path / "own.keras")
+    layer = "dinov2_backbone_encoder/layers_0"
+    of_file = NetworkChoice(
+        str(tmp_path / "own.keras"), layer=layer, pooling="avg", preprocessing="torch"
+    )
+    of_preset = NetworkChoice(str(folder), layer=layer, pooling="avg", preprocessing="torch")
+    assert layer in list_layers(of_file)
+    image = pixels(SIDE, SIDE)
+    assert_same(features(of_file, image), features(of_preset, image))

@@ -41,6 +41,11 @@ class Place:
         """Whether it is known to give tokens, and which of them are patches."""
         return len(self.shape) == 2 and self.n_leading is not None
 
+    @property
+    def is_tower(self) -> bool:
+        """Whether it is a whole vision transformer: some pool their tokens themselves."""
+        return self.n_leading is not None and graph_of(self.calls[-1].operation) is not None
+
 
 def graph_of(model):
     """Return the graph of a network; None for a layer, or a network that is code."""
@@ -81,7 +86,9 @@ def last_before_head(model, found: dict[str, Place]) -> str:
         with_pixels = [
             name
             for name, place in found.items()
-            if (len(place.shape) == 3 and place.shape[:2] != (1, 1)) or place.gives_tokens
+            if (len(place.shape) == 3 and place.shape[:2] != (1, 1))
+            or place.gives_tokens
+            or place.is_tower
         ]
         if with_pixels:
             return with_pixels[-1]
