@@ -1,10 +1,10 @@
-"""Name what is on new pictures, with a classifier that train_model.py has made.
+"""Name what is on new images, with a classifier that train_model.py has made.
 
     python classify_images.py --model animals.cpickle holiday/cat.jpg holiday/dog.jpg
     python classify_images.py --model animals.cpickle --images holiday --csv answers.csv
 
 The classifier says itself which network gave the features that it learnt from,
-cut where, with which weights and preprocessing; a picture gets the same
+cut where, with which weights and preprocessing; an image gets the same
 features, or no answer. The table is aligned for people; --tsv separates its
 columns by tabs, for other programs.
 """
@@ -62,11 +62,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser = script_parser(__doc__)
     files = parser.add_argument_group("files")
     files.add_argument(
-        "pictures",
+        "inputs",
         nargs="*",
         type=user_path,
         metavar="PATH",
-        help="pictures, and folders of them at any depth; - reads paths from stdin, one per line",
+        help="images, and folders of them at any depth; - reads paths from stdin, one per line",
     )
     files.add_argument(
         "-m",
@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="classifier made by train_model.py: a pickle, FILE.skops or FILE.keras",
     )
     files.add_argument(
-        "-i", "--images", type=user_path, metavar="DIR", help="another folder of pictures"
+        "-i", "--images", type=user_path, metavar="DIR", help="another folder of images"
     )
     files.add_argument(
         "-w",
@@ -95,12 +95,12 @@ def read_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line, or end with a usage error."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    if not arguments.pictures and arguments.images is None:
-        parser.error("expected pictures, folders of them, or -")
+    if not arguments.inputs and arguments.images is None:
+        parser.error("expected images, folders of them, or -")
     if arguments.all and not arguments.csv:
         parser.error("--all adds columns to --csv: give --csv FILE")
     if arguments.link and not arguments.sort:
-        parser.error("--link says how --sort puts pictures into folders: give --sort DIR")
+        parser.error("--link says how --sort puts images into folders: give --sort DIR")
     arguments.labelled |= bool(arguments.labels or arguments.labels_from)
     return arguments
 
@@ -136,19 +136,19 @@ def classify(
 
 def paths_given(arguments: argparse.Namespace) -> list[str]:
     """Return all paths of the command line, those on stdin included."""
-    given = [*arguments.pictures, *filter(None, [arguments.images])]
+    given = [*arguments.inputs, *filter(None, [arguments.images])]
     # Bytes, as the names of files are: not all of them are UTF-8.
     typed = (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if "-" in given else ()
     stdin = [os.fsdecode(line) for line in typed if line]
     return list(chain.from_iterable(stdin if path == "-" else [path] for path in given))
 
 
-def shown(answers: Iterator[Answer], n_pictures: int) -> Iterator[Answer]:
+def shown(answers: Iterator[Answer], n_images: int) -> Iterator[Answer]:
     """Show the progress, unless the table itself does so on a terminal."""
     if sys.stdout.isatty():
         yield from answers
         return
-    with progress_bar("Classifying Images", n_pictures) as bar:
+    with progress_bar("Classifying Images", n_images) as bar:
         for answer in answers:
             yield answer
             bar.increment()

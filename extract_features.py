@@ -1,9 +1,9 @@
-"""Turn a folder of labelled pictures into an HDF5 file of features.
+"""Turn a folder of labelled images into an HDF5 file of features.
 
     python extract_features.py --dataset animals/images --output animals/hdf5/features.hdf5
 
-Every picture goes through VGG16, trained on ImageNet and cut after its last
-pooling layer: 7 x 7 x 512 = 25,088 numbers per picture. Or through any other
+Every image goes through VGG16, trained on ImageNet and cut after its last
+pooling layer: 7 x 7 x 512 = 25,088 numbers per image. Or through any other
 network of keras.applications, or one of your own, cut at any layer:
 
     python extract_features.py -d animals/images -o features.hdf5 --network ResNet50 --pooling avg
@@ -115,7 +115,7 @@ class Extraction:
         How many of the rows this run has computed; the others were there, or in
         earlier files.
     elapsed_s : float
-        Seconds from the first picture in to the last row on the disk.
+        Seconds from the first image in to the last row on the disk.
     """
 
     shape: tuple[int, int]
@@ -140,7 +140,7 @@ def extract(
     cluster: str | None = None,
     load_network: Callable[..., Network] = load_network,
 ) -> Extraction:
-    """Extract the features of a folder of pictures into an HDF5 file.
+    """Extract the features of a folder of images into an HDF5 file.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def completed_record(record: RunRecord, checked: CheckedImages, extractor: Extra
 def check(
     images: LabelledImages, unfinished: Unfinished | None, jobs: int, skip_bad: bool
 ) -> CheckedImages:
-    """Decode the pictures whose rows are missing before hours are spent, and name all that fail."""
+    """Decode the images whose rows are missing before hours are spent, and name all that fail."""
     earlier = EarlierRows()
     if unfinished:
         paths, done = list(unfinished.record.digest_of_path), unfinished.untouched(images.root)
@@ -274,18 +274,18 @@ def check(
     n_found = len(images) + len(images.skipped.broken_links)
     if checked.bad and not skip_bad:
         raise InputError(
-            f"{len(checked.bad):,} of {n_found:,} pictures cannot be read: "
+            f"{len(checked.bad):,} of {n_found:,} images cannot be read: "
             "replace or remove them, or leave them out with --skip-bad"
         )
     if not len(checked.images):
-        raise InputError(f"none of the {n_found:,} pictures can be read")
+        raise InputError(f"none of the {n_found:,} images can be read")
     if unfinished:
         unfinished.require_same_contents(checked.digests)
     return checked
 
 
 def write_features(writer: HDF5DatasetWriter, checked: CheckedImages, extractor: Extractor) -> None:
-    """Stream the pictures that are not in the file yet through the network."""
+    """Stream the images that are not in the file yet through the network."""
     images = checked.images
     # Batches are those of a run without a break, or the last digit might differ.
     n_known = writer.idx % extractor.network.batch_size  # rows of the first batch in the file

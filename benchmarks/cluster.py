@@ -8,7 +8,7 @@
 A scheduler and its workers, of one thread each, run on this machine. The
 first command compares two workers with two threads, which share the same
 cores with all the rest, counts what the command sends and receives, and
-watches its memory; --many does so once, with ten times the pictures.
+watches its memory; --many does so once, with ten times the images.
 --simulate has a network that sleeps as long as VGG16 computes on a core, so that more workers than
 cores can be tried: what is left is the work of the command and the scheduler.
 --kills ends one worker after the other with SIGKILL while that network runs,
@@ -36,14 +36,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 ROUNDS = 3  # of local and cluster, by turns
-BUFFER_ROWS = 100  # so that few pictures fill the writer's buffer as many do
-COPIES = 10  # of each picture, for the run with many
+BUFFER_ROWS = 100  # so that few images fill the writer's buffer as many do
+COPIES = 10  # of each image, for the run with many
 N_WORKERS = (1, 2, 4, 8, 16)
-SECONDS_PER_PICTURE = 0.08  # of one core for VGG16 (ncnn, AVX2)
+SECONDS_PER_IMAGE = 0.08  # of one core for VGG16 (ncnn, AVX2)
 PAUSE_S = 0.7  # between two kills
 TICKS = os.sysconf("SC_CLK_TCK")
 HEADER = """\
-| way | images/s | share | peak MB of the command | kB a picture: sent | received |
+| way | images/s | share | peak MB of the command | kB an image: sent | received |
 | --- | --- | --- | --- | --- | --- |"""
 
 
@@ -65,11 +65,11 @@ class Sleeper:
         self.description = Description("sleeper", "last", "none", size, "none", shape, weights)
 
     def preprocess(self, pixels: np.ndarray) -> np.ndarray:
-        """Leave a picture as it is."""
+        """Leave an image as it is."""
         return pixels
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Return the first numbers of each picture, late."""
+        """Return the first numbers of each image, late."""
         time.sleep(self.seconds * len(batch))
         return batch.reshape(len(batch), -1)[:, : self.description.n_features].astype("f4")
 
@@ -150,7 +150,7 @@ def run_one(dataset: str, output: str, address: str | None, weights: str | None)
         real_add(writer, rows, labels)
 
     def load(*arguments):
-        return Sleeper(SECONDS_PER_PICTURE) if weights is None else load_network(*arguments)
+        return Sleeper(SECONDS_PER_IMAGE) if weights is None else load_network(*arguments)
 
     extract_features.HDF5DatasetWriter.add = add
     extract_features.HDF5DatasetWriter.__enter__ = enter
@@ -218,17 +218,17 @@ def compare(dataset: Path, folder: Path, weights: str) -> None:
             print(f"| here | {here['rate']:.2f} | | {here['peak_mb']:.0f} | | |")
             print(cluster_row("two workers", there, f"{there['rate'] / here['rate']:.0%}"))
             before.append(f"{there['sent_before'] / 1e6:.1f}")
-    print(f"MB sent before the first picture, run by run: {', '.join(before)}")
+    print(f"MB sent before the first image, run by run: {', '.join(before)}")
 
 
 def run_many(dataset: Path, folder: Path, weights: str) -> None:
-    """Print the memory of a run with many pictures on two workers."""
+    """Print the memory of a run with many images on two workers."""
     with Dask(folder) as dask:
         dask.add_workers(2)
         dask.wait_for_workers()
         found = measure(copies(dataset, folder), folder, dask.address, weights)
     print(HEADER)
-    print(cluster_row(f"two workers, {COPIES} times the pictures", found, ""))
+    print(cluster_row(f"two workers, {COPIES} times the images", found, ""))
 
 
 def cluster_row(way: str, figures: dict, share: str) -> str:
@@ -245,12 +245,10 @@ def simulate(dataset: Path, folder: Path) -> None:
     from pyimagesearch.utils.arguments import available_cores
 
     many = copies(dataset, folder)
-    print(
-        "| workers | images/s | of the ideal | ms of a core a picture: command | scheduler | MB |"
-    )
+    print("| workers | images/s | of the ideal | ms of a core an image: command | scheduler | MB |")
     print("| --- | --- | --- | --- | --- | --- |")
     here = measure(dataset, folder, None, None)
-    ideal = available_cores() / SECONDS_PER_PICTURE
+    ideal = available_cores() / SECONDS_PER_IMAGE
     print(f"| here | {here['rate']:.1f} | {here['rate'] / ideal:.0%} | {here['core_ms']:.2f} | | |")
     for n in N_WORKERS:
         with Dask(folder) as dask:
@@ -259,7 +257,7 @@ def simulate(dataset: Path, folder: Path) -> None:
             before = core_seconds(dask.scheduler)
             found = measure(many if n > 2 else dataset, folder, dask.address, None)
             scheduler_ms = 1000 * (core_seconds(dask.scheduler) - before) / found["n_images"]
-        ideal = n / SECONDS_PER_PICTURE
+        ideal = n / SECONDS_PER_IMAGE
         print(
             f"| {n} | {found['rate']:.1f} | {found['rate'] / ideal:.0%} "
             f"| {found['core_ms']:.2f} | {scheduler_ms:.2f} | {found['peak_mb']:.0f} |",
@@ -305,7 +303,7 @@ def killing(dask: Dask, n_kills: int, killed: list[int]) -> Iterator[None]:
 
 
 def copies(dataset: Path, folder: Path) -> Path:
-    """Return a folder with many pictures, each several times."""
+    """Return a folder with many images, each several times."""
     many = folder / "many"
     if not many.exists():
         for path in sorted(path for path in dataset.glob("*/*") if path.is_file()):
@@ -323,7 +321,7 @@ def main() -> None:
     )
     parser.add_argument("dataset", type=Path, metavar="DIR")
     parser.add_argument("--weights", metavar="FILE", help="VGG16's (default: random ones)")
-    parser.add_argument("--many", action="store_true", help="ten times the pictures, once")
+    parser.add_argument("--many", action="store_true", help="ten times the images, once")
     parser.add_argument("--simulate", action="store_true", help="up to 16 workers that sleep")
     parser.add_argument("--kills", type=int, metavar="N", help="how many workers to kill")
     parser.add_argument("--measure-in", help=argparse.SUPPRESS)

@@ -4,11 +4,11 @@
     python benchmarks/extract.py animals/images --peers
 
 Each way runs in a process of its own, with random weights, on the same
-pictures. Start-up is everything until the first batch is done; the rate is
-that of the pictures after it. Memory is the largest sum of what the process
+images. Start-up is everything until the first batch is done; the rate is
+that of the images after it. Memory is the largest sum of what the process
 and its children hold, with what they share counted once. With --peers the
 network alone is timed on other backends and engines too, as far as they are
-installed, on a batch of pictures in memory.
+installed, on a batch of images in memory.
 """
 
 import argparse
@@ -44,20 +44,20 @@ def run_chapter(dataset: str, output: str) -> dict[str, float]:
     from pyimagesearch.nn.kerasmodel import zoo_model
     from pyimagesearch.nn.zoo import ZOO
 
-    pictures = sorted(paths.list_images(dataset))
+    images = sorted(paths.list_images(dataset))
     model, _ = zoo_model(ZOO["VGG16"], (224, 224), "random")
     first = None
     with h5py.File(output, "w") as db:
-        features = db.create_dataset("features", (len(pictures), 512 * 7 * 7), dtype="float")
-        for i in range(0, len(pictures), BATCH):
+        features = db.create_dataset("features", (len(images), 512 * 7 * 7), dtype="float")
+        for i in range(0, len(images), BATCH):
             batch = []
-            for path in pictures[i : i + BATCH]:
+            for path in images[i : i + BATCH]:
                 image = keras.utils.img_to_array(keras.utils.load_img(path, target_size=(224, 224)))
                 batch.append(preprocess_input(np.expand_dims(image, axis=0)))
             rows = model.predict(np.vstack(batch), batch_size=BATCH, verbose=0)
             features[i : i + BATCH] = rows.reshape((rows.shape[0], 512 * 7 * 7))
             first = first or (time.perf_counter() - started, len(rows))
-    return rate(first, time.perf_counter() - started, len(pictures))
+    return rate(first, time.perf_counter() - started, len(images))
 
 
 def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
@@ -103,7 +103,7 @@ def run_ours(dataset: str, output: str, engine: str) -> dict[str, float]:
 
 
 def run_alone(dataset: str, engine: str) -> dict[str, float]:
-    """Time an engine on pictures in memory, and their loading alone."""
+    """Time an engine on images in memory, and their loading alone."""
     from pyimagesearch.extraction import open_extractor
     from pyimagesearch.nn import NetworkChoice, load_network
     from pyimagesearch.preprocessing import list_labelled_images, load_image
@@ -151,13 +151,13 @@ def median_time(function: Callable[[], object], repeats: int = 3) -> float:
 
 
 def run_keras_peer(backend: str, batch_size: int) -> dict[str, float]:
-    """Time Keras on another backend, pictures in memory."""
+    """Time Keras on another backend, images in memory."""
     os.environ["KERAS_BACKEND"] = backend
     from pyimagesearch.nn.kerasmodel import zoo_model
     from pyimagesearch.nn.zoo import ZOO
 
     model, _ = zoo_model(ZOO["VGG16"], (224, 224), "random")
-    batch = random_pictures(BATCH)
+    batch = random_images(BATCH)
     pieces = [batch[i : i + batch_size] for i in range(0, BATCH, batch_size)]
     seconds = median_time(lambda: [np.asarray(model.predict_on_batch(piece)) for piece in pieces])
     return {"images_per_s": BATCH / seconds}
@@ -173,7 +173,7 @@ def run_torch_peer() -> dict[str, float]:
             layers.append(torch.nn.MaxPool2d(2))
         else:
             layers += [torch.nn.LazyConv2d(width, 3, padding=1), torch.nn.ReLU(inplace=True)]
-    batch = torch.from_numpy(random_pictures(BATCH).transpose(0, 3, 1, 2).copy())
+    batch = torch.from_numpy(random_images(BATCH).transpose(0, 3, 1, 2).copy())
     batch = batch.to(memory_format=torch.channels_last)
     with torch.inference_mode():
         net = torch.nn.Sequential(*layers).eval()
@@ -198,11 +198,11 @@ def run_openvino_peer() -> dict[str, float]:
         compiled = openvino.compile_model(
             openvino.convert_model(folder), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
         )
-    batch = random_pictures(4)
+    batch = random_images(4)
     return {"images_per_s": 4 / median_time(lambda: compiled(batch))}
 
 
-def random_pictures(n_images: int) -> np.ndarray:
+def random_images(n_images: int) -> np.ndarray:
     """Return preprocessed noise: (n_images, 224, 224, 3) float32."""
     return np.random.default_rng(0).normal(0, 60, (n_images, 224, 224, 3)).astype(np.float32)
 
@@ -256,7 +256,7 @@ def print_ways(results: dict[str, dict[str, float]]) -> None:
 
 def print_peers() -> None:
     """Print the rates of the network alone on other engines."""
-    print(f"\n{'network alone, pictures in memory':38} {'images/s':>9}")
+    print(f"\n{'network alone, images in memory':38} {'images/s':>9}")
     for name, (package, _) in PEERS.items():
         if importlib.util.find_spec(package) is None:
             print(f"{name:38} {'absent':>9}")
@@ -285,7 +285,7 @@ def main() -> None:
         print(json.dumps(PEERS[arguments.peer][1]()))
         return
     if arguments.dataset is None:
-        raise SystemExit("give a folder of pictures: python benchmarks/extract.py DIR")
+        raise SystemExit("give a folder of images: python benchmarks/extract.py DIR")
     dataset = str(Path(arguments.dataset).resolve())
     if arguments.alone:
         print(json.dumps(run_alone(dataset, arguments.alone)))

@@ -71,12 +71,12 @@ class Shape:
 
 
 def like_random_network(shape: Shape, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Make features that are hard: nearly the same for all pictures.
+    """Make features that are hard: nearly the same for all images.
 
-    Pictures differ in few directions, by a power law, around a common mean
+    Images differ in few directions, by a power law, around a common mean
     that is larger than all differences; a rectifier cuts off what is negative.
     Spectrum, share of zeros and mean were fitted to a VGG16 with He's random
-    weights on real pictures.
+    weights on real images.
     """
     labels = random.integers(shape.n_classes, size=shape.n_rows)
     n_factors = min(shape.n_rows, 2000)

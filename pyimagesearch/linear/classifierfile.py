@@ -1,4 +1,4 @@
-"""Save a classifier with all that it needs to judge new pictures, and load it again.
+"""Save a classifier with all that it needs to judge new images, and load it again.
 
 Two formats, chosen by the suffix: ``.skops`` is safe to load, since it is read
 without running code; any other suffix is a pickle, which can run any code.
@@ -74,7 +74,7 @@ def save_classifier(
 
 
 def load_classifier(path: str | Path) -> LogisticRegression:
-    """Read a classifier that can judge new pictures.
+    """Read a classifier that can judge new images.
 
     A warning is logged if the file is a pickle that others could have written,
     or was written by another version of scikit-learn.
@@ -109,7 +109,7 @@ def load_classifier(path: str | Path) -> LogisticRegression:
 
 
 def others_can_write(path: Path) -> bool:
-    """Tell whether other users than its owner, this one or root could have put a file there."""
+    """Return whether other users than its owner, this one or root could have put a file there."""
     file, folder = path.stat(), path.parent.stat()
     if file.st_uid not in (0, os.getuid()) or _is_open_to_others(file):
         return True
@@ -157,7 +157,7 @@ def _read_skops(path: Path) -> object:
 
 
 def check_classifier(model: object, path: Path) -> None:
-    """Refuse what cannot judge a picture."""
+    """Refuse what cannot judge an image."""
     try:
         why = _defect(model)
     except (AttributeError, IndexError, TypeError, ValueError) as error:
@@ -170,7 +170,7 @@ def check_classifier(model: object, path: Path) -> None:
 
 
 def _defect(model: object) -> str | None:
-    """Tell why a model cannot judge a picture; of a damaged one, it may raise as scikit-learn."""
+    """Tell why a model cannot judge an image; of a damaged one, it may raise as scikit-learn."""
     if not isinstance(model, LogisticRegression):
         return f"it holds a {type(model).__name__}"
     names, extraction = (getattr(model, key, None) for key in ("label_names_", "extraction_"))
@@ -186,7 +186,7 @@ def _defect(model: object) -> str | None:
     shape = extraction.get("feature_shape", ())
     if math.prod(shape) != model.n_features_in_:
         return (
-            f"it takes {model.n_features_in_:,} numbers per picture, and the network that it "
+            f"it takes {model.n_features_in_:,} numbers per image, and the network that it "
             f"names gives {' x '.join(map(str, shape)) or 'none'}"
         )
     if not isinstance(extraction.get("weights_file") or "", str):
@@ -205,7 +205,7 @@ def _defect(model: object) -> str | None:
 
 def _no_classifier(path: Path, why: str) -> InputError:
     return InputError(
-        f"'{path}' is no classifier for pictures: {why}; expected a file made by train_model.py"
+        f"'{path}' is no classifier for images: {why}; expected a file made by train_model.py"
     )
 
 

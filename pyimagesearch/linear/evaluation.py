@@ -1,4 +1,4 @@
-"""How well a classifier does on pictures that it has not seen."""
+"""How well a classifier does on images that it has not seen."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ STAND_IN = "\ue000"  # a character that no font and no name has
 
 @dataclass(frozen=True)
 class Evaluation:
-    """True and predicted classes of the pictures set aside.
+    """True and predicted classes of the images set aside.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Evaluation:
     rank : ndarray of int64, shape (n,)
         How many classes were thought likelier than the true one.
     label_names : sequence of str
-        Names of all classes, also of those that no picture here has.
+        Names of all classes, also of those that no image here has.
     probabilities : ndarray of float64, shape (n, n_classes), or None
         All that the classifier gave, where they were kept.
     """
@@ -50,18 +50,18 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Part of the pictures whose class was predicted."""
+        """Part of the images whose class was predicted."""
         return float(self.is_right.mean())
 
     @property
     def balanced_accuracy(self) -> float:
-        """Mean of the accuracies of the classes that have pictures here."""
+        """Mean of the accuracies of the classes that have images here."""
         classes = set(self.labels)
         return float(np.mean([self.is_right[self.labels == label].mean() for label in classes]))
 
     @property
     def baseline(self) -> float:
-        """Accuracy of always choosing the class that has the most pictures here."""
+        """Accuracy of always choosing the class that has the most images here."""
         return float(np.bincount(self.labels).max() / len(self.labels))
 
     def interval(self, share: float) -> tuple[float, float]:
@@ -96,12 +96,12 @@ class Evaluation:
             return np.log(self.probabilities) * temperature
 
     def confusion_matrix(self) -> np.ndarray:
-        """Return counts of pictures: (true class, predicted class)."""
+        """Return counts of images: (true class, predicted class)."""
         indices = np.arange(len(self.label_names))
         return confusion_matrix(self.labels, self.predicted, labels=indices)
 
     def rank_accuracy(self, n: int) -> float:
-        """Return the part of the pictures whose class is among the n thought likeliest."""
+        """Return the part of the images whose class is among the n thought likeliest."""
         return float((self.rank < n).mean())
 
     def report(self) -> str:

@@ -30,7 +30,7 @@ def require_enough_rows(
     if n_train < 2 * n_folds:
         raise InputError(
             f"'{path}' has {n_rows} rows, of which {n_train} would train: expected at least "
-            f"{2 * n_folds} for {n_folds} folds; add pictures"
+            f"{2 * n_folds} for {n_folds} folds; add images"
         )
 
 

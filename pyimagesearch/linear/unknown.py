@@ -54,7 +54,7 @@ class Likeness(NamedTuple):
 
 @dataclass(frozen=True)
 class UnknownDetector:
-    """Tells whether an image is like any of those that trained a classifier.
+    """Whether an image is like any of those that trained a classifier.
 
     Attributes
     ----------

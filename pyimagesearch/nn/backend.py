@@ -112,7 +112,7 @@ def accelerator_devices() -> list[str]:
 
 
 def sees_accelerator() -> bool:
-    """Tell whether Keras, once it is imported, puts its arrays on a GPU or TPU."""
+    """Return whether Keras, once it is imported, puts its arrays on a GPU or TPU."""
     import keras
 
     return "cpu" not in str(getattr(keras.ops.zeros(1), "device", "cpu")).lower()

@@ -31,7 +31,7 @@ class NetworkChoice:
         One of `POOLINGS`: over the rows and columns that the layer gives, or
         over tokens; None is the usual one: ``"none"`` but for tokens.
     size : tuple of int or None
-        Height and width of a picture, in pixels; None is the network's own.
+        Height and width of an image, in pixels; None is the network's own.
     preprocessing : str, Conversion or None
         One of `pyimagesearch.nn.preprocessing.PREPROCESSINGS`; None is the
         network's own, which nobody knows of a ``.keras`` file.

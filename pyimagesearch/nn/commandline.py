@@ -34,7 +34,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--list-layers",
         action="store_true",
         help="print the layers of the network, the shape that each gives and how many numbers "
-        "that is per picture, and stop; needs no other option",
+        "that is per image, and stop; needs no other option",
     )
     group.add_argument(
         "--pooling",
@@ -47,7 +47,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=positive_int,
         metavar="N",
-        help="height and width of a picture, in pixels (default: the network's own)",
+        help="height and width of an image, in pixels (default: the network's own)",
     )
     group.add_argument(
         "--preprocessing",
@@ -83,12 +83,12 @@ def layer_table(layers: Mapping[str, tuple[int, ...]]) -> str:
     Examples
     --------
     >>> print(layer_table({"conv": (8, 8, 4), "pool": (4,)}))
-    layer               shape  numbers per picture
+    layer               shape  numbers per image
     conv            8 x 8 x 4  256
     pool                    4  4
     """
     width = max(map(len, ["layer", *layers]))
-    lines = [f"{'layer':{width}}  {'shape':>18}  numbers per picture"]
+    lines = [f"{'layer':{width}}  {'shape':>18}  numbers per image"]
     for name, shape in layers.items():
         lines.append(f"{name:{width}}  {' x '.join(map(str, shape)):>18}  {math.prod(shape):,}")
     return "\n".join(lines)

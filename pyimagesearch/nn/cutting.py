@@ -13,14 +13,14 @@ def feature_shape(
     pooling: str,
     n_leading: int | None = None,
 ) -> tuple[int, ...]:
-    """Return the shape of one picture's features.
+    """Return the shape of one image's features.
 
     Parameters
     ----------
     network : str
         Its name, for messages.
     layer_shapes : mapping of str to tuple of int
-        What each of its layers gives for one picture.
+        What each of its layers gives for one image.
     layer : str
         The layer after which it is cut.
     pooling : str

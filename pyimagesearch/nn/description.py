@@ -27,7 +27,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Description:
-    """Everything that decides which features a picture has.
+    """Everything that decides which features an image has.
 
     It is recorded beside the features and in the classifier; two runs give
     the same features if it is the same.
@@ -44,12 +44,12 @@ class Description:
         layer gives, or the tokens of its patches; or ``"cls"``, the token that
         stands for the whole image.
     size : tuple of int
-        Height and width of a picture, in pixels.
+        Height and width of an image, in pixels.
     preprocessing : str or Conversion
         One of `pyimagesearch.nn.preprocessing.PREPROCESSINGS`, or what a preset
         brings.
     feature_shape : tuple of int
-        Shape of one picture's features, before they become a row.
+        Shape of one image's features, before they become a row.
     weights : Weights
         Their name and digest; of a ``.keras`` file, which brings its own, the
         name and digest of that file.
@@ -65,7 +65,7 @@ class Description:
 
     @property
     def n_features(self) -> int:
-        """How many numbers there are per picture."""
+        """How many numbers there are per image."""
         return math.prod(self.feature_shape)
 
     @property
@@ -80,14 +80,14 @@ class Description:
         --------
         >>> print(Description("VGG16", "block5_pool", "none", (224, 224), "caffe", (7, 7, 512),
         ...                   Weights("random", "ab")))
-        VGG16 (random), cut after block5_pool: 7 x 7 x 512 = 25,088 numbers per picture
+        VGG16 (random), cut after block5_pool: 7 x 7 x 512 = 25,088 numbers per image
         """
         pooled = {"none": "", "cls": ", cls token"}.get(self.pooling, f", {self.pooling} pooled")
         shape = " x ".join(f"{length:,}" for length in self.feature_shape)
         numbers = f" = {self.n_features:,}" if len(self.feature_shape) > 1 else ""
         return (
             f"{self.network} ({self.weights.name}), cut after {self.layer}{pooled}: "
-            f"{shape}{numbers} numbers per picture"
+            f"{shape}{numbers} numbers per image"
         )
 
     def to_json(self) -> dict[str, object]:

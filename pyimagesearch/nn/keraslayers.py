@@ -160,7 +160,7 @@ def resized(model, size: tuple[int, int], network: str):
                     finish(leaf)
     except ValueError as error:
         raise InputError(
-            f"{network} cannot take pictures of {size[0]} x {size[1]} pixels: "
+            f"{network} cannot take images of {size[0]} x {size[1]} pixels: "
             f"{first_line(error)}; give another size"
         ) from error
     return other
@@ -263,7 +263,7 @@ def _output(calls: tuple):
 
 
 def _fits_within(network) -> bool:
-    """Tell whether each network within one is made for just what it gets."""
+    """Return whether each network within one is made for just what it gets."""
     inner = [call for _, call in _calls(network) if graph_of(call.operation) is not None]
     return all(
         [tensor.shape for tensor in call.operation.inputs]

@@ -43,7 +43,7 @@ def zoo_model(network: zoo.ZooNetwork, size: tuple[int, int], weights: str):
     network : ZooNetwork
         Which one.
     size : tuple of int
-        Height and width of its pictures, in pixels.
+        Height and width of its images, in pixels.
     weights : str
         ``"imagenet"``, ``"random"`` or the path of a file.
 
@@ -84,7 +84,7 @@ def saved_model(path: Path):
     ------
     InputError
         If the file is damaged, holds what Keras's safe mode refuses, or is no
-        network for pictures.
+        network for images.
     """
     import keras
 
@@ -106,7 +106,7 @@ def saved_model(path: Path):
     inputs = [tuple(tensor.shape) for tensor in model.inputs]
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][3] != 3:
         raise InputError(
-            f"the network of '{path}' takes {inputs}: expected pictures, (None, height, width, 3)"
+            f"the network of '{path}' takes {inputs}: expected images, (None, height, width, 3)"
         )
     return model
 

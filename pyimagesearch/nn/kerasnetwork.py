@@ -12,7 +12,7 @@ from pyimagesearch.nn.keraslayers import cut_model, leaves
 from pyimagesearch.nn.network import Network
 from pyimagesearch.nn.preprocessing import preprocessing_of
 
-# Activations of four pictures stay in a processor's cache: see benchmarks/README.md.
+# Activations of four images stay in a processor's cache: see benchmarks/README.md.
 PROCESSOR_BATCH_SIZE = 4
 TOKENS_BATCH_SIZE = 8  # of a ViT-S/14 on 2 cores: 13.4 images/s, 11.9 by 4, 13.1 by 32
 SAVED = "network.keras"

@@ -57,7 +57,7 @@ def load_network(
     ------
     InputError
         If the weights cannot be had or do not fit, if the network has no such
-        layer or cannot take pictures of that size, or if the engine cannot
+        layer or cannot take images of that size, or if the engine cannot
         compute it.
     """
     if engine in OPTIONAL and not is_installed(engine):
@@ -85,7 +85,7 @@ def load_network(
 
 
 def list_layers(choice: NetworkChoice, jobs: int = 1) -> dict[str, tuple[int, ...]]:
-    """Return the shape of what each layer of a network gives for one picture, by name.
+    """Return the shape of what each layer of a network gives for one image, by name.
 
     The weights of a network of ``keras.applications`` or of a preset are not needed.
     """
@@ -102,7 +102,7 @@ def list_layers(choice: NetworkChoice, jobs: int = 1) -> dict[str, tuple[int, ..
 
 
 def is_installed(engine: str) -> bool:
-    """Tell whether an optional engine is there, without importing it."""
+    """Return whether an optional engine is there, without importing it."""
     return importlib.util.find_spec(engine) is not None
 
 
@@ -204,7 +204,7 @@ def _keras_model(choice: NetworkChoice, jobs: int):
     size = choice.size or tuple(model.inputs[0].shape[1:3])
     if None in size:
         raise InputError(
-            f"'{choice.network}' takes pictures of any size: give the size, in pixels, "
+            f"'{choice.network}' takes images of any size: give the size, in pixels, "
             "preferably that of its training"
         )
     return keraslayers.resized(model, size, choice.network)

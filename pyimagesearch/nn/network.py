@@ -9,7 +9,7 @@ from pyimagesearch.nn.description import Description
 
 
 class Network(Protocol):
-    """A headless network that turns a batch of pictures into rows of features.
+    """A headless network that turns a batch of images into rows of features.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Network(Protocol):
     why : str
         Half a sentence on how that came to be chosen.
     batch_size : int
-        How many pictures it takes best at a time; only the last batch may be
+        How many images it takes best at a time; only the last batch may be
         shorter.
     concurrent : bool
         Whether it is called from several threads at once, one core each.

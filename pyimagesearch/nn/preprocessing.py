@@ -1,4 +1,4 @@
-"""What is done to a picture's pixels before a network sees them.
+"""What is done to an image's pixels before a network sees them.
 
 The arithmetic of ``keras.applications.imagenet_utils.preprocess_input``, for
 threads and workers that have no need of Keras. Its names are Keras's: they say

@@ -21,7 +21,7 @@ _LEADING: dict[str, Callable[[object], int]] = {
 
 
 def is_of_keras_hub(layer) -> bool:
-    """Tell whether a layer or a network is KerasHub's, without importing that."""
+    """Return whether a layer or a network is KerasHub's, without importing that."""
     return type(layer).__module__.startswith("keras_hub.")
 
 

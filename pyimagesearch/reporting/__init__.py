@@ -3,7 +3,7 @@
 from pyimagesearch.reporting.answersreport import AnswersReport
 from pyimagesearch.reporting.confusionmatrix import draw_confusion_matrix
 from pyimagesearch.reporting.contactsheet import (
-    SheetPicture,
+    SheetTile,
     draw_contact_sheet,
     draw_mistakes,
     draw_suspects,
@@ -14,7 +14,7 @@ from pyimagesearch.reporting.trainingpage import TrainedImages, write_training_p
 
 __all__ = [
     "AnswersReport",
-    "SheetPicture",
+    "SheetTile",
     "TrainedImages",
     "check_drawing",
     "check_page",

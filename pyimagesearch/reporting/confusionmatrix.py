@@ -1,4 +1,4 @@
-"""The confusion matrix of a classifier, as a picture."""
+"""The confusion matrix of a classifier, as an image."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches. Few classes have cells like tiles; 101 have cells in which a count of
-# two digits can just be read, in a picture of about 3,000 pixels a side; many
+# two digits can just be read, in an image of about 3,000 pixels a side; many
 # hundreds share the longest side there is, as a map of colours.
 LARGEST_CELL, SMALLEST_CELL, LONGEST_SIDE = 1.1, 0.17, 30.0
 SMALLEST_RULED_CELL = 0.06  # lines around smaller ones would hide them
@@ -35,7 +35,7 @@ LARGEST_COUNT, SMALLEST_COUNT = 12.0, 4.5
 LARGEST_NAME, SMALLEST_NAME, LONGEST_NAME = 10.0, 5.5, 170.0
 LINE_HEIGHT = 1.35  # of the font size
 
-NO_PICTURES_GREY = "0.88"
+NO_IMAGES_GREY = "0.88"
 DARK_SHARE = 0.6  # from here on white is easier to read on the blue than black
 
 
@@ -43,13 +43,13 @@ def draw_confusion_matrix(matrix: np.ndarray, label_names: Sequence[str], path: 
     """Draw how often each class was taken for each other one.
 
     A cell shows its count, nothing if that is zero, and is the darker the
-    larger its share of its row is. The rows of classes without test pictures
+    larger its share of its row is. The rows of classes without test images
     are grey.
 
     Parameters
     ----------
     matrix : ndarray of shape (K, K), integer
-        Counts of test pictures; rows are the true classes, columns the
+        Counts of test images; rows are the true classes, columns the
         predicted ones.
     label_names : sequence of str, length K
         The names of the classes; drawn as they are, in one line, without
@@ -79,7 +79,7 @@ def confusion_figure(matrix: np.ndarray, label_names: Sequence[str]) -> "Figure"
     side = cell * n_classes
     # Names, title and colour bar lie outside: the tight box makes room for them.
     figure = new_figure(side, side)
-    axes = figure.add_axes((0, 0, 1, 1), facecolor=NO_PICTURES_GREY)
+    axes = figure.add_axes((0, 0, 1, 1), facecolor=NO_IMAGES_GREY)
     shares = _row_shares(matrix)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     _rule(axes, n_classes, cell)
@@ -164,15 +164,15 @@ def _name_classes(axes: "Axes", label_names: Sequence[str], cell: float) -> floa
 
 
 def _title(matrix: np.ndarray) -> str:
-    n_pictures, n_right = int(matrix.sum()), int(matrix.trace())
-    if n_pictures == 0:
-        return "No test pictures"
-    accuracy = n_right / n_pictures
+    n_images, n_right = int(matrix.sum()), int(matrix.trace())
+    if n_images == 0:
+        return "No test images"
+    accuracy = n_right / n_images
     if accuracy < 1:
         accuracy = min(accuracy, 0.999)  # 100.0% is for those without a mistake
-    title = f"Accuracy {accuracy:.1%} ({n_right:,} of {n_pictures:,} test pictures)"
+    title = f"Accuracy {accuracy:.1%} ({n_right:,} of {n_images:,} test images)"
     if not matrix.any(axis=1).all():
-        title += "\ngrey rows: classes without test pictures"
+        title += "\ngrey rows: classes without test images"
     return title
 
 

@@ -1,4 +1,4 @@
-"""Pictures on one sheet, with what a classifier says of them beneath."""
+"""Images on one sheet, with what a classifier says of them beneath."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -45,13 +45,13 @@ LANCZOS = Image.Resampling.LANCZOS
 
 
 @dataclass(frozen=True)
-class SheetPicture:
-    """A picture, and what a classifier says of it.
+class SheetTile:
+    """An image, and what a classifier says of it.
 
     Parameters
     ----------
     image : Path
-        The picture's file.
+        The image's file.
     name : str
         What it is known as: its true class, or its file.
     predicted_name : str
@@ -70,26 +70,26 @@ class SheetPicture:
 
 
 def draw_contact_sheet(
-    pictures: Sequence[SheetPicture],
+    tiles: Sequence[SheetTile],
     path: Path,
     *,
     title: str,
     legend: str,
     load: Callable[[Path], np.ndarray],
 ) -> None:
-    """Draw thumbnails of pictures, with what a classifier says of them beneath.
+    """Draw thumbnails of images, with what a classifier says of them beneath.
 
     Parameters
     ----------
-    pictures : sequence of SheetPicture
+    tiles : sequence of SheetTile
         In the order in which they are to be drawn.
     path : Path
         The file to write, ``.png``, ``.svg`` or ``.pdf``. A file that is
         there is replaced once the new one is whole.
     title, legend : str
-        What stands above the pictures: one line each.
+        What stands above the images: one line each.
     load : callable
-        Takes a picture's `image` and returns its pixels, uint8 of shape
+        Takes an image's `image` and returns its pixels, uint8 of shape
         (height, width, 3), RGB, of any size. When it raises ``OSError`` or
         ``InputError``, the sheet shows an empty tile with the file's name.
 
@@ -98,28 +98,28 @@ def draw_contact_sheet(
     InputError
         If `path` has another suffix or cannot be written.
     """
-    save_figure(contact_figure(pictures, title, legend, load), path)
+    save_figure(contact_figure(tiles, title, legend, load), path)
 
 
 def draw_mistakes(
-    mistakes: Sequence[SheetPicture],
+    mistakes: Sequence[SheetTile],
     path: Path,
     *,
     load: Callable[[Path], np.ndarray],
-    n_test_pictures: int,
+    n_test_images: int,
     n_drawn_at_most: int = N_MISTAKES,
 ) -> None:
     """Draw thumbnails of the worst mistakes, with their names beneath.
 
     Parameters
     ----------
-    mistakes : sequence of SheetPicture
-        All pictures that were taken for another class than their `name`, the
+    mistakes : sequence of SheetTile
+        All images that were taken for another class than their `name`, the
         worst first; drawn in red.
     path, load
         As for `draw_contact_sheet`.
-    n_test_pictures : int
-        How many pictures were judged, for the title.
+    n_test_images : int
+        How many images were judged, for the title.
     n_drawn_at_most : int
         How many of `mistakes` are read and drawn.
 
@@ -128,14 +128,14 @@ def draw_mistakes(
     InputError
         If `path` has another suffix or cannot be written.
     """
-    pictures = [replace(mistake, colour=WRONG_RED) for mistake in mistakes[:n_drawn_at_most]]
-    title = sheet_title(len(pictures), len(mistakes), n_test_pictures)
-    legend = MISTAKES_LEGEND if pictures else ""
-    draw_contact_sheet(pictures, path, title=title, legend=legend, load=load)
+    tiles = [replace(mistake, colour=WRONG_RED) for mistake in mistakes[:n_drawn_at_most]]
+    title = sheet_title(len(tiles), len(mistakes), n_test_images)
+    legend = MISTAKES_LEGEND if tiles else ""
+    draw_contact_sheet(tiles, path, title=title, legend=legend, load=load)
 
 
 def draw_suspects(
-    suspects: Sequence[SheetPicture],
+    suspects: Sequence[SheetTile],
     path: Path,
     *,
     load: Callable[[Path], np.ndarray],
@@ -146,7 +146,7 @@ def draw_suspects(
 
     Parameters
     ----------
-    suspects : sequence of SheetPicture
+    suspects : sequence of SheetTile
         All of them, the most suspicious first.
     path, load
         As for `draw_contact_sheet`.
@@ -167,46 +167,46 @@ def draw_suspects(
     draw_contact_sheet(drawn, path, title=title, legend=SUSPECTS_LEGEND if drawn else "", load=load)
 
 
-def sheet_title(n_drawn: int, n_mistakes: int, n_test_pictures: int) -> str:
+def sheet_title(n_drawn: int, n_mistakes: int, n_test_images: int) -> str:
     """Say how many mistakes are drawn, of how many there are.
 
     Examples
     --------
     >>> sheet_title(48, 113, 2000)
-    '48 worst of 113 mistakes (of 2,000 test pictures)'
+    '48 worst of 113 mistakes (of 2,000 test images)'
     >>> sheet_title(1, 1, 30)
-    'The only mistake (of 30 test pictures)'
+    'The only mistake (of 30 test images)'
     """
-    pictures = f"{n_test_pictures:,} test pictures"
+    images = f"{n_test_images:,} test images"
     if n_mistakes == 0:
-        return f"No mistakes in {pictures}"
+        return f"No mistakes in {images}"
     if n_drawn < n_mistakes:
-        return f"{n_drawn:,} worst of {n_mistakes:,} mistakes (of {pictures})"
+        return f"{n_drawn:,} worst of {n_mistakes:,} mistakes (of {images})"
     if n_mistakes == 1:
-        return f"The only mistake (of {pictures})"
-    return f"All {n_mistakes:,} mistakes (of {pictures}), the worst first"
+        return f"The only mistake (of {images})"
+    return f"All {n_mistakes:,} mistakes (of {images}), the worst first"
 
 
 @drawing_settings()
 def contact_figure(
-    pictures: Sequence[SheetPicture],
+    tiles: Sequence[SheetTile],
     title: str,
     legend: str,
     load: Callable[[Path], np.ndarray],
 ) -> "Figure":
     """Return the drawing of `draw_contact_sheet`."""
-    n_columns = min(len(pictures), max(4, math.ceil(math.sqrt(1.3 * len(pictures)))))
-    n_rows = math.ceil(len(pictures) / max(1, n_columns))
+    n_columns = min(len(tiles), max(4, math.ceil(math.sqrt(1.3 * len(tiles)))))
+    n_rows = math.ceil(len(tiles) / max(1, n_columns))
     width = GAP + max(n_columns, COLUMNS_OF_SMALLEST_SHEET) * (TILE + GAP)
     height = HEADER + n_rows * (TILE + CAPTION + GAP)
     axes = _blank_sheet(width, height)
     axes.text(GAP, 38, title, fontsize=TITLE_SIZE)
     axes.text(GAP, 64, legend, fontsize=CAPTION_SIZE, color="0.35")
-    for index, picture in enumerate(pictures):
+    for index, tile in enumerate(tiles):
         row, column = divmod(index, n_columns)
         left, top = GAP + column * (TILE + GAP), HEADER + row * (TILE + CAPTION + GAP)
-        _draw_tile(axes, left, top, picture.image, load)
-        _write_caption(axes, left, top + TILE, picture)
+        _draw_tile(axes, left, top, tile.image, load)
+        _write_caption(axes, left, top + TILE, tile)
     return axes.figure
 
 
@@ -221,7 +221,7 @@ def _blank_sheet(width: int, height: int) -> "Axes":
 def _draw_tile(
     axes: "Axes", left: int, top: int, image: Path, load: Callable[[Path], np.ndarray]
 ) -> None:
-    """Draw a picture on its grey mount, or only the mount and its file's name."""
+    """Draw an image on its grey mount, or only the mount and its file's name."""
     mount = np.full((TILE, TILE, 3), MOUNT_GREY, np.uint8)
     try:
         _paste(mount, load(image))
@@ -233,7 +233,7 @@ def _draw_tile(
 
 
 def _paste(mount: np.ndarray, pixels: np.ndarray) -> None:
-    """Put a picture on the middle of a square, as large as fits, its aspect ratio kept."""
+    """Put an image on the middle of a square, as large as fits, its aspect ratio kept."""
     scale = len(mount) / max(pixels.shape[:2])
     height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
     image = Image.fromarray(pixels)
@@ -242,7 +242,7 @@ def _paste(mount: np.ndarray, pixels: np.ndarray) -> None:
 
 
 def _write_missing(axes: "Axes", left: int, top: int, image: Path) -> None:
-    """Say on an empty tile which picture could not be read."""
+    """Say on an empty tile which image could not be read."""
     room = (TILE - GAP) * POINTS_PER_INCH / PIXELS_PER_INCH
     name = elided(printable(image.name), CAPTION_SIZE, room)
     middle = {"horizontalalignment": "center", "verticalalignment": "center"}
@@ -251,16 +251,16 @@ def _write_missing(axes: "Axes", left: int, top: int, image: Path) -> None:
     axes.text(left + TILE / 2, top + TILE / 2 + 14, name, **style)
 
 
-def _write_caption(axes: "Axes", left: int, top: int, picture: SheetPicture) -> None:
-    """Write a picture's name, and beneath it the predicted one with its probability."""
+def _write_caption(axes: "Axes", left: int, top: int, tile: SheetTile) -> None:
+    """Write an image's name, and beneath it the predicted one with its probability."""
     room = TILE * POINTS_PER_INCH / PIXELS_PER_INCH
-    certainty = percent(picture.probability)
-    name = elided(printable(picture.name), CAPTION_SIZE, room)
+    certainty = percent(tile.probability)
+    name = elided(printable(tile.name), CAPTION_SIZE, room)
     predicted_room = room - text_width(certainty, CAPTION_SIZE) - CAPTION_SIZE
-    predicted = elided(f"→ {printable(picture.predicted_name)}", CAPTION_SIZE, predicted_room)
+    predicted = elided(f"→ {printable(tile.predicted_name)}", CAPTION_SIZE, predicted_room)
     style = {"fontsize": CAPTION_SIZE, "parse_math": False}
     axes.text(left, top + 20, name, **style)
-    style["color"] = picture.colour
+    style["color"] = tile.colour
     axes.text(left, top + 41, predicted, **style)
     axes.text(left + TILE, top + 41, certainty, horizontalalignment="right", **style)
 

@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 
 
 def is_page(path: str | Path) -> bool:
-    """Tell whether a file is to be a page, by its suffix."""
+    """Return whether a file is to be a page, by its suffix."""
     return Path(path).suffix.lower() in SUFFIXES
 
 

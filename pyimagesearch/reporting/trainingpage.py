@@ -185,7 +185,7 @@ def write_training_page(
 
 
 def is_linked_mistake(cell: Cell) -> bool:
-    """Tell whether a cell holds mistakes and has a section in the page."""
+    """Return whether a cell holds mistakes and has a section in the page."""
     return cell.is_mistake and cell.n_shown > 0
 
 

@@ -13,7 +13,7 @@ from pyimagesearch.linear import (
     report_labelled,
 )
 from pyimagesearch.preprocessing import UnlabelledImages, image_digest, image_reader
-from pyimagesearch.reporting import AnswersReport, SheetPicture, draw_contact_sheet
+from pyimagesearch.reporting import AnswersReport, SheetTile, draw_contact_sheet
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.classfolders import ClassFolders
 
@@ -74,7 +74,7 @@ class CollectedAnswers:
     def report(self, elapsed_s: float) -> None:
         """Log how many images are of each class, and how many answers agree with their labels."""
         n_answers, n_images = self._tally.n_answers, len(self._images)
-        logger.info(f"{n_answers:,} of {n_images:,} pictures judged in {elapsed_s:.1f} s")
+        logger.info(f"{n_answers:,} of {n_images:,} images judged in {elapsed_s:.1f} s")
         for line in self._tally.summary():
             logger.info(line)
         if self._evaluation is not None:
@@ -85,15 +85,15 @@ class CollectedAnswers:
         tally = self._tally
         if not tally.n_answers:
             return
-        pictures = [
-            SheetPicture(answer.path, answer.path.name, *answer.caption(self._names))
+        tiles = [
+            SheetTile(answer.path, answer.path.name, *answer.caption(self._names))
             for answer in tally.least_sure
         ]
         similar = " (?: how similar the nearest one is)" if tally.n_unknown else ""
         draw_contact_sheet(
-            pictures,
+            tiles,
             Path(path),
-            title=f"{len(pictures):,} of {tally.n_answers:,} pictures, the least sure first",
+            title=f"{len(tiles):,} of {tally.n_answers:,} images, the least sure first",
             legend="file → class, and how probable it seems" + similar,
             load=image_reader(self._images.decoding),
         )
@@ -127,6 +127,6 @@ class CollectedAnswers:
         n_images = len(self._images)
         if n_bad := n_images - self._tally.n_answers:
             raise InputError(
-                f"{n_bad:,} of {n_images:,} pictures cannot be read: replace them; "
+                f"{n_bad:,} of {n_images:,} images cannot be read: replace them; "
                 "the others have been judged"
             )

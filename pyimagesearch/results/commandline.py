@@ -28,7 +28,7 @@ def add_training_result_options(parser: argparse.ArgumentParser) -> None:
         "--mistakes",
         type=user_path,
         metavar="FILE",
-        help="draw the test pictures that were judged worst: .png, .svg or .pdf",
+        help="draw the test images that were judged worst: .png, .svg or .pdf",
     )
     group.add_argument(
         "--suspects",
@@ -47,7 +47,7 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         type=positive_int,
         default=1,
         metavar="K",
-        help="print the K most probable classes per picture (default: %(default)s)",
+        help="print the K most probable classes per image (default: %(default)s)",
     )
     group.add_argument(
         "--tsv",
@@ -58,7 +58,7 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         "--csv",
         type=user_path,
         metavar="FILE",
-        help="write path, class and probability of each picture",
+        help="write path, class and probability of each image",
     )
     group.add_argument(
         "--all", action="store_true", help="add a column of probabilities per class to --csv"
@@ -67,7 +67,7 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         "--sheet",
         type=user_path,
         metavar="FILE",
-        help="draw the pictures that the classifier is least sure of: .png, .svg or .pdf",
+        help="draw the images that the classifier is least sure of: .png, .svg or .pdf",
     )
     group.add_argument(
         "--report",
@@ -81,7 +81,7 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--labelled",
         action="store_true",
-        help="the folder of each picture names its class: print a classification report",
+        help="the folder of each image names its class: print a classification report",
     )
     labels = group.add_mutually_exclusive_group()
     labels.add_argument(
@@ -99,11 +99,11 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         "--sort",
         type=user_path,
         metavar="DIR",
-        help="copy each picture into DIR/<class>/; nothing is moved or overwritten",
+        help="copy each image into DIR/<class>/; nothing is moved or overwritten",
     )
     group.add_argument("--link", action="store_true", help="with --sort, link instead of copying")
     group.add_argument(
         "--no-unknown",
         action="store_true",
-        help="name a class of every picture, also with a classifier that can tell unknown ones",
+        help="name a class of every image, also with a classifier that can tell unknown ones",
     )

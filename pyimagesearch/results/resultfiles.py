@@ -33,7 +33,7 @@ def check_result_files(outputs: Files, **inputs: str | None) -> None:
 
 
 def is_drawing(option: str, path: str) -> bool:
-    """Tell whether an option asks for a drawing; suspects may be listed in a table, too.
+    """Return whether an option asks for a drawing; suspects may be listed in a table, too.
 
     Examples
     --------
@@ -44,5 +44,5 @@ def is_drawing(option: str, path: str) -> bool:
 
 
 def is_table(path: str) -> bool:
-    """Tell whether suspects are listed in a table, for its name ends so."""
+    """Return whether suspects are listed in a table, for its name ends so."""
     return Path(path).suffix.lower() == ".csv"

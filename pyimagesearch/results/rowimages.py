@@ -9,7 +9,7 @@ import numpy as np
 from pyimagesearch.io import FeaturesFile
 from pyimagesearch.linear import Evaluation, Suspects, write_suspects
 from pyimagesearch.preprocessing import Decoding, image_reader
-from pyimagesearch.reporting import SheetPicture, draw_mistakes, draw_suspects
+from pyimagesearch.reporting import SheetTile, draw_mistakes, draw_suspects
 from pyimagesearch.results.resultfiles import is_drawing, is_table
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.pathchecks import Files, files_of
@@ -63,12 +63,12 @@ class RowImages:
     def _require(self, option: str) -> None:
         if not self.paths:
             raise InputError(
-                f"'{self._file}' does not record its pictures: "
+                f"'{self._file}' does not record its images: "
                 f"leave out --{option}, or extract the features again"
             )
         if not any(os.access(path, os.R_OK) for path in self.paths):
             raise InputError(
-                f"none of the pictures of '{self._file}' can be read in "
+                f"none of the images of '{self._file}' can be read in "
                 f"'{self._record.dataset}': put them back, or leave out --{option}"
             )
 
@@ -76,9 +76,9 @@ class RowImages:
         """Draw the test images that were classified worst."""
         worst = evaluation.worst_mistakes()
         columns = evaluation.labels, evaluation.predicted, evaluation.predicted_probability
-        mistakes = self._pictures(self._n_train + worst, *(column[worst] for column in columns))
+        mistakes = self._tiles(self._n_train + worst, *(column[worst] for column in columns))
         n_test = len(evaluation.labels)
-        draw_mistakes(mistakes, Path(path), load=self.load, n_test_pictures=n_test)
+        draw_mistakes(mistakes, Path(path), load=self.load, n_test_images=n_test)
 
     def write_or_draw_suspects(self, path: str, suspects: Suspects) -> None:
         """Write a table of the labels that are probably wrong, or draw their images."""
@@ -89,12 +89,12 @@ class RowImages:
             write_suspects(Path(path), suspects, self._names, self._n_train, paths, near)
             return
         columns = suspects.rows, suspects.given, suspects.suggested, suspects.suggested_probability
-        pictures = self._pictures(*columns)
-        draw_suspects(pictures, Path(path), load=self.load, n_images=self._n_rows)
+        tiles = self._tiles(*columns)
+        draw_suspects(tiles, Path(path), load=self.load, n_images=self._n_rows)
 
-    def _pictures(self, *columns: np.ndarray) -> list[SheetPicture]:
+    def _tiles(self, *columns: np.ndarray) -> list[SheetTile]:
         """Return what a sheet shows of some rows: row, own class, predicted class, probability."""
         return [
-            SheetPicture(self.paths[row], self._names[own], self._names[predicted], float(share))
+            SheetTile(self.paths[row], self._names[own], self._names[predicted], float(share))
             for row, own, predicted, share in zip(*columns, strict=True)
         ]

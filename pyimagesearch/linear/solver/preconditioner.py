@@ -65,7 +65,7 @@ def preconditioner(
     weigh, times the square roots of their weights (Xu et al., Sub-sampled Newton methods with
     non-uniform sampling, 2016). Woodbury's identity makes its inverse ``1 - Q^T Q``, where
     ``Q = L^-1 Z`` and ``L L^T = 1 + Z Z^T``: symmetric, so that it stays positive where weights are
-    huge, as those of a picture in two classes are. Of more rows than features it is ``Q^T Q``,
+    huge, as those of an image in two classes are. Of more rows than features it is ``Q^T Q``,
     where ``Q = L^-1`` and ``L L^T = 1 + Z^T Z``. What the classes have in common, the mean, is
     taken off: it is in the null space of the loss, since scores may be shifted together. It works
     in the precision of the residuals (K, n), with `sample` rows of each class at most.

@@ -19,7 +19,7 @@ RIDGES = [10.0**k for k in range(-2, 8)]  # of n eps, which bounds what rounding
 
 
 def row_space_is_cheaper(n_rows: int, n_features: int, n_columns: int) -> bool:
-    """Tell whether products of all rows, and fits in their terms, cost less than the features.
+    """Return whether products of all rows, and fits in their terms, cost less than the features.
 
     The products cost n^2 d / 2 multiplications in double precision, so n^2 d in single precision;
     a pass costs n^2 for each column in row space, and 2 n d by features.

@@ -94,12 +94,12 @@ def last_layer(config: Config) -> Config:
 
 
 def is_model(config: Config) -> bool:
-    """Tell whether a layer is a network itself."""
+    """Return whether a layer is a network itself."""
     return "layers" in config["config"] and config["class_name"] in ("Functional", "Sequential")
 
 
 def is_operation(config: Config) -> bool:
-    """Tell whether what a config tells of is a function of ``keras.ops``, no layer."""
+    """Return whether what a config tells of is a function of ``keras.ops``, no layer."""
     return str(config.get("module", "")).startswith(OPERATION_MODULES)
 
 

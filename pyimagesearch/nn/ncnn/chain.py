@@ -27,7 +27,7 @@ def plain_chain(graph: Graph) -> list[Node] | None:
 
 
 def is_plain_convolution(node: Node) -> bool:
-    """Tell whether a node is a convolution without anything special."""
+    """Return whether a node is a convolution without anything special."""
     if node.operation != "convolution":
         return False
     a, (height, width, _, _) = node.attributes, node.arrays["kernel"].shape

@@ -1,4 +1,4 @@
-"""Layers of a plain chain as ncnn computes them, one picture or several at once."""
+"""Layers of a plain chain as ncnn computes them, one image or several at once."""
 
 import math
 import threading
@@ -32,7 +32,7 @@ class ThreadMemory(threading.local):
 
 
 class OneByOne:
-    """Layers that are computed for one picture after the other.
+    """Layers that are computed for one image after the other.
 
     Parameters
     ----------
@@ -47,15 +47,15 @@ class OneByOne:
         self._output = f"blob{len(layers)}"
         self._memory = memory
 
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """Turn float32 (b, c, h, w) into what the last layer gives, likewise."""
         return np.stack(
-            [_extract(self._net, picture, self._output, self._memory) for picture in pictures]
+            [_extract(self._net, image, self._output, self._memory) for image in images]
         )
 
 
 class Stacked:
-    """A convolution that is computed for several pictures at once.
+    """A convolution that is computed for several images at once.
 
     They stand one below the other, with zeros between them that serve both as
     padding. So each weight is read from memory once for all of them.
@@ -73,14 +73,14 @@ class Stacked:
         self._padding = _padding(layer)
         self._memory = memory
 
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """Turn float32 (b, c, h, w) into what the layer gives, likewise."""
-        n_images, n_in, height, width = pictures.shape
-        # In whole tiles, none of which holds parts of two pictures: the features
-        # of a picture are the same to the last bit, whatever its neighbours.
+        n_images, n_in, height, width = images.shape
+        # In whole tiles, none of which holds parts of two images: the features
+        # of an image are the same to the last bit, whatever its neighbours.
         pitch = _whole_tiles(height + self._padding)
         sheet = np.zeros((n_in, n_images, pitch, width), np.float32)
-        sheet[:, :, :height] = pictures.transpose(1, 0, 2, 3)
+        sheet[:, :, :height] = images.transpose(1, 0, 2, 3)
         sheet = sheet.reshape(n_in, n_images * pitch, width)
         outputs = _extract(self._net, sheet, "blob1", self._memory)
         outputs = outputs.reshape(len(outputs), n_images, pitch, width)[:, :, :height]

@@ -15,7 +15,7 @@ from pyimagesearch.nn.graph.node import Graph, Node
 from pyimagesearch.nn.ncnn.layers import OneByOne, Stacked, ThreadMemory
 from pyimagesearch.nn.preprocessing import preprocessing_of
 
-BATCH_SIZE = 4  # Below this, reading a large kernel takes longer than using it for one picture.
+BATCH_SIZE = 4  # Below this, reading a large kernel takes longer than using it for one image.
 FEW_PIXELS = 500
 
 

@@ -15,7 +15,7 @@ INSTALL = "pip install -r requirements-hub.txt"
 
 
 def is_installed() -> bool:
-    """Tell whether KerasHub is there."""
+    """Return whether KerasHub is there."""
     return importlib.util.find_spec("keras_hub") is not None
 
 

@@ -10,7 +10,7 @@ def sha256_of(path: Path) -> str:
 
 
 def is_published(path: Path, digest: str) -> bool:
-    """Tell whether a file has a digest that Keras publishes: a SHA-256, or an MD5."""
+    """Return whether a file has a digest that Keras publishes: a SHA-256, or an MD5."""
     return _digest(path, "sha256" if len(digest) == 64 else "md5") == digest
 
 

@@ -40,7 +40,7 @@ def open_weights(path: Path) -> Iterator[h5py.File]:
 
 
 def names_its_layers(file: h5py.File) -> bool:
-    """Tell whether a file is of the oldest kind."""
+    """Return whether a file is of the oldest kind."""
     return "layer_names" in _top(file).attrs
 
 

@@ -8,7 +8,7 @@ WHOLE, PHONE = ".keras", ".tflite"
 
 
 def is_whole(path: str | Path) -> bool:
-    """Tell whether a file of this name is a whole model.
+    """Return whether a file of this name is a whole model.
 
     Examples
     --------

@@ -20,7 +20,7 @@ class ZooNetwork:
     name : str
         As Keras spells it.
     size : int
-        Height and width that its pictures have by default, in pixels.
+        Height and width that its images have by default, in pixels.
     preprocessing : str
         One of `pyimagesearch.nn.preprocessing.PREPROCESSINGS`.
     """
@@ -109,7 +109,7 @@ def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None
     network : ZooNetwork
         Which one.
     size : tuple of int
-        Height and width of its pictures, in pixels.
+        Height and width of its images, in pixels.
     weights : str or None
         ``"imagenet"`` has Keras fetch and load its own, None leaves them
         as Keras initialises them.
@@ -122,7 +122,7 @@ def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None
     Raises
     ------
     InputError
-        If it cannot be built for pictures of that size.
+        If it cannot be built for images of that size.
     """
     import keras
 
@@ -136,6 +136,6 @@ def build(network: ZooNetwork, size: tuple[int, int], weights: str | None = None
         if weights is not None or size == (network.size, network.size):
             raise
         raise InputError(
-            f"{network.name} cannot take pictures of {size[0]} x {size[1]} pixels: "
+            f"{network.name} cannot take images of {size[0]} x {size[1]} pixels: "
             f"{first_line(error)}; give another size, its own is {network.size}"
         ) from error

@@ -56,7 +56,7 @@ def vgg_topology(name: str, size: tuple[int, int]) -> Topology:
     """
     if min(size) < MIN_SIZE:
         raise InputError(
-            f"{name} cannot take pictures of {size[0]} x {size[1]} pixels: "
+            f"{name} cannot take images of {size[0]} x {size[1]} pixels: "
             f"expected at least {MIN_SIZE}; give another size"
         )
     network = VGG[name]
