@@ -1,12 +1,12 @@
-"""Name what is on new images, with a classifier that train_model.py has made.
+"""Classify new images with a classifier that train_model.py has made.
 
     python classify_images.py --model animals.cpickle holiday/cat.jpg holiday/dog.jpg
     python classify_images.py --model animals.cpickle --images holiday --csv answers.csv
 
-The classifier says itself which network gave the features that it learnt from,
-cut where, with which weights and preprocessing; an image gets the same
-features, or no answer. The table is aligned for people; --tsv separates its
-columns by tabs, for other programs.
+The classifier's file records which network it was trained with, where that was
+cut, its weights and preprocessing; new images get exactly the same features.
+The table is aligned for people; --tsv separates its columns by tabs, for other
+programs.
 """
 
 import sys
@@ -100,7 +100,7 @@ def read_arguments(argv: list[str] | None) -> argparse.Namespace:
     if arguments.all and not arguments.csv:
         parser.error("--all adds columns to --csv: give --csv FILE")
     if arguments.link and not arguments.sort:
-        parser.error("--link says how --sort puts images into folders: give --sort DIR")
+        parser.error("--link changes how --sort fills its folders: give --sort DIR")
     arguments.labelled |= bool(arguments.labels or arguments.labels_from)
     return arguments
 
@@ -108,14 +108,14 @@ def read_arguments(argv: list[str] | None) -> argparse.Namespace:
 def classify(
     model, detector: UnknownDetector | None, images: UnlabelledImages, extractor: Extractor
 ) -> Iterator[Answer]:
-    """Yield what a classifier says of each image, in order, in little memory.
+    """Yield what a classifier predicts for each image, in order, in little memory.
 
     Parameters
     ----------
     model : LogisticRegression
         The classifier.
     detector : UnknownDetector or None
-        Tells which images are unknown to it; None to name a class of all.
+        Recognises images that are unknown to it; None to predict a class for all.
     images : UnlabelledImages
         The images.
     extractor : Extractor

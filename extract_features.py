@@ -9,8 +9,7 @@ network of keras.applications, or one of your own, cut at any layer:
     python extract_features.py -d animals/images -o features.hdf5 --network ResNet50 --pooling avg
     python extract_features.py --network ResNet50 --list-layers
 
-A run that was stopped or killed goes on where it was when the same command is
-given again.
+A run that was stopped or killed resumes when the same command is given again.
 """
 
 import sys
@@ -275,10 +274,10 @@ def check(
     if checked.bad and not skip_bad:
         raise InputError(
             f"{len(checked.bad):,} of {n_found:,} images cannot be read: "
-            "replace or remove them, or leave them out with --skip-bad"
+            "replace or remove them, or skip them with --skip-bad"
         )
     if not len(checked.images):
-        raise InputError(f"none of the {n_found:,} images can be read")
+        raise InputError(f"no image of {n_found:,} can be read")
     if unfinished:
         unfinished.require_same_contents(checked.digests)
     return checked

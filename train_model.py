@@ -1,9 +1,9 @@
-"""Train a linear classifier on a file of features, and judge it.
+"""Train a linear classifier on a file of features, and evaluate it.
 
     python train_model.py --db animals/hdf5/features.hdf5 --model animals.cpickle
 
 The first 75 % of the rows, which are shuffled already, choose C by a grid
-search with 3 folds and fit the classifier at the best C; the rest judge it.
+search with 3 folds and fit the classifier at the best C; the rest test it.
 Where the file records a split or groups of rows, these are kept.
 What is saved is a plain scikit-learn LogisticRegression.
 """
@@ -83,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--test",
         type=user_path,
         metavar="FILE",
-        help="HDF5 file of the same features, all rows of which test; all rows of --db train then",
+        help="HDF5 file of the same features to test on; all rows of --db train then",
     )
     files.add_argument(
         "-m",
@@ -92,9 +92,9 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         type=user_path,
         metavar="FILE",
-        help="classifier to write, and more than one if it is repeated: FILE.keras is a whole "
+        help="classifier to write; may be repeated: FILE.keras is a whole "
         "model that Keras loads, network and classifier in one, FILE.tflite one for phones, "
-        "FILE.skops is safe to load, all else is a pickle",
+        "FILE.skops is safe to load, anything else a pickle",
     )
     files.add_argument(
         "-w",

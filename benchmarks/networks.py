@@ -223,7 +223,7 @@ def reference(name: str, folder: str, kept_in: str | None) -> np.ndarray:
 
 
 def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bool:
-    """Print a line of the table; tell whether the engine is near enough to Keras."""
+    """Print a line of the table; return whether the engine is near enough to Keras."""
     np.save(f"{folder}/photographs.npy", photographs(N_CHECKED, ZOO[name].size))
     exact = reference(name, folder, kept_in)
     if name not in VGG:

@@ -10,7 +10,7 @@ Each way runs in a process of its own, from a file of float32 that is mapped
 into memory to a pickled model: the import of the libraries and the last fit are
 in its seconds. Its memory is the largest sum of what the process and its
 children hold, with what they share counted once, without the mapped file. The
-models are judged afterwards.
+models are evaluated afterwards.
 """
 
 import argparse
@@ -170,7 +170,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--without-converged",
         action="store_true",
-        help="leave out the direct way that runs until it says converged: minutes",
+        help="skip the direct way that runs until it has converged: minutes",
     )
     parser.add_argument(
         "--one-fit",
@@ -332,7 +332,7 @@ def run_child(way: str, folder: Path) -> None:
 def measure(way: str, folder: Path) -> dict[str, float]:
     """Run a way in a process of its own; return its seconds and peak bytes.
 
-    The processor's seconds tell more than the clock's on a machine that others
+    The processor's seconds are better than the clock's on a machine that others
     use too.
     """
     command = [sys.executable, __file__, "--run", way, "--folder", str(folder)]
@@ -357,7 +357,7 @@ def _children_cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def judge(way: str, folder: Path) -> dict[str, float]:
+def evaluate(way: str, folder: Path) -> dict[str, float]:
     """Return a model's held-out accuracy and its objective on the training part."""
     with (folder / f"{way}.pickle").open("rb") as file:
         model = pickle.load(file)
@@ -443,7 +443,7 @@ def resized(
     """Choose some of the real rows, their features and the largest classes; or make more rows.
 
     Where more rows are asked for than there are, each is mixed of two of its class, in parts at
-    random. How well such rows are told apart says nothing, since a held-out row can have parents
+    random. How well such rows are separated means nothing, since a held-out row can have parents
     that were trained on; time and memory do.
     """
     largest = np.argsort(-np.bincount(labels), kind="stable")[: sizes["classes"]]
@@ -504,7 +504,7 @@ def compare(ways: list[str], folder: Path) -> str:
     for way in ways:
         figures = measure(way, folder)
         found = json.loads((folder / f"{way}.json").read_text())
-        results[way] = {**figures, **found, **judge(way, folder)}
+        results[way] = {**figures, **found, **evaluate(way, folder)}
     return table(results)
 
 

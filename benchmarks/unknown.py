@@ -1,4 +1,4 @@
-"""Measure how well unknown images are told from known ones.
+"""Measure how well unknown images are separated from known ones.
 
     python benchmarks/unknown.py animals.hdf5 flowers17.hdf5 caltech101.hdf5
     python benchmarks/unknown.py caltech101.hdf5 --hold-out 10

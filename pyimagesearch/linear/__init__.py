@@ -1,4 +1,4 @@
-"""The linear classifier: an exact, fast grid search, and its judgement."""
+"""The linear classifier: an exact, fast grid search, and its evaluation."""
 
 from pyimagesearch.linear.answers import (
     UNKNOWN,

@@ -1,4 +1,4 @@
-"""What a classifier says of images, one at a time, and what is kept of that in little memory."""
+"""What a classifier predicts for each image, and what is kept of that in little memory."""
 
 import contextlib
 import csv
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What a classifier says of one image.
+    """What a classifier predicts for one image.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Answer:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it shows none of the classes, as far as can be told."""
+        """Whether it shows none of the classes, as far as is known."""
         return self.likeness is not None and self.likeness.is_unknown
 
     @property
@@ -79,14 +79,14 @@ class Answer:
 def answers_to(
     model: LogisticRegression, detector: UnknownDetector | None, batches: Iterable[np.ndarray]
 ) -> Iterator[tuple[np.ndarray, Likeness | None]]:
-    """Yield what a classifier says of each row of features.
+    """Yield what a classifier predicts for each row of features.
 
     Parameters
     ----------
     model : LogisticRegression
         The classifier.
     detector : UnknownDetector or None
-        Tells how much a row is like those that trained; None not to ask.
+        Measures how much a row is like those that trained; None not to ask.
     batches : iterable of ndarray of float32, shape (b, n_features)
         The rows.
 
@@ -300,8 +300,7 @@ class LabelledEvaluation:
     def report(self) -> list[str]:
         """Return the classification report, and what it leaves out."""
         lines = [
-            f"left out of the report: {counted(n, 'image')} of '{printable(name)}', which is no "
-            "class of this classifier"
+            f"not in the report: {counted(n, 'image')} in '{printable(name)}' (not a known class)"
             for name, n in sorted(self._strange.items())
         ]
         if self._n_strange_unknown:
@@ -311,22 +310,22 @@ class LabelledEvaluation:
             )
         n_evaluated, n_of_classes = len(self._evaluated), len(self._evaluated) + self._n_unknown
         if not n_of_classes:
-            return [*lines, "no image is labelled with a class of this classifier: no report"]
+            return [*lines, "no image is labelled with a known class: no report"]
         if self._n_unknown:
             lines.append(
-                f"answered {UNKNOWN}, and left out of the report: {self._n_unknown:,} of "
-                f"{counted(n_of_classes, 'image')} of the classes "
+                f"answered {UNKNOWN}, not in the report: {self._n_unknown:,} of "
+                f"{counted(n_of_classes, 'image')} of known classes "
                 f"(coverage {n_evaluated / n_of_classes:.1%})"
             )
         if not n_evaluated:
-            return [*lines, f"all of them are answered {UNKNOWN}: no report"]
+            return [*lines, f"all are answered {UNKNOWN}: no report"]
         columns = map(np.array, zip(*self._evaluated, strict=True))
         evaluation = Evaluation(*columns, label_names=list(self._names))
         accuracy = evaluation.with_interval(evaluation.accuracy)
         return [*lines, f"accuracy {accuracy}\n{evaluation.report()}"]
 
     def warning(self) -> str | None:
-        """Return what makes the accuracy say little, if anything does."""
+        """Return what makes the accuracy mean little, if anything does."""
         return self._training.warning()
 
 

@@ -1,4 +1,4 @@
-"""Make probabilities mean what they say, by one number.
+"""Calibrate probabilities by one number, the temperature.
 
 Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks",
 ICML 2017: all scores are divided by one temperature. Which class is the most

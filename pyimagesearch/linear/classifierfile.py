@@ -1,4 +1,4 @@
-"""Save a classifier with all that it needs to judge new images, and load it again.
+"""Save a classifier with all that it needs to classify new images, and load it again.
 
 Two formats, chosen by the suffix: ``.skops`` is safe to load, since it is read
 without running code; any other suffix is a pickle, which can run any code.
@@ -49,7 +49,7 @@ def save_classifier(
     label_names : sequence of str
         Names of the classes.
     extraction : mapping
-        How the features were made, as JSON has it; empty if nobody knows.
+        How the features were made, as JSON has it; empty if not recorded.
     training_digests : sequence of str
         The digests of the images that it was fitted to, for
         `pyimagesearch.linear.trainingimages.pack_digests`.
@@ -74,7 +74,7 @@ def save_classifier(
 
 
 def load_classifier(path: str | Path) -> LogisticRegression:
-    """Read a classifier that can judge new images.
+    """Read a classifier that can classify new images.
 
     A warning is logged if the file is a pickle that others could have written,
     or was written by another version of scikit-learn.
@@ -87,7 +87,7 @@ def load_classifier(path: str | Path) -> LogisticRegression:
     Returns
     -------
     LogisticRegression
-        With the attributes that `save_classifier` tells of.
+        With the attributes that `save_classifier` describes.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def others_can_write(path: Path) -> bool:
 
 
 def _is_open_to_others(status: os.stat_result) -> bool:
-    # A group of the user's own, with the same number, has nobody else in it.
+    # A group of the user's own, with the same number, has no one else in it.
     group = stat.S_IWGRP if status.st_gid != status.st_uid else 0
     return bool(status.st_mode & (stat.S_IWOTH | group))
 
@@ -153,11 +153,11 @@ def _read_skops(path: Path) -> object:
     except (ImportError, AttributeError) as error:
         raise _of_others(path, error, []) from error
     except Exception as error:  # zipfile, json, numpy and skops each have their own
-        raise _no_classifier(path, "it is no skops file, or one that was tampered with") from error
+        raise _no_classifier(path, "not a valid skops file, or tampered with") from error
 
 
 def check_classifier(model: object, path: Path) -> None:
-    """Refuse what cannot judge an image."""
+    """Refuse what cannot classify an image."""
     try:
         why = _defect(model)
     except (AttributeError, IndexError, TypeError, ValueError) as error:
@@ -170,14 +170,14 @@ def check_classifier(model: object, path: Path) -> None:
 
 
 def _defect(model: object) -> str | None:
-    """Tell why a model cannot judge an image; of a damaged one, it may raise as scikit-learn."""
+    """Return why a model cannot classify; of a damaged one, it may raise as scikit-learn."""
     if not isinstance(model, LogisticRegression):
         return f"it holds a {type(model).__name__}"
     names, extraction = (getattr(model, key, None) for key in ("label_names_", "extraction_"))
     if not hasattr(model, "coef_") or not isinstance(names, list) or not extraction:
         return (
-            "it does not say how its features were made, which a features file written by "
-            "extract_features.py does"
+            "it does not record how its features were made, as a classifier trained on a file "
+            "of extract_features.py does"
         )
     if len(names) <= max(model.classes_):
         return f"it has {len(names)} names for {len(model.classes_)} classes"
@@ -195,7 +195,7 @@ def _defect(model: object) -> str | None:
     if probabilities.shape != (1, len(model.classes_)) or not np.isfinite(probabilities).all():
         return "its coefficients give no probability of each class"
     if not isinstance(model.sklearn_version_, str):
-        return "it does not say which scikit-learn made it"
+        return "it does not record which scikit-learn made it"
     digests = getattr(model, "training_digests_", np.empty(0, np.uint64))  # 1.0.0 kept none
     if not isinstance(digests, np.ndarray) or (digests.dtype, digests.ndim) != (np.uint64, 1):
         return "it does not name its training images by digests of 8 bytes"
@@ -205,12 +205,12 @@ def _defect(model: object) -> str | None:
 
 def _no_classifier(path: Path, why: str) -> InputError:
     return InputError(
-        f"'{path}' is no classifier for images: {why}; expected a file made by train_model.py"
+        f"'{path}' is not a classifier for images: {why}; expected a file made by train_model.py"
     )
 
 
 def _of_others(path: Path, error: Exception, makers: Sequence[str]) -> InputError:
-    """Say that a classifier cannot be used with the versions that are installed."""
+    """Return the error of a classifier that cannot be used with the versions that are installed."""
     made = f"it was made with {' and '.join(makers)}; " if makers else ""
     advice = "install these, or train it again" if makers else "train it again with these"
     return InputError(

@@ -1,4 +1,4 @@
-"""The options of a command line that say how a classifier is searched for."""
+"""The options of a command line for the search of a classifier."""
 
 import argparse
 
@@ -7,7 +7,7 @@ from pyimagesearch.utils.arguments import MOST_JOBS, jobs, positive_number, smal
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that decide which classifier is found, and on how many cores."""
+    """Add the options of the search, and the number of cores."""
     group = parser.add_argument_group("search")
     group.add_argument(
         "--C",
@@ -22,8 +22,8 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         "--unknown",
         type=small_share,
         metavar="SHARE",
-        help="let classify_images.py answer ? for images that are like none that trained; this "
-        "share of the images of the classes, such as 0.05, is then called unknown too",
+        help="let classify_images.py answer ? for images unlike any training image; this share "
+        "of the images of known classes, such as 0.05, is then called unknown too",
     )
     group.add_argument(
         "-j",
@@ -37,12 +37,12 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--balanced",
         action="store_true",
-        help="let each class count alike, however many rows it has: class_weight='balanced' of "
-        "scikit-learn, with C chosen by the balanced accuracy",
+        help="weight all classes equally, however many rows each has: scikit-learn's "
+        "class_weight='balanced', with C chosen by balanced accuracy",
     )
     group.add_argument(
         "--calibrate",
         action="store_true",
-        help="divide the scores by one number, the temperature, so that probabilities mean what "
-        "they say; the classes that are predicted stay the same",
+        help="divide the scores by one number, the temperature, so that probabilities match "
+        "the accuracy; predicted classes stay the same",
     )

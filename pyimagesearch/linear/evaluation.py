@@ -19,7 +19,7 @@ STAND_IN = "\ue000"  # a character that no font and no name has
 
 @dataclass(frozen=True)
 class Evaluation:
-    """True and predicted classes of the images set aside.
+    """True and predicted classes of the held-out images.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Evaluation:
         return float(np.bincount(self.labels).max() / len(self.labels))
 
     def interval(self, share: float) -> tuple[float, float]:
-        """Return between what a share of the images here probably lies for all such images.
+        """Return the confidence interval of a share of the images.
 
         Wilson's interval of 95 %: Wilson, "Probable Inference, the Law of Succession, and
         Statistical Inference", Journal of the American Statistical Association 22, 1927.
@@ -140,7 +140,7 @@ def evaluate(
     labels: np.ndarray,
     label_names: Sequence[str],
 ) -> Evaluation:
-    """Judge a classifier on rows that are read a block at a time.
+    """Evaluate a classifier on rows that are read a block at a time.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which versions of libraries made a pickle, as far as it says so itself."""
+"""Which versions of libraries made a pickle, as far as it records them."""
 
 import contextlib
 import pickletools

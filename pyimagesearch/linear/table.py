@@ -54,22 +54,18 @@ def format_table(rows: Sequence[Row], best_C: float, balanced: bool = False) -> 
 
 
 def notes(search: GridSearch) -> list[str]:
-    """Say what a reader of the table should know about it."""
+    """Return notes for readers of the table."""
     grid, best = search.grid, search.best_C
-    said = []
+    lines = []
     if search.balanced:
-        said.append(
-            "each class counts alike: C is chosen by the balanced accuracy, the mean of the "
-            "classes' own"
+        lines.append(
+            "classes are weighted equally: C is chosen by balanced accuracy, the mean of the "
+            "accuracies per class"
         )
     if len(grid) > 1 and best in (min(grid), max(grid)):
-        side = "smallest" if best == min(grid) else "largest"
-        said.append(
-            f"the best C, {best:g}, is the {side} of the grid: a better one may lie beyond; "
-            "look there with --C"
-        )
+        lines.append(f"the best C, {best:g}, is at the edge of the grid: widen it with --C")
     for fit in search.fits:
         if not fit.converged:
             which = "the last fit" if fit.fold is None else f"the fit of fold {fit.fold + 1}"
-            said.append(f"{which} at C = {fit.C:g} has not converged (gap {fit.gap:.0e})")
-    return said
+            lines.append(f"{which} at C = {fit.C:g} has not converged (gap {fit.gap:.0e})")
+    return lines

@@ -23,7 +23,7 @@ class Training:
     search : GridSearch
         What the search found; ``search.model`` is the classifier.
     evaluation : Evaluation
-        Its judgement of the rows set aside.
+        Its evaluation on the held-out rows.
     calibration : Calibration
         What dividing the scores by one temperature does to its probabilities.
     suspects : Suspects
@@ -31,9 +31,9 @@ class Training:
     notes : list of str
         What is to be known of the rows, a line each.
     seconds : dict of str to float
-        Wall time of reading, of the search with the last fit, and of judging.
+        Wall time of reading, of the search with the last fit, and of the evaluation.
     unknown : UnknownEvaluation or None
-        What tells unknown images, and how many of the rows set aside it does.
+        What recognises unknown images, and how many of the held-out rows it calls so.
     """
 
     search: GridSearch

@@ -62,7 +62,7 @@ class TrainingImages:
         return place < len(self._packed) and self._packed[place] == number
 
     def warning(self) -> str | None:
-        """Warn of an accuracy that says little, since the classifier knows the images already."""
+        """Warn of an accuracy that means little, since the classifier knows the images already."""
         if not self._n_trained + self._n_new:
             return None
         if self._packed is None:
@@ -75,5 +75,5 @@ class TrainingImages:
         n_evaluated = self._n_trained + self._n_new
         trained = f"{self._n_trained:,} of {n_evaluated:,} evaluated images trained the classifier"
         if not self._n_new:
-            return f"{trained}: the accuracy says nothing about new images; evaluate others"
+            return f"{trained}: the accuracy means nothing for new images; evaluate others"
         return f"{trained}: the accuracy of the others is {self._n_new_right / self._n_new:.4f}"

@@ -37,24 +37,24 @@ def require_enough_rows(
 def split_lines(
     n_rows: int, n_train: int, is_recorded: bool, groups: Iterable[Sequence[int]]
 ) -> list[str]:
-    """Say where the rows are split, and which are kept together, if that is not as ever.
+    """Describe a recorded split, and groups of rows that stay together.
 
     Examples
     --------
     >>> split_lines(10, 6, True, [[0, 3], [8, 9]])
-    ['split: the first 6 rows train, as recorded, and 4 test', \
-'groups: 2 of the 6 rows to train on are in groups, and no group is in two folds']
+    ['split: as recorded, the first 6 rows train and 4 test', \
+'groups: 2 of 6 training rows are in groups, each of which stays in one fold']
     """
     lines = []
     if is_recorded:
         lines.append(
-            f"split: the first {n_train:,} rows train, as recorded, and {n_rows - n_train:,} test"
+            f"split: as recorded, the first {n_train:,} rows train and {n_rows - n_train:,} test"
         )
     grouped = [[row for row in group if row < n_train] for group in groups]
     if n_grouped := len({row for group in grouped if len(group) > 1 for row in group}):
         lines.append(
-            f"groups: {n_grouped:,} of the {n_train:,} rows to train on are in groups, and no "
-            "group is in two folds"
+            f"groups: {n_grouped:,} of {n_train:,} training rows are in groups, each of which "
+            "stays in one fold"
         )
     return lines
 
@@ -135,7 +135,7 @@ def stratified_folds(
 def label_notes(
     labels: np.ndarray, n_train: int, label_names: Sequence[str], n_folds: int
 ) -> list[str]:
-    """Say what in the labels makes a search or its accuracy worth less, a line each.
+    """Return notes on labels that make a search or its accuracy mean less, a line each.
 
     Parameters
     ----------
@@ -155,20 +155,20 @@ def label_notes(
     Examples
     --------
     >>> label_notes(np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]), 9, ["cats", "dogs"], 3)
-    ["all 3 test rows are of class 'dogs', for the rows are sorted by class: the accuracy says \
-nothing about the other classes; shuffle the rows"]
+    ["all 3 test rows are of class 'dogs', for the rows are sorted by class: the accuracy \
+means nothing for the other classes; shuffle the rows"]
     """
-    said = []
+    notes = []
     counts = np.bincount(labels[:n_train], minlength=len(label_names))
     untrained, few = np.flatnonzero(counts == 0), np.flatnonzero((counts > 0) & (counts < n_folds))
     if len(untrained):
-        said.append(
+        notes.append(
             f"{counted(len(untrained), 'class has', 'classes have')} no row to train on, and can "
             f"never be predicted: {_of_classes(untrained, label_names)}; shuffle the rows, or add "
             "images"
         )
     if len(few):
-        said.append(
+        notes.append(
             f"{counted(len(few), 'class has', 'classes have')} fewer rows to train on than the "
             f"{n_folds} folds, {_with_counts(few, counts, label_names)}: the search is less "
             "certain; add images"
@@ -178,16 +178,16 @@ nothing about the other classes; shuffle the rows"]
     is_sorted = n_pieces == len(np.unique(labels))
     if len(tested) == 1:
         why = ", for the rows are sorted by class" if is_sorted else ""
-        said.append(
-            f"all {n_test:,} test rows are of class '{label_names[tested[0]]}'{why}: the accuracy "
-            "says nothing about the other classes; shuffle the rows"
+        notes.append(
+            f"all {n_test:,} test rows are of class '{label_names[tested[0]]}'{why}: the "
+            "accuracy means nothing for the other classes; shuffle the rows"
         )
     elif is_sorted:
-        said.append(
-            f"the rows are sorted by class, and the last {n_test:,} test: the accuracy says "
-            f"nothing about the classes before; shuffle the rows"
+        notes.append(
+            f"the rows are sorted by class, and the last {n_test:,} test: the accuracy "
+            f"means nothing for the classes before; shuffle the rows"
         )
-    return said
+    return notes
 
 
 def feature_notes(blocks: Iterable[tuple[slice, np.ndarray]], n_rows: int) -> list[str]:

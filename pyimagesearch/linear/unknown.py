@@ -1,7 +1,7 @@
 """Recognise images that show none of the classes: nothing that trained the classifier is like them.
 
 A logistic regression shares all probability among its classes, and gives one of
-them nearly all of it far away from what it has seen too. What tells is the
+them nearly all of it far away from what it has seen too. What separates them is the
 distance: the cosine between the features of an image and those of the training
 image that is nearest to it. Below a threshold the image is called unknown.
 
@@ -24,7 +24,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
-N_NUMBERS = 512  # of a sketch: 1,024 tell no better, 256 let through up to twice as many
+N_NUMBERS = 512  # of a sketch: 1,024 are no better, 256 let through up to twice as many
 MOST_ROWS = 8_192  # that are kept: 4.2 MB, and 1.2 ms of a core per image in batches of 4
 MOST_COMPARED = 8_192  # rows that the threshold is found from: 0.3 points of uncertainty at 10 %
 BLOCK = 1024  # rows at a time
@@ -106,7 +106,7 @@ class UnknownDetector:
         return cls(*(getattr(model, f"unknown_{name}_", None) for name in FIELDS))
 
     def defect(self, model: LogisticRegression) -> str | None:
-        """Say why it cannot be used with a classifier, as that of a damaged file."""
+        """Return why it cannot be used with a classifier, as that of a damaged file."""
         rows, labels = self.rows, self.labels
         n_numbers = min(N_NUMBERS, model.n_features_in_)
         if not isinstance(rows, np.ndarray) or rows.dtype != np.int8 or rows.ndim != 2:
@@ -230,7 +230,7 @@ def evaluate_unknown(
 
 
 def share_notes(share: float, n_rows: int) -> list[str]:
-    """Say if so few rows train that the share of images of the classes will be another.
+    """Note if so few rows train that the share of images of the classes will be another.
 
     Examples
     --------

@@ -18,7 +18,7 @@ ACCELERATOR_DEVICES = ("nvidia*", "kfd", "dxg", "accel*", "vfio/[0-9]*")  # belo
 def import_keras(jobs: int):
     """Import Keras and its backend for a number of threads, without the noise.
 
-    What a ``keras.json`` says of other things than the backend is undone: a
+    What a ``keras.json`` sets beside the backend is undone: a
     data format of another time would change the order of the features, half
     precision would round them.
 
@@ -68,7 +68,7 @@ def import_keras_hub(jobs: int):
 
 
 def _why_no_keras(error: Exception) -> str | None:
-    """Say which of a user's settings has kept Keras from being imported; None if none has."""
+    """Return which of a user's settings has kept Keras from being imported; None if none has."""
     path, backend = _settings_file(), os.environ.get("KERAS_BACKEND")
     try:
         settings = json.loads(path.read_bytes())
@@ -103,7 +103,7 @@ def _settings_file() -> Path:
 def accelerator_devices() -> list[str]:
     """List the device files of GPUs and TPUs, without importing anything.
 
-    An empty list spares the import of TensorFlow for a plain chain; otherwise
+    An empty list avoids the import of TensorFlow for a simple network; otherwise
     Keras is asked whether it can use what is there.
     """
     if platform.system() == "Darwin":

@@ -16,7 +16,7 @@ SAVED = ".keras"
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """A network, cut somewhere, with its weights: what a command line says of it.
+    """A network, cut somewhere, with its weights: as a command line describes it.
 
     What can be checked without opening a file is checked here, without Keras.
 
@@ -34,7 +34,7 @@ class NetworkChoice:
         Height and width of an image, in pixels; None is the network's own.
     preprocessing : str, Conversion or None
         One of `pyimagesearch.nn.preprocessing.PREPROCESSINGS`; None is the
-        network's own, which nobody knows of a ``.keras`` file.
+        network's own, which is unknown for a ``.keras`` file.
     weights : str or None
         ``"imagenet"``, ``"random"`` or the path of a file; None is
         ``"imagenet"``, or the weights in the ``.keras`` file or the preset.
@@ -69,7 +69,7 @@ class NetworkChoice:
             presets.require_installed(f"preset '{self.network}'")
         elif self.preprocessing is None:
             raise InputError(
-                f"nobody can guess what '{self.network}' expects of its pixels: "
+                f"preprocessing of '{self.network}' is unknown: "
                 f"give the preprocessing, one of {', '.join(PREPROCESSINGS)}"
             )
 
@@ -107,7 +107,7 @@ class NetworkChoice:
 
     @classmethod
     def again(cls, description: Description, weights_file: Path | None) -> "NetworkChoice":
-        """Choose what a description tells of.
+        """Choose the network of a description.
 
         Parameters
         ----------

@@ -21,8 +21,8 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         default="VGG16",
         type=user_path,
         metavar="{NAME,FILE.keras,DIR}",
-        help="a network of keras.applications, a whole one that Keras has saved, or a preset of "
-        "KerasHub, by its name or its folder "
+        help="a network of keras.applications, FILE.keras, or a KerasHub preset by name or "
+        "folder "
         "(default: %(default)s)",
     )
     group.add_argument(
@@ -33,8 +33,8 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--list-layers",
         action="store_true",
-        help="print the layers of the network, the shape that each gives and how many numbers "
-        "that is per image, and stop; needs no other option",
+        help="print each layer of the network with the shape of its output, and exit; needs no "
+        "other option",
     )
     group.add_argument(
         "--pooling",
@@ -52,7 +52,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preprocessing",
         choices=list(PREPROCESSINGS),
-        help="what the network expects of the pixels; needed with FILE.keras (default: the "
+        help="pixel scaling the network was trained with; needed with FILE.keras (default: the "
         "network's own)",
     )
     group.add_argument(
@@ -60,13 +60,13 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--weights",
         type=user_path,
         metavar="{imagenet,random,FILE}",
-        help="weights of the network: imagenet is downloaded once, random is for trying things "
-        "out, FILE is a .h5, .weights.h5 or .keras file (default: imagenet)",
+        help="weights of the network: imagenet is downloaded once, random is for trying "
+        "things out, FILE is a .h5, .weights.h5 or .keras file (default: imagenet)",
     )
 
 
 def chosen_network(parser: argparse.ArgumentParser, arguments: dict[str, object]) -> NetworkChoice:
-    """Take the options that tell of the network out of the others, or end with a usage error."""
+    """Take the options of the network out of the others, or end with a usage error."""
     size = arguments.pop("size")
     options = {key: arguments.pop(key) for key in OPTIONS}
     if arguments["list_layers"]:

@@ -28,7 +28,7 @@ def feature_shape(
         the tokens of patches; or ``"cls"``, the first token.
     n_leading : int or None
         How many tokens the layer gives before those of patches, see
-        `pyimagesearch.nn.tokens`; None if it gives none, or nobody knows.
+        `pyimagesearch.nn.tokens`; None if it gives none, or that is unknown.
 
     Raises
     ------

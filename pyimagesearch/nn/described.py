@@ -20,7 +20,7 @@ def load_described(
     batch_size: int = 32,
     jobs: int = 1,
 ) -> Network:
-    """Load exactly the network that a description tells of.
+    """Load exactly the network of a description.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def load_described(
     # A file may have another name by now.
     if dataclasses.replace(found, network=description.network, weights=recorded) != description:
         raise InputError(
-            f"the network comes out as {found}, and {description} was recorded: "
+            f"the network is now {found}, but {description} was recorded: "
             "use the versions of Keras and of this project that it was made with"
         )
     network.description = description

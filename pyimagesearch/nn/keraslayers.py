@@ -133,7 +133,7 @@ def resized(model, size: tuple[int, int], network: str):
     """Return the network for images of a size, with weights of its own if it takes another.
 
     Networks within it are made for the size of what they get, too: otherwise
-    they would not tell the shapes of what their layers give.
+    they would not give the shapes of what their layers give.
 
     Raises
     ------

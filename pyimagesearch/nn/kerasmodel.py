@@ -209,7 +209,7 @@ def _with_published_weights(
             raise
         except Exception as error:
             if not found:
-                zoo.build(network, size)  # which says in our words what is wrong with the size
+                zoo.build(network, size)  # whose error names what is wrong with the size
                 raise
             raise misfit(found[0], network.name, first_line(error)) from error
     for leaf in leaves(model):

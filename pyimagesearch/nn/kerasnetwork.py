@@ -89,7 +89,7 @@ class KerasNetwork:
 
 
 def why_not_finite(network: Network) -> str:
-    """Say what may be wrong with a network that gives NaN or infinite features."""
+    """Return what may be wrong with a network that gives NaN or infinite features."""
     name = f"'{network.description.network}'"
     if not isinstance(network, KerasNetwork):  # its weights are no NaN, and in single precision
         return (

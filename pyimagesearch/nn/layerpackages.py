@@ -11,7 +11,7 @@ NO_PACKAGES = ("", "Custom", "builtins", "__main__")  # of a class that a script
 
 
 def missing_package(path: Path, class_name: str) -> str | None:
-    """Say which package a class is of that Keras has not found; None if nobody knows.
+    """Return which package a class is of that Keras has not found; None if unknown.
 
     Parameters
     ----------

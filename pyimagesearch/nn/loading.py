@@ -41,7 +41,7 @@ def load_network(
         Which network, cut where, with which weights.
     engine : str
         One of `ENGINES`. ``"auto"`` is Keras where it sees an accelerator,
-        else ncnn for a plain chain of convolutions, else OpenVINO for every
+        else ncnn for a simple convolutional network, else OpenVINO for every
         network that it can compute whole, else Keras. What is not installed is
         left out. Presets of KerasHub are left to Keras.
     batch_size : int
@@ -125,10 +125,10 @@ def _load_graph(choice: NetworkChoice, engine: str, jobs: int) -> Network:
         description = _describe(choice, layer, opened.size, shape, opened.weights)
     chain = plain_chain(graph) if "ncnn" in may else None
     if chain is not None:
-        return NcnnNetwork(chain, description, _why("a plain chain", engine))
+        return NcnnNetwork(chain, description, _why("simple convolutional network", engine))
     if "openvino" not in may:
         raise NoTranslationError(
-            "it is no plain chain of convolutions"
+            "it is not a simple convolutional network"
             if engine == "ncnn"
             else "OpenVINO is not installed"
         )
@@ -173,7 +173,7 @@ def _conversion(built: presetmodel.PresetModel, preset: presets.Preset) -> Conve
     """Return how a preset prepares images."""
     if built.conversion is None:
         raise InputError(
-            f"preset '{preset.name}' does not say what it expects of pixels: expected "
+            f"preset '{preset.name}' does not record its preprocessing: expected "
             f"{presets.CONVERTER} in its folder; give the preprocessing, one of "
             f"{', '.join(PREPROCESSINGS)}"
         )
@@ -181,7 +181,7 @@ def _conversion(built: presetmodel.PresetModel, preset: presets.Preset) -> Conve
 
 
 def _why_keras(engine: str, jobs: int) -> str | None:
-    """Say why Keras computes the network even if others could; None if it does not."""
+    """Return why Keras computes the network even if others could; None if it does not."""
     if engine == "keras":
         return "as asked"
     if engine == "auto" and accelerator_devices():
@@ -192,7 +192,7 @@ def _why_keras(engine: str, jobs: int) -> str | None:
 
 
 def _why(found: str, engine: str) -> str:
-    return f"no accelerator, and {found}" if engine == "auto" else "as asked"
+    return f"no GPU; {found}" if engine == "auto" else "as asked"
 
 
 def _keras_model(choice: NetworkChoice, jobs: int):

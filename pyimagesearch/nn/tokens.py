@@ -36,7 +36,7 @@ def leading_tokens(networks: Iterable) -> int | None:
     Returns
     -------
     int or None
-        None if nobody knows which tokens are what, or if there are none.
+        None if it is unknown which tokens are what, or if there are none.
     """
     for network in reversed(list(networks)):
         if is_of_keras_hub(network) and type(network).__name__ in _LEADING:

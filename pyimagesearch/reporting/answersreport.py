@@ -110,7 +110,7 @@ class AnswersReport:
         load : callable
             Takes a path, and returns pixels: uint8, (height, width, 3), RGB.
         about : mapping of str to str
-            What the page says above all, by its names.
+            The heading of the page, by its names.
         notes : sequence of str
             Texts of several lines, such as a classification report.
         n_threads : int

@@ -137,7 +137,7 @@ def _write_counts(axes: "Axes", matrix: np.ndarray, shares: np.ndarray, cell: fl
 
 
 def _name_classes(axes: "Axes", label_names: Sequence[str], cell: float) -> float:
-    """Write the names, of so many classes as can be told apart.
+    """Write the names, of as many classes as can be read.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Images on one sheet, with what a classifier says of them beneath."""
+"""Images on one sheet, with what a classifier predicts for them beneath."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ LANCZOS = Image.Resampling.LANCZOS
 
 @dataclass(frozen=True)
 class SheetTile:
-    """An image, and what a classifier says of it.
+    """An image, and what a classifier predicts for it.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class SheetTile:
     probability : float
         What the classifier gave to `predicted_name`, 0 to 1.
     colour : str
-        Of what the classifier says, as matplotlib has it.
+        Of the prediction, as matplotlib has it.
     """
 
     image: Path
@@ -77,7 +77,7 @@ def draw_contact_sheet(
     legend: str,
     load: Callable[[Path], np.ndarray],
 ) -> None:
-    """Draw thumbnails of images, with what a classifier says of them beneath.
+    """Draw thumbnails of images, with what a classifier predicts for them beneath.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def draw_mistakes(
     path, load
         As for `draw_contact_sheet`.
     n_test_images : int
-        How many images were judged, for the title.
+        How many images were tested, for the title.
     n_drawn_at_most : int
         How many of `mistakes` are read and drawn.
 
@@ -168,7 +168,7 @@ def draw_suspects(
 
 
 def sheet_title(n_drawn: int, n_mistakes: int, n_test_images: int) -> str:
-    """Say how many mistakes are drawn, of how many there are.
+    """Return a title: how many mistakes are drawn, of how many there are.
 
     Examples
     --------
@@ -242,7 +242,7 @@ def _paste(mount: np.ndarray, pixels: np.ndarray) -> None:
 
 
 def _write_missing(axes: "Axes", left: int, top: int, image: Path) -> None:
-    """Say on an empty tile which image could not be read."""
+    """Write on an empty tile which image could not be read."""
     room = (TILE - GAP) * POINTS_PER_INCH / PIXELS_PER_INCH
     name = elided(printable(image.name), CAPTION_SIZE, room)
     middle = {"horizontalalignment": "center", "verticalalignment": "center"}

@@ -104,7 +104,7 @@ def check_drawing(path: Path) -> None:
 
 @contextlib.contextmanager
 def drawing_settings() -> Iterator[None]:
-    """Draw with our settings, whatever the user's matplotlibrc says.
+    """Draw with our settings, whatever the user's matplotlibrc sets.
 
     Not for threads: settings and warning filters belong to the process.
     """
@@ -119,7 +119,7 @@ def drawing_settings() -> Iterator[None]:
     }
     with style.context(["default", settings]), warnings.catch_warnings():
         # A class may have any name: a box in place of a character is all one
-        # can do where no font has it, and a warning for each helps nobody.
+        # can do where no font has it, and a warning for each helps no one.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 

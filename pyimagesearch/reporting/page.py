@@ -21,7 +21,7 @@ SUFFIXES = (".html", ".htm")
 
 
 class Shown(NamedTuple):
-    """An image in a page, and what a classifier says of it; None is not known.
+    """An image in a page, and what a classifier predicts for it; None is not known.
 
     Where `label` and `predicted` differ, it is a mistake.
     """

@@ -89,11 +89,11 @@ def write_training_page(
     path : str or Path
         The ``.html`` file to write.
     report : mapping
-        What the JSON report holds; it lies in the page, too.
+        What the JSON report holds; it is in the page, too.
     record : mapping
         What the file of features records of its run; may be empty.
     evaluation : Evaluated
-        What the classifier says of the test images.
+        What the classifier predicts for the test images.
     images : TrainedImages
         The images.
     db : str

@@ -16,6 +16,7 @@ from pyimagesearch.preprocessing import UnlabelledImages, image_digest, image_re
 from pyimagesearch.reporting import AnswersReport, SheetTile, draw_contact_sheet
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.classfolders import ClassFolders
+from pyimagesearch.utils.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ class CollectedAnswers:
     def report(self, elapsed_s: float) -> None:
         """Log how many images are of each class, and how many answers agree with their labels."""
         n_answers, n_images = self._tally.n_answers, len(self._images)
-        logger.info(f"{n_answers:,} of {n_images:,} images judged in {elapsed_s:.1f} s")
+        images = counted(n_images, "image")
+        logger.info(f"classified {n_answers:,} of {images} in {elapsed_s:.1f} s")
         for line in self._tally.summary():
             logger.info(line)
         if self._evaluation is not None:
@@ -107,7 +109,7 @@ class CollectedAnswers:
         path : str
             The file to write.
         about : mapping of str to str
-            What a page says above all, by its names.
+            The heading of a page, by its names.
         n_threads : int
             How many images are loaded at a time.
         """
@@ -128,5 +130,5 @@ class CollectedAnswers:
         if n_bad := n_images - self._tally.n_answers:
             raise InputError(
                 f"{n_bad:,} of {n_images:,} images cannot be read: replace them; "
-                "the others have been judged"
+                "the others are classified"
             )

@@ -15,7 +15,7 @@ def add_training_result_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="write the search and the evaluation, .html as a page to look at, all else as JSON; "
+        help="write the search and the evaluation, .html as a page, anything else as JSON; "
         "may be repeated",
     )
     group.add_argument(
@@ -28,7 +28,7 @@ def add_training_result_options(parser: argparse.ArgumentParser) -> None:
         "--mistakes",
         type=user_path,
         metavar="FILE",
-        help="draw the test images that were judged worst: .png, .svg or .pdf",
+        help="draw the worst mistakes among the test images: .png, .svg or .pdf",
     )
     group.add_argument(
         "--suspects",
@@ -40,7 +40,7 @@ def add_training_result_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what answers look like, and what is written of them."""
+    """Add the options for printing and writing answers."""
     group = parser.add_argument_group("answers")
     group.add_argument(
         "--top",
@@ -75,8 +75,8 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="write the answers by class, the least sure first: .html as a page to look at, all "
-        "else as JSON; may be repeated",
+        help="write the answers by class, the least sure first: .html as a page, "
+        "anything else as JSON; may be repeated",
     )
     group.add_argument(
         "--labelled",
@@ -88,12 +88,12 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         "--labels",
         type=user_path,
         metavar="FILE",
-        help="--labelled by a table, whatever the folders: a CSV with the columns path and label",
+        help="--labelled, with the labels of a table: a CSV file with the columns path and label",
     )
     labels.add_argument(
         "--labels-from",
         choices=SOURCES,
-        help="--labelled by the folders, or by the beginning of the names as in dog.123.jpg",
+        help="--labelled, by the folders, or by the start of each file's name as in dog.123.jpg",
     )
     group.add_argument(
         "--sort",
@@ -105,5 +105,5 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--no-unknown",
         action="store_true",
-        help="name a class of every image, also with a classifier that can tell unknown ones",
+        help="predict a class for every image, even with a classifier that recognises unknown ones",
     )

@@ -30,7 +30,7 @@ def write_models(
     Parameters
     ----------
     paths : sequence of str
-        The files, whose suffixes say which form.
+        The files, whose suffixes choose the format.
     training, features : Training, FeaturesFile
         What was trained, and on what.
     network : tuple of Description and Path, or None

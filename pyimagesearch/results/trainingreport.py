@@ -26,7 +26,7 @@ def write_reports(
     training, features : Training, FeaturesFile
         What was trained, and on what.
     **of_the_run
-        What a page says beside that, see `write_training_page`.
+        What a page shows beside that, see `write_training_page`.
     """
     report = report_of(training, features)
     for path in paths:

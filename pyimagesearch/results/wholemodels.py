@@ -39,7 +39,7 @@ def network_of(
     Raises
     ------
     InputError
-        If the features file does not say, or the weights are gone or others.
+        If the features file does not record it, or the weights are gone or others.
     """
     paths = [path for path in paths if is_whole(path)]
     if not paths:
@@ -82,8 +82,8 @@ def write_whole_models(
     kernel, bias = softmax_head(model)
     if training.unknown:
         logger.info(
-            "note: what tells unknown images cannot be in a whole model, which names a class for "
-            "every image: it is in a pickle and in FILE.skops"
+            "note: a whole model cannot recognise unknown images and names a class for "
+            "every image: only a pickle or FILE.skops can"
         )
     names = [features.label_names[label] for label in model.classes_]
     extraction = features.record.for_classifier()

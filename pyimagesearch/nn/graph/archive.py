@@ -34,7 +34,7 @@ def opened(path: Path) -> Iterator[tuple[Config, Arrays, Arrays]]:
     ------
     NoTranslationError
         If it holds anything that is not Keras's own, or is damaged: what to do then is up to
-        Keras, which says what is wrong.
+        Keras, whose error names what is wrong.
     """
     with contextlib.ExitStack() as stack:
         with _damage_named():

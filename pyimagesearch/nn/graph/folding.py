@@ -20,7 +20,7 @@ def fold(graph: Graph) -> Graph:
     n_users = Counter(x for node in graph.nodes for x in set(node.inputs))
     folded: dict[Node, Node] = {}
     for node in graph.nodes:
-        # A node goes into the one that it takes from only if nobody else takes from that.
+        # A node goes into the one that it takes from only if nothing else takes from that.
         alone = bool(node.inputs) and n_users[node.inputs[0]] == 1
         node_now = node.but(inputs=[folded[x] for x in node.inputs])
         folded[node] = _folded(node_now) if alone else node_now

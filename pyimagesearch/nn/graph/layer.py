@@ -1,4 +1,4 @@
-"""A layer of Keras as its file tells of it: settings, and weights to be taken one by one."""
+"""A layer of Keras as its file describes it: settings, and weights to be taken one by one."""
 
 from collections.abc import Callable, Iterator, Mapping
 

@@ -302,7 +302,7 @@ def einsum_dense(layer: Layer, x: Node) -> Node:
     equation = layer["equation"].replace(" ", "")
     given, _, output = equation.partition("->")
     letters, kernel_letters = given.split(",")
-    # The kernel tells the lengths that the image does not: of axes that only it has.
+    # The kernel gives the lengths that the image does not: of axes that only it has.
     lengths = dict(zip(letters[1:], x.shape, strict=False))
     shape = layer["output_shape"]
     shape = [shape] if isinstance(shape, int) else shape

@@ -65,7 +65,7 @@ class Node:
     shape : tuple of int
         What it gives for one image.
     attributes : mapping of str to object
-        What is said of it, by name.
+        Its settings, by name.
     arrays : mapping of str to ndarray
         Its weights, by name.
     """

@@ -99,7 +99,7 @@ def is_model(config: Config) -> bool:
 
 
 def is_operation(config: Config) -> bool:
-    """Return whether what a config tells of is a function of ``keras.ops``, no layer."""
+    """Return whether a config describes a function of ``keras.ops``, no layer."""
     return str(config.get("module", "")).startswith(OPERATION_MODULES)
 
 
@@ -331,7 +331,7 @@ def _split(cut: str | None) -> tuple[Call | None, str]:
 
 
 def _without_counts(path: str) -> str:
-    """Return where the weights of a layer lie, whichever of its calls a path tells of."""
+    """Return where the weights of a layer lie, whichever of its calls a path names."""
     return re.sub(r":\d+(?=/|$)", "", path)
 
 

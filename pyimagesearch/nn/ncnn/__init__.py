@@ -1,4 +1,4 @@
-"""What ncnn computes: plain chains of convolutions, such as VGG16, faster than anything else.
+"""What ncnn computes: simple convolutional networks, such as VGG16, faster than anything else.
 
 Nothing outside knows how; a reader who has no interest in that skips this room.
 """

@@ -1,4 +1,4 @@
-"""A graph that is a plain chain of convolutions and poolings, which ncnn computes fastest."""
+"""A graph that is a simple convolutional network and poolings, which ncnn computes fastest."""
 
 from pyimagesearch.nn.graph.node import Graph, Node
 

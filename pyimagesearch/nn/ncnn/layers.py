@@ -1,4 +1,4 @@
-"""Layers of a plain chain as ncnn computes them, one image or several at once."""
+"""Layers of a simple network as ncnn computes them, one image or several at once."""
 
 import math
 import threading

@@ -1,4 +1,4 @@
-"""Compute a plain chain of convolutions with ncnn, on as many threads as call.
+"""Compute a simple convolutional network with ncnn, on as many threads as call.
 
 On a processor ncnn's Winograd kernels (Lavin and Gray, "Fast Algorithms for
 Convolutional Neural Networks", CVPR 2016) need less than half the time of the

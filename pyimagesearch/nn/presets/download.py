@@ -23,7 +23,7 @@ def fetch_if_there(name: str, file: str) -> bool:
     try:
         fetch(name, file)
     except Exception as error:
-        # As KerasHub tells that (keras-hub 0.32).
+        # As KerasHub reports that (keras-hub 0.32).
         if _status(error) == NOT_FOUND or "is not present in the model files" in str(error):
             return False
         raise
@@ -37,7 +37,7 @@ def named_failure(name: str) -> Iterator[None]:
     Raises
     ------
     InputError
-        Says how to get the preset by hand.
+        How to get the preset by hand.
     """
     try:
         yield

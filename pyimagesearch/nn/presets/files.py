@@ -37,7 +37,7 @@ class Preset:
 
     @property
     def has_converter(self) -> bool:
-        """Whether it says how images are prepared."""
+        """Whether it records how images are prepared."""
         return (self.folder / CONVERTER).exists()
 
     @property

@@ -27,7 +27,7 @@ class PresetModel:
     model : keras.Model
         Its network, or the part of it that is for images.
     conversion : Conversion or None
-        How images become what it takes; None if the preset does not say.
+        How images become what it takes; None if the preset does not record it.
     """
 
     model: object
@@ -102,7 +102,7 @@ def _converter(preset: Preset):
     Raises
     ------
     InputError
-        If it does more than `Conversion` tells.
+        If it does more than `Conversion` describes.
     """
     import keras
     from keras_hub.layers import ImageConverter

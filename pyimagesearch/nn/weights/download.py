@@ -26,7 +26,7 @@ NO_CONNECTION = (
 
 
 class DownloadError(InputError):
-    """Say that weights are not here, and that they cannot be had from where they are published."""
+    """Return the error of missing weights that cannot be downloaded."""
 
 
 def imagenet_file(network: str, url: str, digest: str | None) -> Path:
@@ -75,7 +75,7 @@ def keras_home() -> Path:
         return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     except RuntimeError as error:
         raise InputError(
-            f"cannot tell where ImageNet weights are kept: {first_line(error)}; "
+            f"cannot find out where ImageNet weights are kept: {first_line(error)}; "
             "set KERAS_HOME or give a file as the weights"
         ) from error
 

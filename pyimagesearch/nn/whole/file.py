@@ -105,9 +105,9 @@ def read_whole(path: Path) -> WholeClassifier:
         with zipfile.ZipFile(path) as archive:
             if RECORD not in archive.namelist():
                 raise InputError(
-                    f"'{path}' has no '{RECORD}', which says how its features are made: expected a "
-                    "file as train_model.py writes it; what Keras has saved, after fine-tuning "
-                    "say, is used with Keras"
+                    f"'{path}' has no '{RECORD}', the record of how its features are made: "
+                    "expected a file as train_model.py writes it; use what Keras has saved, as "
+                    "after fine-tuning, with Keras"
                 )
             record = json.loads(archive.read(RECORD))
         with open_weights(path) as file:

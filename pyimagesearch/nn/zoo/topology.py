@@ -1,6 +1,6 @@
 """The networks of ``keras.applications`` as Keras builds them, without weights.
 
-Only Keras's code says of which layers a network consists, and the size of its
+Only Keras's code knows of which layers a network consists, and the size of its
 images has a part in that: the pads of a stride depend on it. So Keras builds
 each network once, and what its layers are is kept in the user's cache folder.
 """
@@ -115,14 +115,14 @@ def zoo_topology(
 def cache_folder() -> Path | None:
     """Return the folder where the user's programs keep what they can make again."""
     given = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    with contextlib.suppress(RuntimeError):  # nobody's home is known
+    with contextlib.suppress(RuntimeError):  # no home folder is known
         folder = Path(given) if given else Path("~/.cache").expanduser()
         return folder / "pyimagesearch"
     return None
 
 
 def _kept_file(network: zoo.ZooNetwork, size: tuple[int, int], published: bool) -> Path | None:
-    """Return the name that tells everything that a topology depends on."""
+    """Return the name that encodes everything that a topology depends on."""
     weights = "imagenet" if published else "any"
     keras = importlib.metadata.version("keras")
     name = f"{network.name}-{size[0]}x{size[1]}-{weights}-keras-{keras}-v{FORMAT}.json.gz"
@@ -159,7 +159,7 @@ def _built(network: zoo.ZooNetwork, size: tuple[int, int], published: bool, jobs
     keras = import_keras(jobs)
     if not published:
         return topology_of(zoo.build(network, size))
-    zoo.build(network, size)  # which says in our words what is wrong with the size
+    zoo.build(network, size)  # whose error names what is wrong with the size
     asked: list[tuple[str, str | None]] = []
 
     def get_file(fname: str, origin: str, file_hash: str | None = None, **_) -> str:

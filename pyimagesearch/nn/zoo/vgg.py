@@ -1,4 +1,4 @@
-"""The layers of VGG16 and VGG19, told without Keras: the default network starts at once.
+"""The layers of VGG16 and VGG19, known without Keras: the default network starts at once.
 
 Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale
 Image Recognition", ICLR 2015, configurations D and E.
