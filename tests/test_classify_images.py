@@ -46,7 +46,7 @@ def run_main(*arguments: str) -> int:
 
 @pytest.fixture
 def trained(image_folder, tmp_path, monkeypatch):
-    """A classifier of the drawn pictures, and its features file."""
+    """A classifier of the drawn images, and its features file."""
     monkeypatch.chdir(tmp_path)
     extract(image_folder, "f.hdf5", load_network=load_fake)
     with open_features("f.hdf5") as features:
@@ -79,7 +79,7 @@ def test_a_picture_gets_the_probabilities_of_its_training(trained, image_folder,
     assert [row[1] for row in rows] == [CLASSES[i] for i in expected.argmax(axis=1)]
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines[:15]] == [row[1] for row in rows]
-    assert lines[15].startswith("[INFO] 15 of 15 pictures judged in ")
+    assert lines[15].startswith("[INFO] classified 15 of 15 images in ")
     assert lines[-1] == "[INFO] csv: a.csv"
 
 
@@ -125,7 +125,7 @@ def test_an_image_whose_features_are_not_finite_ends_the_run(
     Image.new("RGB", (32, 32), "red").save(red)
     Image.new("RGB", (32, 32)).save(black)
     broken.write_bytes(b"no image")  # black pixels take its place in the batch
-    assert classify(broken, red).startswith("[ERROR] 1 of 2 pictures cannot be read")
+    assert classify(broken, red).startswith("[ERROR] 1 of 2 images cannot be read")
     said = (
         f"[ERROR] 24 of the 24 features of '{black}' are NaN or infinite: 'fake' may have damaged"
     )
@@ -173,7 +173,7 @@ def test_tsv_has_nothing_but_rows_on_stdout_and_escapes_tabs(trained, image_fold
     path, _, probability = row.split("\t")
     assert path == f"{image_folder}/odd\\tname\\n.jpg"
     assert 0 < float(probability) <= 1
-    assert "[INFO] 1 of 1 pictures judged" in said.err
+    assert "[INFO] classified 1 of 1 image " in said.err
 
 
 def test_columns_are_aligned_whatever_the_names(trained, image_folder, capsys):
@@ -194,7 +194,7 @@ def test_bad_pictures_are_named_and_the_others_judged(trained, image_folder, cap
     assert len(Path("a.csv").read_text().splitlines()) == 15
     assert "cats_000.jpg' cannot be read: it is empty" in said.err
     assert "'gone.jpg' cannot be read" in said.err
-    assert said.err.splitlines()[-1].startswith("[ERROR] 2 of 16 pictures cannot be read")
+    assert said.err.splitlines()[-1].startswith("[ERROR] 2 of 16 images cannot be read")
 
 
 def test_ctrl_c_keeps_the_rows_that_were_done(trained, image_folder, capsys):
@@ -236,7 +236,7 @@ def test_an_error_on_a_terminal_has_a_line_of_its_own(trained, image_folder):
     lines = drawn.splitlines()
     assert any("Classifying Images: " in line for line in lines)
     assert f"[ERROR] '{bad}' cannot be read: it is empty" in lines
-    last = "[ERROR] 1 of 15 pictures cannot be read: replace them; the others have been judged"
+    last = "[ERROR] 1 of 15 images cannot be read: replace them; the others are classified"
     assert lines[-1] == last
 
 
@@ -245,7 +245,7 @@ def test_labelled_pictures_are_reported_on(trained, image_folder, capsys):
     (image_folder / "cats" / "cats_000.jpg").rename(image_folder / "birds" / "1.jpg")
     assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
     out = capsys.readouterr().out
-    assert "left out of the report: 1 image of 'birds'" in out
+    assert "not in the report: 1 image in 'birds' (not a known class)" in out
     assert "[INFO] accuracy 1.0000" in out
     (total,) = [line.split() for line in out.splitlines() if line.strip().startswith("accuracy")]
     assert total == ["accuracy", "1.00", "14"]
@@ -276,7 +276,7 @@ def test_a_table_labels_the_images_to_evaluate(trained, image_folder, capsys):
     out = capsys.readouterr().out
     assert "[INFO] accuracy 1.0000" in out
     assert rows_of_report(out) == {"cats": 3, "dogs": 5, "pandas": 5}
-    assert "left out of the report: 1 image of 'yaks', which is no class of this class" in out
+    assert "not in the report: 1 image in 'yaks' (not a known class)" in out
     assert "[INFO] 'labels.csv': ignored the column 'note'\n" in out
     assert "skipped 1 image without a line in 'labels.csv': 'cats_000.jpg'\n" in out
     assert "skipped 1 line of 'labels.csv' without an image: 'gone' (line 2)\n" in out
@@ -361,7 +361,7 @@ def test_a_sheet_is_drawn(trained, image_folder):
     ("arguments", "message"),
     [
         pytest.param(["-m", "gone.cpickle", "p"], "no classifier 'gone.cpickle'", id="no model"),
-        pytest.param(["-m", "f.hdf5", "p"], "no classifier for pictures", id="another file"),
+        pytest.param(["-m", "f.hdf5", "p"], "not a classifier for images", id="another file"),
         pytest.param(["-m", "m.cpickle", "empty"], "no images in 'empty'", id="empty folder"),
         pytest.param(["-m", "m.cpickle", "-"], "no images in what was given", id="empty stdin"),
         pytest.param(["-m", "m.cpickle", "p", "--sheet", "s.gif"], "s.gif", id="kind of sheet"),
@@ -413,7 +413,7 @@ def test_the_weights_are_not_overwritten(trained, image_folder, capsys, given):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["-m", "m"], "expected pictures", id="no pictures"),
+        pytest.param(["-m", "m"], "expected images", id="no images"),
         pytest.param(["-m", "m", "p", "--all"], "give --csv FILE", id="all without csv"),
         pytest.param(["-m", "m", "p", "--top", "0"], "at least 1", id="top"),
         pytest.param(["p"], "-m/--model", id="no model"),
@@ -515,7 +515,7 @@ def test_a_labelled_folder_names_its_class_in_any_normal_form(
     (image_folder / "cats").rename(image_folder / unicodedata.normalize(form, "caf\u00e9"))
     assert run_main("-m", "m.cpickle", "--labelled", str(image_folder)) == 0
     said = capsys.readouterr().out
-    assert "left out of the report" not in said
+    assert "not in the report" not in said
     (row,) = (line for line in said.splitlines() if line.lstrip().startswith("caf\u00e9  "))
     assert row.split()[-1] == "5"
 
@@ -572,7 +572,7 @@ def test_an_unknown_image_gets_a_question_mark_the_nearest_class_and_its_similar
         expected = f"{'?':{width}}  nearest {nearest}, similarity {similarity:.4f}"
         assert line.removeprefix(row["path"]).lstrip() == expected
     assert lines[2].split()[1] == "cats"
-    assert "[INFO] 3 of 3 pictures judged" in lines[3]
+    assert "[INFO] classified 3 of 3 images" in lines[3]
     assert [line.split() for line in lines[4:6]] == [["[INFO]", "cats", "1"], ["[INFO]", "?", "2"]]
 
 
@@ -603,9 +603,9 @@ def test_unknown_images_are_left_out_of_the_report_and_counted(guarded, image_fo
     assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
     said = capsys.readouterr().out
     assert (
-        "[INFO] left out of the report: 1 image of 'flowers', which is no class of this "
-        "classifier\n[INFO] answered ?: 1 of 1 image of other classes\n"
-        "[INFO] answered ?, and left out of the report: 1 of 16 images of the classes "
+        "[INFO] not in the report: 1 image in 'flowers' (not a known class)\n"
+        "[INFO] answered ?: 1 of 1 image of other classes\n"
+        "[INFO] answered ?, not in the report: 1 of 16 images of known classes "
         "(coverage 93.8%)\n[INFO] accuracy 1.0000"
     ) in said
     assert said.count(" 15\n") >= 2  # the support of the averages
@@ -617,7 +617,7 @@ def test_a_folder_of_unknown_images_alone_has_no_report(guarded, image_folder, c
     (guarded / "more.png").rename(image_folder / "cats" / "more.png")
     assert run_main("-m", "m.cpickle", str(image_folder / "cats"), "--labelled") == 0
     said = capsys.readouterr().out
-    assert "(coverage 0.0%)\n[INFO] all of them are answered ?: no report\n" in said
+    assert "(coverage 0.0%)\n[INFO] all are answered ?: no report\n" in said
 
 
 def test_unknown_images_come_first_on_the_sheet(guarded, image_folder, monkeypatch):

@@ -23,7 +23,7 @@ import extract_features
 from pyimagesearch.nn import Weights
 from pyimagesearch.utils import InputError
 
-N = 60  # pictures of the runs that are killed
+N = 60  # images of the runs that are killed
 TIMEOUT_S = 60
 
 
@@ -126,7 +126,7 @@ def test_a_kill_costs_little_work_however_large_the_buffer(nursery, pictures, ou
     wait_until(lambda: computed.stat().st_size >= 40)
     os.kill(child, signal.SIGKILL)
     assert nursery.wait() == -signal.SIGKILL
-    # 5 pictures in a tenth of a second, a batch of 2, and 4 that are computed ahead.
+    # 5 images in a tenth of a second, a batch of 2, and 4 that are computed ahead.
     assert n_rows(output) >= computed.stat().st_size - 20
 
 
@@ -311,7 +311,7 @@ def extract(images: Path, output: Path, network=None, **options: object):
 
 @pytest.fixture
 def unfinished(image_folder, output, monkeypatch) -> Path:
-    """Leave a ``.partial`` with the first 6 of 15 rows; return the pictures."""
+    """Leave a ``.partial`` with the first 6 of 15 rows; return the images."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1500000000")
     with pytest.raises(BrokenOffError) as caught:
         extract(image_folder, output, breaking_network(3, break_off))
@@ -555,7 +555,7 @@ def test_all_bad_pictures_are_named_before_anything_is_written(
     first, second, last = capsys.readouterr().err.splitlines()
     assert first.startswith("[ERROR] cannot read 'cats/cats_003.jpg': not a supported image")
     assert second.startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': image file is truncated")
-    assert last.startswith("[ERROR] 2 of 15 pictures cannot be read:")
+    assert last.startswith("[ERROR] 2 of 15 images cannot be read:")
     assert "--skip-bad" in last
     assert list(output.parent.iterdir()) == [two_bad_pictures]
 

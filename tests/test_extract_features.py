@@ -120,8 +120,8 @@ def test_a_date_that_is_none_is_named(image_folder, monkeypatch, epoch):
 WRONG_INPUTS = [
     pytest.param({"-d": "missing"}, "'missing' does not exist", id="missing folder"),
     pytest.param({"-d": "empty"}, "no images under 'empty'", id="empty folder"),
-    pytest.param({"-d": "stray"}, "lies outside a class folder", id="picture outside a class"),
-    pytest.param({"-d": "corrupt"}, "1 of 2 pictures cannot be read", id="corrupt picture"),
+    pytest.param({"-d": "stray"}, "lies outside a class folder", id="image outside a class"),
+    pytest.param({"-d": "corrupt"}, "1 of 2 images cannot be read", id="corrupt image"),
     pytest.param({"-d": "flat"}, "is of one class, 'train'", id="one class"),
     pytest.param({"-o": "exists.hdf5"}, "already exists", id="existing output"),
     pytest.param({"-o": "exists.hdf5/f.hdf5"}, "cannot create folder", id="output below a file"),
@@ -140,7 +140,7 @@ def test_a_wrong_input_gives_clear_lines_and_exit_code_1(
     Path("corrupt/cats").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save("corrupt/cats/1.jpg")
     Path("corrupt/dogs").mkdir(parents=True)
-    Path("corrupt/dogs/2.jpg").write_bytes(b"\xff\xd8 no picture")
+    Path("corrupt/dogs/2.jpg").write_bytes(b"\xff\xd8 no image")
     Path("flat/train").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save("flat/train/cat.1.jpg")
     Path("exists.hdf5").write_text("precious")
@@ -195,7 +195,7 @@ def test_every_bad_picture_is_named_with_its_reason(image_folder, monkeypatch, c
     said = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"\[ERROR\] cannot read 'cats/cats_000.jpg': it is empty", said[0])
     assert said[1].startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': ")
-    assert "2 of 15 pictures" in said[2]
+    assert "2 of 15 images" in said[2]
     assert not list(Path().glob("f.hdf5*"))
 
 
@@ -204,7 +204,7 @@ def test_the_line_of_a_bad_picture_is_one_and_links_are_counted(image_folder, mo
     assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5") == 1
     named, counted = capsys.readouterr().err.splitlines()
     assert named.startswith("[ERROR] cannot read 'cats/two\\nlines.jpg': it is a link to ")
-    assert counted.startswith("[ERROR] 1 of 16 pictures cannot be read")
+    assert counted.startswith("[ERROR] 1 of 16 images cannot be read")
 
 
 def test_bad_pictures_can_be_skipped_and_are_recorded(image_folder, monkeypatch, capsys):
@@ -226,7 +226,7 @@ def test_the_story_is_told_on_stdout(image_folder, monkeypatch, capsys):
     assert table == ["[INFO] 3 classes:", "    cats    5", "    dogs    5", "    pandas  5"]
     assert lines[:4] == [
         "[INFO] loading network...",
-        "[INFO] network: fake (none), cut after last: 2 x 3 x 4 = 24 numbers per picture",
+        "[INFO] network: fake (none), cut after last: 2 x 3 x 4 = 24 numbers per image",
         "[INFO] engine: fake, 1 thread (a test)",
         "[INFO] checking 15 images of 3 classes...",
     ]

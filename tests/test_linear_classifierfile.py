@@ -69,7 +69,7 @@ def test_a_digest_takes_eight_bytes(path):
         pytest.param(lambda m: m.label_names_.pop(), "1 names for 2 classes", id="names missing"),
         pytest.param(
             lambda m: m.extraction_.update(feature_shape=[7, 7, 512]),
-            "takes 6 numbers per picture, and the network that it names gives 7 x 7 x 512",
+            "takes 6 numbers per image, and the network that it names gives 7 x 7 x 512",
             id="other network",
         ),
         *[
@@ -132,7 +132,7 @@ def test_another_version_of_scikit_learn_is_a_warning(path, monkeypatch, caplog)
 @pytest.mark.parametrize("content", [b"", b"\x80\x04junk", b"<html>"], ids=["empty", "cut", "html"])
 def test_what_is_no_model_file_is_refused(path, content):
     path.write_bytes(content)
-    with pytest.raises(InputError, match="no classifier for pictures"):
+    with pytest.raises(InputError, match="not a classifier for images"):
         load_classifier(path)
 
 

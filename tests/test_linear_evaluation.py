@@ -26,20 +26,20 @@ def blocks(rows, step=7):
 
 def test_rows_are_judged_in_blocks_as_they_are_at_once(rows, model):
     labels = np.arange(60) % 3
-    judged = evaluate(model, blocks(rows), labels, NAMES)
+    evaluated = evaluate(model, blocks(rows), labels, NAMES)
     probabilities = model.predict_proba(rows)
-    np.testing.assert_array_equal(judged.predicted, model.predict(rows))
-    np.testing.assert_allclose(judged.predicted_probability, probabilities.max(axis=1))
-    np.testing.assert_allclose(judged.true_probability, probabilities[np.arange(60), labels])
-    assert judged.accuracy == model.score(rows, labels)
+    np.testing.assert_array_equal(evaluated.predicted, model.predict(rows))
+    np.testing.assert_allclose(evaluated.predicted_probability, probabilities.max(axis=1))
+    np.testing.assert_allclose(evaluated.true_probability, probabilities[np.arange(60), labels])
+    assert evaluated.accuracy == model.score(rows, labels)
 
 
 def test_mistakes_come_in_the_order_of_the_true_class_being_least_probable(rows, model):
-    judged = evaluate(model, blocks(rows), np.arange(60) % 3, NAMES)
-    worst = judged.worst_mistakes()
-    wrong = np.flatnonzero(judged.predicted != judged.labels)
+    evaluated = evaluate(model, blocks(rows), np.arange(60) % 3, NAMES)
+    worst = evaluated.worst_mistakes()
+    wrong = np.flatnonzero(evaluated.predicted != evaluated.labels)
     np.testing.assert_array_equal(np.sort(worst), wrong)
-    assert (np.diff(judged.true_probability[worst]) >= 0).all()
+    assert (np.diff(evaluated.true_probability[worst]) >= 0).all()
 
 
 def test_the_baseline_is_the_share_of_the_largest_class(rows, model):
@@ -48,20 +48,20 @@ def test_the_baseline_is_the_share_of_the_largest_class(rows, model):
 
 
 def test_a_class_without_a_row_is_in_matrix_and_report(rows, model):
-    judged = evaluate(model, blocks(rows), np.zeros(60, int), NAMES)
-    assert judged.confusion_matrix().sum(axis=1).tolist() == [60, 0, 0]
-    assert judged.report_dict()["classes"]["panda"]["support"] == 0
+    evaluated = evaluate(model, blocks(rows), np.zeros(60, int), NAMES)
+    assert evaluated.confusion_matrix().sum(axis=1).tolist() == [60, 0, 0]
+    assert evaluated.report_dict()["classes"]["panda"]["support"] == 0
 
 
 def test_a_class_that_did_not_train_has_the_probability_0(rows):
     labels = np.arange(60) % 3
     model = LogisticRegression().fit(rows[labels != 1], labels[labels != 1])
-    judged = evaluate(model, blocks(rows), labels, NAMES)
-    np.testing.assert_array_equal(judged.predicted, model.predict(rows))
-    assert (judged.true_probability[labels == 1] == 0).all()
-    assert (judged.rank[labels == 1] == 2).all()
-    assert judged.accuracy == model.score(rows, labels)
-    assert judged.report_dict()["classes"]["dogs"] == {
+    evaluated = evaluate(model, blocks(rows), labels, NAMES)
+    np.testing.assert_array_equal(evaluated.predicted, model.predict(rows))
+    assert (evaluated.true_probability[labels == 1] == 0).all()
+    assert (evaluated.rank[labels == 1] == 2).all()
+    assert evaluated.accuracy == model.score(rows, labels)
+    assert evaluated.report_dict()["classes"]["dogs"] == {
         "precision": 0,
         "recall": 0,
         "f1-score": 0,
@@ -86,20 +86,22 @@ def test_a_class_may_be_called_as_a_line_of_the_report_is(rows, model):
 
 
 def test_a_name_cannot_break_the_report_or_steer_the_terminal(rows, model):
-    judged = evaluate(model, blocks(rows), np.arange(60) % 3, ["cats\nand dogs", "\x1b[2J", "猫"])
-    report = judged.report()
+    evaluated = evaluate(
+        model, blocks(rows), np.arange(60) % 3, ["cats\nand dogs", "\x1b[2J", "猫"]
+    )
+    report = evaluated.report()
     assert [line.split()[0] for line in report.splitlines()[2:5]] == [
         "cats\\nand",
         "\\x1b[2J",
         "猫",
     ]
-    assert list(judged.report_dict()["classes"])[1] == "\x1b[2J"
+    assert list(evaluated.report_dict()["classes"])[1] == "\x1b[2J"
 
 
 def test_the_report_is_aligned_by_the_columns_of_a_terminal(rows, model):
     names = ["\u732b\u732b\u732b\u732b\u732b\u732b\u732b\u732b", "cats", "cafe\u0301"]
-    judged = evaluate(model, blocks(rows), np.arange(60) % 3, names)
-    head, _, *lines = judged.report().splitlines()
+    evaluated = evaluate(model, blocks(rows), np.arange(60) % 3, names)
+    head, _, *lines = evaluated.report().splitlines()
     assert {display_width(line) for line in lines if line} == {display_width(head)}
     assert [line.split()[0] for line in lines[:3]] == names
     ends = [line.index(score) for line in lines[:3] for score in [line.split()[1]]]
@@ -110,8 +112,8 @@ def test_the_report_is_aligned_by_the_columns_of_a_terminal(rows, model):
 
 def test_the_rank_counts_the_classes_that_were_thought_likelier(rows, model):
     labels = np.arange(60) % 3
-    judged = evaluate(model, blocks(rows), labels, NAMES)
+    evaluated = evaluate(model, blocks(rows), labels, NAMES)
     order = np.argsort(-model.predict_proba(rows), axis=1)
-    np.testing.assert_array_equal(judged.rank, np.argwhere(order == labels[:, None])[:, 1])
-    assert judged.rank_accuracy(1) == judged.accuracy
-    assert judged.rank_accuracy(1) < judged.rank_accuracy(2) < judged.rank_accuracy(3) == 1
+    np.testing.assert_array_equal(evaluated.rank, np.argwhere(order == labels[:, None])[:, 1])
+    assert evaluated.rank_accuracy(1) == evaluated.accuracy
+    assert evaluated.rank_accuracy(1) < evaluated.rank_accuracy(2) < evaluated.rank_accuracy(3) == 1

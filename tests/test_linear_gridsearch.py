@@ -443,7 +443,7 @@ def lowest(X, y, model):
 
 
 def conflicting(n_pairs, n_features, n_classes, seed=0):
-    """Pictures that lie in two class folders each."""
+    """Images that lie in two class folders each."""
     random = np.random.default_rng(seed)
     rows, labels = random.standard_normal((n_pairs, n_features)), np.arange(n_pairs) % n_classes
     others = (labels + random.integers(1, n_classes, n_pairs)) % n_classes

@@ -52,7 +52,7 @@ def test_what_has_no_factor_is_not_taken_for_one():
 def test_the_bound_counts_what_is_added_to_the_diagonal(monkeypatch):
     monkeypatch.setattr("pyimagesearch.linear.solver.rowspace.RIDGES", (1e9,))
     random = np.random.default_rng(0)
-    X = np.repeat(random.standard_normal((20, 50)), 2, axis=0)  # each picture lies in two classes
+    X = np.repeat(random.standard_normal((20, 50)), 2, axis=0)  # each image lies in two classes
     labels, weights, C = np.arange(40) % 2, np.ones((1, 40)), 1e4
     with ThreadPoolExecutor(1) as pool:
         rows = centred(X, 2, pool, 1)

@@ -31,11 +31,11 @@ def test_fits_that_have_converged_need_no_note():
     assert [row.converged for row in search_table(search)] == [3, 3]
 
 
-@pytest.mark.parametrize(("best", "side"), [(0.1, "smallest"), (1.0, None), (10.0, "largest")])
-def test_a_best_c_at_an_edge_of_the_grid_is_noted(best, side):
+@pytest.mark.parametrize(("best", "is_noted"), [(0.1, True), (1.0, False), (10.0, True)])
+def test_a_best_c_at_an_edge_of_the_grid_is_noted(best, is_noted):
     said = notes(SimpleNamespace(grid=(0.1, 1.0, 10.0), best_C=best, fits=[], balanced=False))
-    expected = f"the best C, {best:g}, is the {side} of the grid: a better one may lie beyond"
-    assert said == ([f"{expected}; look there with --C"] if side else [])
+    expected = f"the best C, {best:g}, is at the edge of the grid: widen it with --C"
+    assert said == ([expected] if is_noted else [])
 
 
 def test_the_columns_stand_below_their_headings_and_the_best_c_has_a_star():

@@ -40,7 +40,7 @@ def test_images_that_train_are_counted_and_the_others_have_an_accuracy_of_their_
 
 def test_where_all_images_train_there_is_no_other_accuracy():
     assert counted([(digest, True) for digest in DIGESTS]) == (
-        "3 of 3 evaluated images trained the classifier: the accuracy says nothing about new "
+        "3 of 3 evaluated images trained the classifier: the accuracy means nothing for new "
         "images; evaluate others"
     )
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch, narrow):
-    """A folder of its own with two pictures, and narrow networks so that all is quick."""
+    """A folder of its own with two images, and narrow networks so that all is quick."""
     monkeypatch.chdir(tmp_path)
     draw_images(Path("images"), ("cats", "dogs"), 1)
 
@@ -101,14 +101,14 @@ RANDOM = ("--weights", "random")
             [*RANDOM, "--size", "31"],
             None,
             1,
-            "VGG16 cannot take pictures of 31 x 31 pixels: expected at least 32",
+            "VGG16 cannot take images of 31 x 31 pixels: expected at least 32",
             id="size",
         ),
         pytest.param(
             [*RANDOM, "-n", "Xception", "--size", "70"],
             None,
             1,
-            "Xception cannot take pictures of 70 x 70 pixels: Input size must be at least 71",
+            "Xception cannot take images of 70 x 70 pixels: Input size must be at least 71",
             id="size of another network",
         ),
         pytest.param(

@@ -88,7 +88,7 @@ SMALL_PICTURES = PICTURES[:2, :96, :96]
 
 @pytest.fixture(scope="module")
 def small_model():
-    """The same VGG16 for pictures of another size."""
+    """The same VGG16 for images of another size."""
     model = zoo.build(zoo.ZOO["VGG16"], (96, 96))
     fill_with_random(model)
     return model
@@ -96,7 +96,7 @@ def small_model():
 
 @pytest.fixture(scope="module", params=["block3_pool", "block4_conv2", "block5_pool"])
 def cut_by_hand(small_model, request) -> tuple[str, np.ndarray]:
-    """VGG16 cut at a layer with Keras itself: the layer, and what it gives for two pictures."""
+    """VGG16 cut at a layer with Keras itself: the layer, and what it gives for two images."""
     import keras
 
     cut = keras.Model(small_model.inputs, small_model.get_layer(request.param).output)
@@ -273,7 +273,9 @@ def test_what_lies_behind_the_cut_needs_no_translation(monkeypatch, untranslatab
 
 
 def test_an_engine_is_refused_where_it_cannot_be_taken(monkeypatch):
-    with pytest.raises(InputError, match="it is no plain chain of convolutions; use the engine"):
+    with pytest.raises(
+        InputError, match="it is not a simple convolutional network; use the engine"
+    ):
         load_network(BRANCHED, "ncnn")
     installed(monkeypatch)
     for engine in ("ncnn", "openvino"):

@@ -78,7 +78,7 @@ def test_a_file_is_used_whole_or_cut(head, layer, cut_after, shape):
 def test_a_file_for_pictures_of_any_size_needs_a_size():
     model = backbone(size=None)
     model.save("net.keras")
-    with pytest.raises(InputError, match="takes pictures of any size: give the size"):
+    with pytest.raises(InputError, match="takes images of any size: give the size"):
         load("net.keras")
     network = load("net.keras", size=(16, 16))
     assert network.description.feature_shape == (7, 7, 6)
@@ -93,7 +93,7 @@ def test_a_file_for_one_size_takes_another_where_it_can():
 
     start = keras.Input((16, 16, 3))
     keras.Model(start, keras.layers.Dense(2)(keras.layers.Flatten()(start))).save("flat.keras")
-    with pytest.raises(InputError, match=r"flat.keras cannot take pictures of 30 x 30") as caught:
+    with pytest.raises(InputError, match=r"flat.keras cannot take images of 30 x 30") as caught:
         load("flat.keras", size=(30, 30))
     assert "\n" not in str(caught.value)
 
@@ -219,7 +219,7 @@ def save_another_archive() -> None:
         pytest.param(
             save_impossible_layer, "net.keras': Invalid value for argument `filters`", id="layer"
         ),
-        pytest.param(save_two_inputs, r"takes \[.*\]: expected pictures", id="two inputs"),
+        pytest.param(save_two_inputs, r"takes \[.*\]: expected images", id="two inputs"),
         pytest.param(save_truncated, "is no whole .keras file", id="truncated"),
         pytest.param(save_another_archive, "cannot load the network", id="another archive"),
         pytest.param(

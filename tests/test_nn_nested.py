@@ -195,7 +195,7 @@ def test_a_classifier_within_is_left_out_too():
 def test_a_network_within_for_any_size_tells_what_its_layers_give(size):
     inner = base(size=None)
     save(functional(inner, size=None))
-    with pytest.raises(InputError, match="takes pictures of any size: give the size"):
+    with pytest.raises(InputError, match="takes images of any size: give the size"):
         load(layer="base/conv")
     network = load(layer="base/conv", size=(size, size))
     assert network.description.feature_shape == (size, size, 5)
@@ -216,7 +216,7 @@ def test_a_network_around_one_for_a_single_size_takes_another_where_it_can():
 
     flat = keras.Sequential([base(), keras.layers.Flatten(), keras.layers.Dense(2)])
     save(keras.Sequential([keras.Input((16, 16, 3)), flat]))
-    with pytest.raises(InputError, match="cannot take pictures of 24 x 24") as caught:
+    with pytest.raises(InputError, match="cannot take images of 24 x 24") as caught:
         load(size=(24, 24))
     assert "\n" not in str(caught.value)
 

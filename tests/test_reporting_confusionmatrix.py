@@ -90,7 +90,7 @@ def test_an_svg_holds_counts_and_names_as_text(tmp_path):
     assert [texts[name] for name in ANIMALS] == [2, 2, 2]  # true and predicted
     assert texts["true class"] == texts["predicted class"] == 1
     assert texts["share of the true class (%)"] == 1
-    assert texts["Accuracy 81.2% (138 of 170 test pictures)"] == 1
+    assert texts["Accuracy 81.2% (138 of 170 test images)"] == 1
 
 
 def test_large_counts_have_thousands_separators():
@@ -136,14 +136,14 @@ def luminance(rgb):
 @pytest.mark.parametrize(
     ("matrix", "title"),
     [
-        pytest.param(MATRIX, "Accuracy 81.2% (138 of 170 test pictures)", id="some wrong"),
-        pytest.param(np.eye(3, dtype=int), "Accuracy 100.0% (3 of 3 test pictures)", id="perfect"),
+        pytest.param(MATRIX, "Accuracy 81.2% (138 of 170 test images)", id="some wrong"),
+        pytest.param(np.eye(3, dtype=int), "Accuracy 100.0% (3 of 3 test images)", id="perfect"),
         pytest.param(
             [[9999, 1, 0], [0, 9999, 0], [0, 0, 1]],
-            "Accuracy 99.9% (19,999 of 20,000 test pictures)",
+            "Accuracy 99.9% (19,999 of 20,000 test images)",
             id="almost perfect",
         ),
-        pytest.param(np.zeros((3, 3), int), "No test pictures", id="nothing"),
+        pytest.param(np.zeros((3, 3), int), "No test images", id="nothing"),
     ],
 )
 def test_the_title_tells_the_accuracy(matrix, title):
@@ -161,7 +161,7 @@ def test_a_class_without_test_pictures_is_a_grey_row_and_the_title_says_so(tmp_p
     # Three cells of 156 x 156 pixels less the lines around them.
     assert (pixels == NO_PICTURES).all(axis=-1).sum() == pytest.approx(3 * 156**2, rel=0.05)
     title = confusion_figure(matrix, ANIMALS).axes[0].get_title(loc="left")
-    assert title.endswith("\ngrey rows: classes without test pictures")
+    assert title.endswith("\ngrey rows: classes without test images")
 
 
 def test_a_matrix_of_another_shape_is_refused(tmp_path):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pyimagesearch.preprocessing import load_image
-from pyimagesearch.reporting import SheetPicture, contactsheet, draw_mistakes
+from pyimagesearch.reporting import SheetTile, contactsheet, draw_mistakes
 from pyimagesearch.reporting.contactsheet import (
     GAP,
     HEADER,
@@ -28,7 +28,7 @@ RED = (255, 0, 0)
 def made(n_mistakes):
     """Return mistakes whose names tell them apart."""
     return [
-        SheetPicture(Path(f"{number}.jpg"), f"true{number}", f"wrong{number}", 0.75)
+        SheetTile(Path(f"{number}.jpg"), f"true{number}", f"wrong{number}", 0.75)
         for number in range(n_mistakes)
     ]
 
@@ -39,7 +39,7 @@ def red(path, height=30, width=40):
 
 def sheet_texts(tmp_path, mistakes, load=red, **options):
     path = tmp_path / "sheet.svg"
-    draw_mistakes(mistakes, path, load=load, **{"n_test_pictures": 2000} | options)
+    draw_mistakes(mistakes, path, load=load, **{"n_test_images": 2000} | options)
     return [element.text for element in ElementTree.parse(path).iter(f"{SVG}text")]
 
 
@@ -49,7 +49,7 @@ def figure_of(mistakes, load, title="title"):
 
 def sheet_pixels(tmp_path, mistakes, load):
     path = tmp_path / "sheet.png"
-    draw_mistakes(mistakes, path, load=load, n_test_pictures=2000)
+    draw_mistakes(mistakes, path, load=load, n_test_images=2000)
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -69,15 +69,15 @@ def boxes(figure):
 @pytest.mark.parametrize(
     ("n_drawn", "n_mistakes", "title"),
     [
-        (0, 0, "No mistakes in 2,000 test pictures"),
-        (1, 1, "The only mistake (of 2,000 test pictures)"),
-        (1, 7, "1 worst of 7 mistakes (of 2,000 test pictures)"),
-        (7, 7, "All 7 mistakes (of 2,000 test pictures), the worst first"),
-        (48, 1113, "48 worst of 1,113 mistakes (of 2,000 test pictures)"),
+        (0, 0, "No mistakes in 2,000 test images"),
+        (1, 1, "The only mistake (of 2,000 test images)"),
+        (1, 7, "1 worst of 7 mistakes (of 2,000 test images)"),
+        (7, 7, "All 7 mistakes (of 2,000 test images), the worst first"),
+        (48, 1113, "48 worst of 1,113 mistakes (of 2,000 test images)"),
     ],
 )
 def test_the_title_tells_how_many_of_how_many(n_drawn, n_mistakes, title):
-    assert sheet_title(n_drawn, n_mistakes, n_test_pictures=2000) == title
+    assert sheet_title(n_drawn, n_mistakes, n_test_images=2000) == title
 
 
 def test_only_the_48_worst_are_read_and_drawn_unless_told_otherwise(tmp_path, monkeypatch):
@@ -88,11 +88,11 @@ def test_only_the_48_worst_are_read_and_drawn_unless_told_otherwise(tmp_path, mo
         return red(path)
 
     monkeypatch.setattr(contactsheet, "save_figure", lambda figure, path: figures.append(figure))
-    draw_mistakes(made(50), tmp_path / "sheet.png", load=load, n_test_pictures=2000)
+    draw_mistakes(made(50), tmp_path / "sheet.png", load=load, n_test_images=2000)
 
     assert loaded == [mistake.image for mistake in made(48)]
     texts = [text.get_text() for text in figures[0].axes[0].texts]
-    assert texts[0] == "48 worst of 50 mistakes (of 2,000 test pictures)"
+    assert texts[0] == "48 worst of 50 mistakes (of 2,000 test images)"
     assert "true47" in texts
     assert "true48" not in texts
 
@@ -100,17 +100,17 @@ def test_only_the_48_worst_are_read_and_drawn_unless_told_otherwise(tmp_path, mo
 def test_another_number_of_mistakes_can_be_asked_for(tmp_path):
     texts = sheet_texts(tmp_path, made(3), n_drawn_at_most=2)
 
-    assert "2 worst of 3 mistakes (of 2,000 test pictures)" in texts
+    assert "2 worst of 3 mistakes (of 2,000 test images)" in texts
     assert "true1" in texts
     assert "true2" not in texts
 
 
 def test_a_sheet_without_mistakes_says_so(tmp_path):
-    assert sheet_texts(tmp_path, []) == ["No mistakes in 2,000 test pictures"]
+    assert sheet_texts(tmp_path, []) == ["No mistakes in 2,000 test images"]
 
 
 def test_each_tile_is_captioned_with_both_names_and_the_probability(tmp_path):
-    mistakes = [SheetPicture(Path("1.jpg"), "cats", "dogs", 0.91), *made(1)]
+    mistakes = [SheetTile(Path("1.jpg"), "cats", "dogs", 0.91), *made(1)]
 
     texts = sheet_texts(tmp_path, mistakes)
 
@@ -121,7 +121,7 @@ def test_each_tile_is_captioned_with_both_names_and_the_probability(tmp_path):
 def test_no_probability_is_rounded_to_nothing_or_to_certainty(tmp_path):
     written = {0.001: "<1%", 0.005: "<1%", 0.01: "1%", 0.5: "50%", 0.994: "99%", 1.0: ">99%"}
 
-    texts = sheet_texts(tmp_path, [SheetPicture(Path("1.jpg"), "a", "b", p) for p in written])
+    texts = sheet_texts(tmp_path, [SheetTile(Path("1.jpg"), "a", "b", p) for p in written])
 
     assert [text for text in texts if text.endswith("%")] == list(written.values())
 
@@ -166,8 +166,8 @@ def test_mistakes_run_from_left_to_right_and_down():
 @pytest.mark.parametrize("n_mistakes", [1, 9])
 def test_nothing_overlaps_or_leaves_the_sheet(n_mistakes):
     name = "siamese_cat_with_very_long_hair"
-    mistakes = [SheetPicture(Path(f"{name}.jpg"), name, name, 0.999)] * n_mistakes
-    figure = figure_of(mistakes, red, "48 worst of 1,113 mistakes (of 2,000 test pictures)")
+    mistakes = [SheetTile(Path(f"{name}.jpg"), name, name, 0.999)] * n_mistakes
+    figure = figure_of(mistakes, red, "48 worst of 1,113 mistakes (of 2,000 test images)")
 
     texts, tiles = boxes(figure)
 
@@ -181,7 +181,7 @@ def test_nothing_overlaps_or_leaves_the_sheet(n_mistakes):
 def test_long_names_keep_both_their_ends(tmp_path):
     names = ("siamese_cat_with_very_long_hair", "siamese_cat_with_very_short_hair")
 
-    texts = sheet_texts(tmp_path, [SheetPicture(Path("1.jpg"), *names, 0.5)])
+    texts = sheet_texts(tmp_path, [SheetTile(Path("1.jpg"), *names, 0.5)])
 
     start = next(index for index, text in enumerate(texts) if text.startswith("siam"))
     assert texts[start].endswith("long_hair")
@@ -189,7 +189,7 @@ def test_long_names_keep_both_their_ends(tmp_path):
     assert texts[start + 1].endswith("hair")
 
 
-# Pictures and names of any kind
+# Images and names of any kind
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("gone"), InputError("cannot be read")])
@@ -197,9 +197,7 @@ def test_a_picture_that_cannot_be_read_is_a_grey_tile_with_its_name(tmp_path, er
     def load(path):
         raise error
 
-    texts = sheet_texts(
-        tmp_path, [SheetPicture(Path("folder/cat$1$.jpg"), "cats", "dogs", 0.5)], load
-    )
+    texts = sheet_texts(tmp_path, [SheetTile(Path("folder/cat$1$.jpg"), "cats", "dogs", 0.5)], load)
     pixels = sheet_pixels(tmp_path, made(1), load)
 
     assert texts[texts.index("cannot read") + 1] == "cat$1$.jpg"
@@ -211,9 +209,7 @@ def test_a_long_file_name_stays_on_its_tile():
     def load(path):
         raise FileNotFoundError
 
-    mistake = SheetPicture(
-        Path("a_very_long_name_of_a_picture_that_is_gone.jpg"), "cats", "dogs", 0.5
-    )
+    mistake = SheetTile(Path("a_very_long_name_of_a_picture_that_is_gone.jpg"), "cats", "dogs", 0.5)
     texts, (tile,) = boxes(figure_of([mistake], load))
 
     on_the_tile = [text for text in texts if tile.overlaps(text)]
@@ -237,7 +233,7 @@ def test_pictures_of_any_mode_are_drawn_through_the_projects_loader(tmp_path):
     for picture, path in zip(pictures, paths, strict=True):
         picture.save(path)
 
-    texts = sheet_texts(tmp_path, [SheetPicture(path, "a", "b", 0.5) for path in paths], load_image)
+    texts = sheet_texts(tmp_path, [SheetTile(path, "a", "b", 0.5) for path in paths], load_image)
 
     assert "cannot read" not in texts
 
@@ -248,10 +244,10 @@ def test_names_in_any_script_are_drawn_literally_and_without_a_warning(tmp_path,
     names = ["大熊猫", "🐼", "a$b$c", "a\nb", "a\udcffb"]
 
     draw_mistakes(
-        [SheetPicture(Path(f"{name}.jpg"), name, name, 0.5) for name in names],
+        [SheetTile(Path(f"{name}.jpg"), name, name, 0.5) for name in names],
         path,
         load=red,
-        n_test_pictures=10,
+        n_test_images=10,
     )
 
     if suffix == ".svg":
@@ -270,14 +266,14 @@ def test_the_same_mistakes_give_the_same_bytes_on_any_day(tmp_path, suffix, monk
 
     for file in files:
         monkeypatch.setenv("SOURCE_DATE_EPOCH", file.stem)
-        draw_mistakes(made(2), file, load=red, n_test_pictures=9)
+        draw_mistakes(made(2), file, load=red, n_test_images=9)
 
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_another_suffix_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"cannot draw .*sheet\.gif"):
-        draw_mistakes(made(1), tmp_path / "sheet.gif", load=red, n_test_pictures=9)
+        draw_mistakes(made(1), tmp_path / "sheet.gif", load=red, n_test_images=9)
 
 
 def test_a_failed_drawing_leaves_the_old_file_alone(tmp_path, monkeypatch):
@@ -290,7 +286,7 @@ def test_a_failed_drawing_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(RuntimeError, match="out of ink"):
-        draw_mistakes(made(1), path, load=red, n_test_pictures=9)
+        draw_mistakes(made(1), path, load=red, n_test_images=9)
 
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

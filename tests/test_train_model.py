@@ -140,7 +140,7 @@ def test_the_story_is_that_of_the_chapter(capsys):
 
 
 def test_the_best_c_at_the_edge_of_the_grid_is_noted(capsys):
-    note = "the best C, 1000, is the smallest of the grid: a better one may lie beyond"
+    note = "the best C, 1000, is at the edge of the grid: widen it with --C"
     assert train("--C", "1000", "10000") == 0
     assert note in capsys.readouterr().out
     assert train("--C", "1e-12", "1000", "10000") == 0
@@ -230,7 +230,7 @@ def test_the_mistakes_are_drawn_from_where_the_file_says(image_folder):
     write(Path("g.hdf5"), rows, labels, provenance=provenance)
     assert main(["-d", "g.hdf5", "-m", "m.cpickle", "--mistakes", "mistakes.svg"]) == 0
     drawn = Path("mistakes.svg").read_text("utf-8")
-    assert "of 20 test pictures" in drawn
+    assert "of 20 test images" in drawn
     assert "cannot read" not in drawn
 
 
@@ -258,7 +258,7 @@ def test_what_is_recorded_as_unknown_is_no_obstacle(capsys, key):
     assert train("--C", "1") == 0
     if key in ("dataset", "paths"):
         assert train("--C", "1", "--mistakes", "m.svg") == 1
-        assert "does not record its pictures" in capsys.readouterr().err
+        assert "does not record its images" in capsys.readouterr().err
 
 
 def test_an_older_model_is_replaced_only_by_a_whole_one(monkeypatch):
@@ -307,7 +307,7 @@ def sorted_by_class() -> str:
     rewrite("labels", data=labels[order])
     return (
         "all 20 test rows are of class 'панда', for the rows are sorted by class: the accuracy "
-        "says nothing about the other classes; shuffle the rows"
+        "means nothing for the other classes; shuffle the rows"
     )
 
 
@@ -368,8 +368,8 @@ WRONG_INPUTS = [
     pytest.param(None, ["-m", "."], "not a plain file", id="model is a folder"),
     pytest.param(None, ["--plot", "cm.jpeg"], ".jpeg", id="plot of another kind"),
     pytest.param(None, ["--report", "out/m.cpickle"], "--report and --model", id="same output"),
-    pytest.param(None, ["--mistakes", "m.png"], "does not record its pictures", id="no paths"),
-    pytest.param(no_pictures, ["--mistakes", "m.png"], "none of the pictures", id="no pictures"),
+    pytest.param(None, ["--mistakes", "m.png"], "does not record its images", id="no paths"),
+    pytest.param(no_pictures, ["--mistakes", "m.png"], "none of the images", id="no images"),
 ]
 
 

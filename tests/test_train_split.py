@@ -34,7 +34,7 @@ def test_the_rows_are_split_where_it_is_recorded(capsys):
     report = train()
     assert report["rows"] == {"train": 45, "test": N_ROWS - 45}
     out = capsys.readouterr().out
-    assert "[INFO] split: the first 45 rows train, as recorded, and 35 test\n" in out
+    assert "[INFO] split: as recorded, the first 45 rows train and 35 test\n" in out
 
     folds = StratifiedGroupKFold(3).split(rows[:45], labels[:45], np.arange(45))
     assert sum(len(test) for _, test in folds) == 45
@@ -50,7 +50,7 @@ def test_groups_are_kept_together_in_the_folds(capsys):
     write(Path("f.hdf5"), rows, labels, provenance=provenance)
     report = train("--C", "0.1", "10")
     out = capsys.readouterr().out
-    assert "[INFO] groups: 10 of the 60 rows to train on are in groups, and no group is " in out
+    assert "[INFO] groups: 10 of 60 training rows are in groups, each of which stays " in out
 
     keys = joined_groups(60, [*groups, [5, 20]])
     folds = list(StratifiedGroupKFold(3).split(rows[:60], labels[:60], keys))
@@ -192,7 +192,7 @@ def test_a_balanced_training_says_so_and_is_in_the_model(capsys):
     assert f"the mean of the classes' own, is {report['balanced_accuracy']:.4f}." in page
     out = capsys.readouterr().out
     assert "         C  balanced     std " in out
-    assert "note: each class counts alike: C is chosen by the balanced accuracy" in out
+    assert "note: classes are weighted equally: C is chosen by balanced accuracy" in out
     recalls = [report["classes"][name]["recall"] for name in report["label_names"]]
     assert f"balanced accuracy {np.mean(recalls):.4f}, the mean of the classes' own" in out
     assert report["balanced_accuracy"] == pytest.approx(np.mean(recalls))

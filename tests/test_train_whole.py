@@ -256,7 +256,7 @@ def test_a_classifier_that_cannot_classify_is_refused_in_one_line(
 @pytest.mark.usefixtures("in_this_process")
 def test_what_tells_unknown_images_is_said_to_stay_behind(extracted, capsys):
     assert train("-m", "a.keras", "--unknown", "0.2") == 0
-    assert "note: what tells unknown images cannot be in a whole model" in capsys.readouterr().out
+    assert "note: a whole model cannot recognise unknown images" in capsys.readouterr().out
     assert train("-m", "a.keras") == 0
     assert "what tells unknown images" not in capsys.readouterr().out
 
