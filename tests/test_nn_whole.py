@@ -250,6 +250,18 @@ def test_a_model_for_phones_gives_the_same_and_says_what_it_takes():
     assert not [code.customCode for code in model.operatorCodes if code.customCode]
 
 
+@pytest.mark.slow
+def test_without_ai_edge_litert_tensorflow_reads_a_model_for_phones(tmp_path, monkeypatch):
+    hidden = tmp_path / "hidden" / "ai_edge_litert"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(hidden.parent))
+    base().save("net.keras")
+    choice = NetworkChoice("net.keras", preprocessing="tf", size=(16, 16), pooling="avg")
+    *_, differences = written(choice, "a.tflite")
+    assert differences[Path("a.tflite")] < 1e-5
+
+
 @pytest.mark.usefixtures("in_this_process")
 def test_nothing_is_written_where_the_answers_differ():
     base().save("net.keras")
