@@ -5,12 +5,17 @@ DEMO := demo
 
 .PHONY: demo picture test test-all lint newest constraints clean
 
+# A worker for each core; neighbours go to the same one, and share what they have built.
+PYTEST := -m pytest -q -n auto --dist worksteal
+# BLAS has one thread in each: those of several on all cores wait for each other (1 s for a fit of 0.01 s).
+test test-all newest: export OPENBLAS_NUM_THREADS := 1
+
 # All but the slow ones, for while one works; then everything.
 test: .venv/ready
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(BIN)/python $(PYTEST) -m "not slow"
 
 test-all: .venv/ready
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python $(PYTEST)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -38,7 +43,7 @@ newest:
 	$(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/python -m pip install --quiet --upgrade pip
 	.venv-newest/bin/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt
-	.venv-newest/bin/python -m pytest -q
+	.venv-newest/bin/python $(PYTEST)
 
 # Pins what is installed: after a new requirement, or with VENV=.venv-newest what `make newest` has
 # tested. With the oldest Python, which needs packages that later ones do not.

@@ -88,10 +88,10 @@ def fake_network(
 class _Callable:
     def __init__(self, compute, network):
         self.__dict__.update(vars(network))
-        self._compute = compute
+        self.compute = compute
 
     def __call__(self, batch):
-        return self._compute(batch)
+        return self.compute(batch)
 
 
 def load_fake(*_, **options):

@@ -193,6 +193,7 @@ def extract(
     n_bytes: int | None = None,
     n_bytes_when_computing: int | None = None,
     computed: str | None = None,
+    prepared: str | None = None,
     **network: object,
 ) -> None:
     """Run the script with a fake network.
@@ -207,6 +208,8 @@ def extract(
         How large files may be, from the start or from the first image on.
     computed : str
         A file that grows by one byte per image that has been computed.
+    prepared : str
+        A file that is there once pixels have been preprocessed.
     **network
         Options of the fake network.
     """
@@ -220,13 +223,15 @@ def extract(
     def preprocess(pixels: np.ndarray) -> np.ndarray:
         if n_bytes_when_computing is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes_when_computing,) * 2)
+        if prepared:
+            Path(prepared).touch()
         return pixels
 
     def load_network(*_):
         loaded = fake_network(**network)
         loaded.preprocess = preprocess
         if computed:
-            compute = loaded._compute
+            compute = loaded.compute
 
             def count(batch: np.ndarray) -> np.ndarray:
                 rows = compute(batch)
@@ -234,7 +239,7 @@ def extract(
                     file.write(b"." * len(batch))
                 return rows
 
-            loaded._compute = count
+            loaded.compute = count
         return loaded
 
     extract_features.extract = functools.partial(

@@ -107,13 +107,13 @@ def test_an_image_whose_features_are_not_finite_ends_the_run(
 ):
     def load_odd(description, weights_file=None, **options):
         network = fake_network()
-        compute = network._compute
+        compute = network.compute
 
         def compute_odd(batch):
             # A network that divides by the deviation of the pixels, say.
             return np.where(batch[:, :1, 0, 0] % 2, compute(batch), np.float32("nan"))
 
-        network._compute = compute_odd
+        network.compute = compute_odd
         return network
 
     def classify(*paths: Path) -> str:
@@ -207,7 +207,7 @@ def test_ctrl_c_keeps_the_rows_that_were_done(trained, image_folder, capsys):
             os.kill(os.getpid(), signal.SIGINT)
         return batch[:, 0, :24, 0].astype(np.float32)
 
-    network._compute = compute
+    network.compute = compute
     arguments = ["-m", "m.cpickle", str(image_folder), "--csv", "a.csv"]
     assert classify_images.main(arguments, load=lambda *_, **__: network) == 130
     said = capsys.readouterr()
@@ -480,10 +480,12 @@ def test_the_three_commands_work_one_after_the_other(tmp_path):
 
     network = ["--size", "32", "-w", "random", "--layer", "block2_pool", "--pooling", "avg"]
     assert script("extract_features.py", "-d", "images", "-o", "f.hdf5", *network).returncode == 0
-    for model in ("m.cpickle", "m.skops"):
-        done = script("train_model.py", "-d", "f.hdf5", "-m", model, "--report", "r.json")
-        assert done.returncode == 0, done.stderr
-        assert json.loads((tmp_path / "r.json").read_text())["accuracy"] == 1  # a colour a class
+    models = ("m.cpickle", "m.skops")
+    outputs = ["-m", models[0], "-m", models[1], "--report", "r.json"]
+    done = script("train_model.py", "-d", "f.hdf5", *outputs)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "r.json").read_text())["accuracy"] == 1  # a colour a class
+    for model in models:
         done = script("classify_images.py", "-m", model, "images", "--labelled", "--tsv")
         assert done.returncode == 0, done.stderr
         answers = [line.split("\t")[:2] for line in done.stdout.splitlines()]

@@ -117,6 +117,7 @@ def test_a_run_killed_at_any_moment_is_completed_to_the_same_bytes(
     assert list(output.parent.iterdir()) == [output]
 
 
+@pytest.mark.slow
 def test_a_kill_costs_little_work_however_large_the_buffer(nursery, pictures, output, tmp_path):
     computed = tmp_path / "computed"
     computed.touch()
@@ -242,13 +243,15 @@ def test_a_run_that_copies_rows_is_stopped_and_killed_and_goes_on(
     assert sha256(output) == digest
 
 
-def test_a_second_request_to_stop_does_not_wait(pictures, output):
+@pytest.mark.slow
+def test_a_second_request_to_stop_does_not_wait(pictures, output, tmp_path):
     argv = command(pictures, output)
-    with Run(argv, delay_s=10.0, concurrent=False) as run:
-        run.wait_for_line("engine")
-        time.sleep(1.0)  # until it computes a batch, for 20 seconds
+    prepared = tmp_path / "prepared"
+    with Run(argv, delay_s=10.0, concurrent=False, prepared=str(prepared)) as run:
+        wait_until(prepared.exists)  # the first batch, which takes 20 seconds
+        time.sleep(0.1)
         run.process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        time.sleep(0.3)
         assert run.process.poll() is None
         started = time.monotonic()
         run.process.send_signal(signal.SIGINT)
@@ -261,6 +264,7 @@ def test_a_second_request_to_stop_does_not_wait(pictures, output):
     )
 
 
+@pytest.mark.slow
 def test_a_request_to_stop_while_pictures_are_checked_is_one_line(pictures, tmp_path, output):
     many = tmp_path / "many"
     for copy in range(25):
@@ -283,7 +287,7 @@ class BrokenOffError(Exception):
 def breaking_network(n_batches: int, act: Callable[[], None], **options: object):
     """Return a fake network that acts before it computes a batch, once."""
     network = fake_network(**options)
-    compute = network._compute
+    compute = network.compute
     n_computed = 0
 
     def compute_some(batch: np.ndarray) -> np.ndarray:
@@ -293,7 +297,7 @@ def breaking_network(n_batches: int, act: Callable[[], None], **options: object)
             act()
         return compute(batch)
 
-    network._compute = compute_some
+    network.compute = compute_some
     return network
 
 
@@ -461,8 +465,8 @@ def test_a_run_resumes_with_the_batches_of_one_without_a_break(image_folder, out
     def load(*_):
         """Return a network whose last digits depend on the batch, as those of real ones do."""
         network = fake_network(batch_size=4, concurrent=False)
-        compute = network._compute
-        network._compute = lambda batch: compute(batch) + np.float32(batch.mean())
+        compute = network.compute
+        network.compute = lambda batch: compute(batch) + np.float32(batch.mean())
         return network
 
     extract(image_folder, output, load())
@@ -477,10 +481,11 @@ def test_a_run_resumes_with_the_batches_of_one_without_a_break(image_folder, out
         np.testing.assert_array_equal(db["features"][:], whole)
 
 
+@pytest.mark.slow
 def test_a_second_run_on_one_output_is_refused_and_the_first_goes_on(
     nursery, pictures, digest, output
 ):
-    nursery.start("extract", argv=command(pictures, output), delay_s=0.05)
+    nursery.start("extract", argv=command(pictures, output), delay_s=0.03)
     wait_until(lambda: has_rows(output))
     with pytest.raises(InputError) as caught:
         extract(pictures, output)

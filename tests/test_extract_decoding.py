@@ -72,14 +72,14 @@ def rows_of(folder, path, decoding):
 def stopped(n_batches):
     """Return a loader of a network that fails after so many batches of two."""
     network = fake_network(concurrent=False)
-    compute, left = network._compute, iter(range(n_batches))
+    compute, left = network.compute, iter(range(n_batches))
 
     def fail_at_last(batch):
         if next(left, None) is None:
             raise InputError("stopped here")
         return compute(batch)
 
-    network._compute = fail_at_last
+    network.compute = fail_at_last
     return lambda *_: network
 
 

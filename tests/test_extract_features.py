@@ -2,7 +2,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -36,11 +35,6 @@ def run_main(monkeypatch, *arguments: str) -> int:
 
     monkeypatch.setattr(extract_features, "extract", with_fake_network)
     return main(list(arguments))
-
-
-def run_script(*arguments: str, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "extract_features.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def test_both_spellings_of_the_long_flags_are_the_same():
@@ -248,6 +242,7 @@ def test_on_a_terminal_the_bar_counts_pictures_up_to_100_percent(image_folder):
     assert "15 of 15" in last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_kept", [6, 15])
 def test_on_a_terminal_a_run_resumes_also_at_its_last_row(image_folder, n_kept):
     program = (
@@ -275,29 +270,15 @@ def two_pictures(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("engine", ["auto", "keras"])
-def test_the_real_network_gives_what_the_lines_of_the_chapter_give(two_pictures, engine):
-    done = run_script(
-        *("-d", str(two_pictures), "-o", "f.hdf5", "-w", "random", "--engine", engine)
-    )
-    assert done.returncode == 0, done.stderr
-    warning, *of_two_pictures = done.stderr.splitlines()
-    assert warning == "[WARNING] random weights: the features are untrained"
-    (of_small_classes,) = of_two_pictures
-    assert of_small_classes.endswith("; add images to 'cats' (1), 'dogs' (1)")
-    assert f"[INFO] engine: {'keras' if engine == 'keras' else 'ncnn'}, " in done.stdout
-
+@pytest.fixture(scope="module")
+def of_the_chapter(two_pictures) -> dict[str, np.ndarray]:
+    """What the lines of the chapter give, with random weights: the features of each image."""
     import keras
     from keras.applications.imagenet_utils import preprocess_input
 
     model = build(ZOO["VGG16"], (224, 224))
     fill_with_random(model)
-    with h5py.File("f.hdf5") as db:
-        assert db["features"].shape == (2, 25088)
-        paths = json.loads(db["features"].attrs["provenance"])["paths"]
-        rows = db["features"][:]
+    paths = [str(path.relative_to(two_pictures)) for path in two_pictures.glob("*/*")]
     batch = []
     for path in paths:
         image = keras.utils.load_img(two_pictures / path, target_size=(224, 224))
@@ -305,18 +286,40 @@ def test_the_real_network_gives_what_the_lines_of_the_chapter_give(two_pictures,
         batch.append(preprocess_input(image))
     features = model.predict(np.vstack(batch), batch_size=2, verbose=0)
     features = features.reshape((features.shape[0], 512 * 7 * 7))
-    assert np.abs(rows - features).max() < 1e-5 * np.abs(features).max()
+    return dict(zip(paths, features, strict=True))
 
 
-def test_weights_that_cannot_be_had_stop_the_script_with_one_line(two_pictures, tmp_path):
-    environment = os.environ | {
-        "KERAS_HOME": str(tmp_path / "nothing"),
-        "https_proxy": "http://127.0.0.1:9",  # where nobody listens
-    }
-    done = run_script("-d", str(two_pictures), "-o", "f.hdf5", env=environment)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    last = done.stderr.splitlines()[-1]
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+def test_the_real_network_gives_what_the_lines_of_the_chapter_give(
+    two_pictures, of_the_chapter, capfd, engine
+):
+    flags = ["-d", str(two_pictures), "-o", "f.hdf5", "-w", "random", "--engine", engine]
+    assert main(flags) == 0
+    said = capfd.readouterr()
+    warning, of_small_classes = said.err.splitlines()
+    assert warning == "[WARNING] random weights: the features are untrained"
+    assert of_small_classes.endswith("; add images to 'cats' (1), 'dogs' (1)")
+    assert f"[INFO] engine: {'keras' if engine == 'keras' else 'ncnn'}, " in said.out
+    with h5py.File("f.hdf5") as db:
+        assert db["features"].shape == (2, 25088)
+        paths = json.loads(db["features"].attrs["provenance"])["paths"]
+        rows = db["features"][:]
+    expected = np.stack([of_the_chapter[path] for path in paths])
+    assert np.abs(rows - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_weights_that_cannot_be_had_stop_the_script_with_one_line(
+    two_pictures, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert main(["-d", str(two_pictures), "-o", "f.hdf5"]) == 1
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
     assert last.startswith("[ERROR] cannot download the ImageNet weights of VGG16: ")
     assert "or give its path as the weights" in last
     assert not list(Path().glob("f.hdf5*"))

@@ -56,7 +56,7 @@ def stop_after(n_batches):
 
     def load(*_):
         network = fake_network(concurrent=False)
-        compute, calls = network._compute, []
+        compute, calls = network.compute, []
 
         def fail_at_last(batch):
             calls.append(1)
@@ -64,7 +64,7 @@ def stop_after(n_batches):
                 raise InputError("stopped here")
             return compute(batch)
 
-        network._compute = fail_at_last
+        network.compute = fail_at_last
         return network
 
     return load

@@ -31,13 +31,13 @@ def counting(computed, **options):
 
     def load(*_):
         network = fake_network(**options)
-        compute = network._compute
+        compute = network.compute
 
         def note(batch):
             computed.extend(image.tobytes() for image in batch)
             return compute(batch)
 
-        network._compute = note
+        network.compute = note
         return network
 
     return load
@@ -46,13 +46,13 @@ def counting(computed, **options):
 def with_neighbours(*_):
     """Load a network that computes two images at a time, and mixes them."""
     network = fake_network(independent=False)
-    compute = network._compute
+    compute = network.compute
 
     def mixed(batch):
         rows = compute(batch)
         return rows + rows.sum(axis=0) / 8 + np.arange(len(rows), dtype=np.float32)[:, None]
 
-    network._compute = mixed
+    network.compute = mixed
     return network
 
 

@@ -53,7 +53,7 @@ def network_with(wrong: float):
         features.flags.writeable = False  # as what comes from a cluster
         return features
 
-    network._compute = compute
+    network.compute = compute
     return network
 
 

@@ -54,29 +54,41 @@ def imported_modules(path: Path) -> set[str]:
     return names
 
 
-def modules() -> list:
+@pytest.fixture(scope="module")
+def imports() -> list[tuple[Path, str, str]]:
+    """Each module of the package, its room, and one of the names that it imports."""
     return [
-        pytest.param(path, id=str(path.relative_to(ROOT))) for path in sorted(PACKAGE.rglob("*.py"))
+        (path, path.relative_to(PACKAGE).parts[0], name)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for name in sorted(imported_modules(path))
     ]
 
 
-@pytest.mark.parametrize("path", modules())
-def test_a_room_imports_itself_and_utils_only(path):
-    room = path.relative_to(PACKAGE).parts[0]
-    allowed = {room, "utils"} | INTRODUCES.get(room, set())
-    for name in imported_modules(path):
-        if name.startswith("pyimagesearch."):
-            assert name.split(".")[1] in allowed, name
+def test_a_room_imports_itself_and_utils_only(imports):
+    wrong = [
+        f"{path} imports {name}"
+        for path, room, name in imports
+        if name.startswith("pyimagesearch.")
+        and name.split(".")[1] not in {room, "utils"} | INTRODUCES.get(room, set())
+    ]
+    assert not wrong
 
 
-@pytest.mark.parametrize("path", modules())
-def test_each_library_has_one_home(path):
-    room = path.relative_to(PACKAGE).parts[0]
-    for name in imported_modules(path):
-        library = name.split(".")[0]
-        assert room in HOMES.get(library, {room}), f"{library} in {path}"
-        is_program = path.parent == PACKAGE / "nn" / "whole" / "programs"  # of a process of its own
-        assert is_program or library not in BACKENDS, f"{library} is Keras's affair"
+def test_each_library_has_one_home(imports):
+    libraries = [(path, room, name.split(".")[0]) for path, room, name in imports]
+    wrong = [
+        f"{path} imports {library}"
+        for path, room, library in libraries
+        if room not in HOMES.get(library, {room})
+    ]
+    assert not wrong
+    programs = PACKAGE / "nn" / "whole" / "programs"  # each of a process of its own
+    used = [
+        f"{path} imports {library}, which is Keras's affair"
+        for path, _, library in libraries
+        if library in BACKENDS and path.parent != programs
+    ]
+    assert not used
 
 
 def test_every_room_is_known_to_this_test():
@@ -93,43 +105,61 @@ def test_every_room_is_known_to_this_test():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_brings_along_no_library_of_another(room):
-    program = f"import sys, pyimagesearch.{room}; print(*sys.modules)"
+@pytest.mark.parametrize(
+    "rooms",  # imported one after the other, where the later may have all that the earlier may
+    [
+        ["utils", "preprocessing"],
+        ["nn", "extraction"],
+        ["linear", "results"],
+        ["io"],
+        ["reporting"],
+    ],
+    ids="-".join,
+)
+def test_a_room_brings_along_no_library_of_another(rooms):
+    program = "import sys\n" + "".join(
+        f"import pyimagesearch.{room}; print(*sys.modules)\n" for room in rooms
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    rooms = {room, "utils"} | INTRODUCES.get(room, set())
-    foreign = {library for library, homes in HOMES.items() if not homes & rooms}
-    assert not foreign & set(done.stdout.split())
+    for room, loaded in zip(rooms, done.stdout.splitlines(), strict=True):
+        allowed = {room, "utils"} | INTRODUCES.get(room, set())
+        foreign = {library for library, homes in HOMES.items() if not homes & allowed}
+        assert not foreign & set(loaded.split()), room
+
+
+HELP_AND_USAGE_ERROR = """
+import runpy, sys
+for arguments, code in (["--help"], 0), (["--no-such-option"], 2):
+    sys.argv[1:] = arguments
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as stop:
+        assert stop.code == code, stop.code
+heavy = {"cv2", "distributed", "imutils", "jinja2", "keras", "matplotlib", "tensorflow"}
+assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["extract_features.py", "train_model.py", "classify_images.py"])
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [pytest.param(["--help"], 0, id="help"), pytest.param(["--unknown"], 2, id="usage error")],
-)
-def test_help_and_usage_errors_do_not_import_tensorflow(script, arguments, code):
-    program = (
-        "import runpy, sys\n"
-        f"sys.argv = [{script!r}, *{arguments!r}]\n"
-        "try:\n"
-        f"    runpy.run_path({script!r}, run_name='__main__')\n"
-        "except SystemExit as stop:\n"
-        f"    assert stop.code == {code}, stop.code\n"
-        "heavy = {'cv2', 'distributed', 'imutils', 'jinja2', 'keras', 'matplotlib', 'tensorflow'}\n"
-        "assert not heavy & sys.modules.keys()\n"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("script", ["extract_features.py", "train_model.py", "classify_images.py"])
-@pytest.mark.parametrize("mode", ["-I", "-P"])
-def test_a_script_runs_in_pythons_isolated_modes_from_anywhere(script, mode, tmp_path):
+def test_help_and_usage_errors_need_little_and_no_folder(script, tmp_path):
     linked = tmp_path / "linked.py"  # as into a folder of the PATH
     linked.symlink_to(ROOT / script)
+    # -I as the strictest of Python's modes that leave the script's folder out
+    program = f"import sys; sys.argv = [{str(linked)!r}]\n{HELP_AND_USAGE_ERROR}"
+    command = [sys.executable, "-I", "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("usage: linked.py")
+    assert done.stderr.startswith("usage: linked.py")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["-I", "-P"])
+def test_a_script_runs_in_pythons_isolated_modes_from_anywhere(mode, tmp_path):
+    linked = tmp_path / "linked.py"
+    linked.symlink_to(ROOT / "extract_features.py")
     command = [sys.executable, mode, linked, "--help"]
     done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert done.stdout.startswith("usage: ")

@@ -147,6 +147,7 @@ def lock(output: Path) -> Path:
     return output.with_name(output.name + ".partial.lock")
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_line_leaves_what_the_same_again_completes(nursery, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
     options = {"n_rows": 6, "names_at": 4}
@@ -168,6 +169,7 @@ def test_a_kill_at_any_line_leaves_what_the_same_again_completes(nursery, tmp_pa
     assert set(found) == {0, 4, 6}
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_what_the_same_again_completes(nursery, tmp_path):
     output = tmp_path / "features.hdf5"
     assert nursery.run("write", output=output) == 0

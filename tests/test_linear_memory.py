@@ -38,7 +38,7 @@ SEARCH = """
     peak = [0]
     threading.Thread(target=watch, daemon=True).start()
     folds = StratifiedKFold(3).split(labels, labels)
-    grid_search(features, labels, [1.0, 10.0, 100.0], folds, n_jobs=2)
+    grid_search(features, labels, [10.0], folds, n_jobs=2)
     print(peak[0])
 """
 

@@ -20,6 +20,7 @@ def test_the_digest_is_that_of_all_numbers_in_their_order():
     assert drawn.sha256 == hashlib.sha256(kernel.tobytes() + bias.tobytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_random_weights_of_a_chain_are_he_initialised_and_those_of_keras_too():
     arrays, drawn = load_vgg("random")
     for kernel, bias in arrays:
@@ -30,6 +31,7 @@ def test_random_weights_of_a_chain_are_he_initialised_and_those_of_keras_too():
     np.testing.assert_array_equal(model.get_weights()[-2], arrays[-1][0])
 
 
+@pytest.mark.slow
 def test_random_weights_of_layers_that_normalise_pass_on_what_they_get():
     model = zoo.build(SMALL, SIZE)
     digest = kerasmodel.fill_with_random(model)

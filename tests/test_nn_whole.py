@@ -111,10 +111,10 @@ def test_keras_alone_gives_the_probabilities_of_the_classifier(
     network, options, n_classes, preprocessing
 ):
     choice = NetworkChoice(network, size=(32, 32), weights="random", **options)
-    _, model, pixels, differences = written(choice, "a.keras", n_classes=n_classes)
+    network, model, pixels, differences = written(choice, "a.keras", n_classes=n_classes)
     assert differences[Path("a.keras")] < 1e-5
     whole = in_keras("a.keras")
-    expected = model.predict_proba(features(load_network(choice, engine="keras"), pixels))
+    expected = model.predict_proba(features(network, pixels))
     np.testing.assert_allclose(whole.predict(pixels * 1.0, verbose=0), expected, atol=1e-5)
     assert not whole.compiled
     names = [layer.name for layer in whole.layers]
@@ -203,6 +203,7 @@ def test_a_softmax_head_becomes_the_classifier_again(n_classes):
     np.testing.assert_allclose(again.predict_proba(rows), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
 def test_vgg_is_read_for_ncnn_without_keras():
     written(NetworkChoice("VGG16", size=(32, 32), weights="random"), "a.keras")
@@ -233,7 +234,7 @@ def test_vgg_is_read_for_ncnn_without_keras():
 def test_a_model_for_phones_gives_the_same_and_says_what_it_takes():
     choice = NetworkChoice("net.keras", preprocessing="tf", size=(16, 16), pooling="avg")
     base().save("net.keras")
-    _, _, _, differences = written(choice, "a.tflite", "a.keras")
+    _, _, _, differences = written(choice, "a.tflite")
     assert differences[Path("a.tflite")] < 1e-5
     with zipfile.ZipFile("a.tflite") as archive:
         assert archive.read("labels.txt").decode().splitlines() == NAMES

@@ -107,6 +107,7 @@ def test_a_network_gives_what_keras_gives_by_hand(name, size):
     assert relative_difference(rows, expected) < 1e-5
 
 
+@pytest.mark.slow
 def test_layers_have_the_same_names_however_many_networks_were_built_before():
     choice = NetworkChoice("MobileNetV3Small", size=(32, 32))
     names = list(list_layers(choice))
@@ -114,12 +115,14 @@ def test_layers_have_the_same_names_however_many_networks_were_built_before():
     assert list(list_layers(choice)) == names
 
 
+@pytest.mark.slow
 def test_the_layers_of_a_plain_chain_are_those_of_keras():
     model = zoo.build(zoo.ZOO["VGG19"], (75, 75))
     theirs = {layer.name: layer.output.shape[1:] for layer in model.layers[1:]}
     assert list_layers(NetworkChoice("VGG19", size=(75, 75))) == theirs
 
 
+@pytest.mark.slow
 def test_wrong_names_and_the_layers_of_a_plain_chain_need_no_keras():
     program = (
         "import sys, extract_features\n"

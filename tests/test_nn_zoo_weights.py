@@ -1,5 +1,6 @@
 """Weights of every kind of file, read number by number or not at all, in small networks."""
 
+import functools
 import hashlib
 import os
 
@@ -29,6 +30,36 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def small():
     """A small network of Keras, with numbers of its own."""
     return with_numbers(zoo.build(SMALL, SIZE))
+
+
+@pytest.fixture
+def built_once(monkeypatch):
+    """The small network with other numbers, which Keras does not build for each file anew."""
+    model, build = with_numbers(_other_small(), seed=2), zoo.build
+
+    def build_once(network, size, **options):
+        return build(network, size, **options) if options else model
+
+    monkeypatch.setattr(zoo, "build", build_once)
+
+
+@functools.cache
+def _other_small():
+    return zoo.build(SMALL, SIZE)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The small network with its head, and numbers of its own."""
+    import keras
+
+    return with_numbers(keras.applications.MobileNet(input_shape=(*SIZE, 3), weights=None))
+
+
+@pytest.fixture(scope="module")
+def nested():
+    """A network of Keras that has networks within it, with numbers of its own."""
+    return with_numbers(zoo.build(zoo.ZOO["ConvNeXtTiny"], SIZE))
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +94,7 @@ def test_every_kind_of_file_fills_a_chain_number_by_number(tmp_path, narrow, nam
 
 @pytest.mark.slow
 @every_kind
+@pytest.mark.usefixtures("built_once")
 def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, small, name):
     path = tmp_path / name
     SAVERS[name](small, path)
@@ -72,6 +104,7 @@ def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, 
     assert loaded == Weights(name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+@pytest.mark.slow
 @every_kind
 def test_every_kind_of_file_is_read_without_keras_number_by_number(tmp_path, small, name):
     path = tmp_path / name
@@ -87,23 +120,21 @@ def test_every_kind_of_file_is_read_without_keras_number_by_number(tmp_path, sma
 
 @pytest.mark.slow
 @every_kind
-def test_networks_within_a_network_are_read_without_keras(tmp_path, name):
-    model = with_numbers(zoo.build(zoo.ZOO["ConvNeXtTiny"], SIZE))
+def test_networks_within_a_network_are_read_without_keras(tmp_path, nested, name):
     path = tmp_path / name
-    SAVERS[name](model, path)
+    SAVERS[name](nested, path)
     _, filled, _ = load_zoo(
-        zoo.ZOO["ConvNeXtTiny"], lambda published: topology_of(model), str(path)
+        zoo.ZOO["ConvNeXtTiny"], lambda published: topology_of(nested), str(path)
     )
     got = [array for found in filled.values() for array in found]
-    for array, expected in zip(got, model.weights, strict=True):
+    for array, expected in zip(got, nested.weights, strict=True):
         np.testing.assert_array_equal(array, expected.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["saved.h5", "saved.keras"])
-def test_a_network_with_its_head_fills_one_without(tmp_path, name):
-    import keras
-
-    whole = with_numbers(keras.applications.MobileNet(input_shape=(32, 32, 3), weights=None))
+@pytest.mark.usefixtures("built_once")
+def test_a_network_with_its_head_fills_one_without(tmp_path, whole, name):
     whole.save(tmp_path / name)
     other, _ = kerasmodel.zoo_model(SMALL, SIZE, str(tmp_path / name))
     read, _ = load_small(str(tmp_path / name))
@@ -124,6 +155,7 @@ def test_the_weights_of_a_sibling_are_refused_by_a_chain(tmp_path, narrow, name)
 
 @pytest.mark.slow
 @every_kind
+@pytest.mark.usefixtures("built_once")
 def test_the_weights_of_a_sibling_are_refused_by_a_network_of_keras(tmp_path, sibling, name):
     path = tmp_path / name
     SAVERS[name](sibling, path)
@@ -134,6 +166,7 @@ def test_the_weights_of_a_sibling_are_refused_by_a_network_of_keras(tmp_path, si
 
 
 @every_kind
+@pytest.mark.usefixtures("built_once")
 def test_a_file_cut_short_is_refused(tmp_path, narrow, name):
     path = tmp_path / name
     SAVERS[name](narrow_model(), path)
@@ -167,11 +200,12 @@ def test_a_file_without_one_layer_is_refused(tmp_path, narrow):
 
 
 @pytest.mark.slow
-def test_a_number_that_is_not_finite_is_refused(tmp_path, narrow):
+@pytest.mark.usefixtures("built_once")
+def test_a_number_that_is_not_finite_is_refused(tmp_path, narrow, small):
     for model, load in (
         (narrow_model(), load_vgg),
-        (zoo.build(SMALL, SIZE), load_small),
-        (zoo.build(SMALL, SIZE), lambda path: kerasmodel.zoo_model(SMALL, SIZE, path)),
+        (small, load_small),
+        (small, lambda path: kerasmodel.zoo_model(SMALL, SIZE, path)),
     ):
         path = tmp_path / "first.h5"
         write_first_format(model, path)

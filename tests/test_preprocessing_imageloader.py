@@ -530,6 +530,7 @@ MUTATED += ["tiff-lzw", "tiff-jpeg", "tiff-rotated"]
 MUTATED_WIDE = ["png-16-bit", "tiff-16-bit", "tiff-16-bit-lzw", "tiff-float-to-1"]
 
 
+@pytest.mark.slow
 def test_1000_mutated_images_are_read_or_refused_but_never_turn_white(tmp_path):
     rng = random.Random(1)
     originals = [SOUND[kind] for kind in MUTATED] + [WIDE_GREY[kind][0] for kind in MUTATED_WIDE]

@@ -434,6 +434,7 @@ def test_what_matplotlib_cannot_draw_is_said_before_the_work(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["TkAgg", "module://gone.backend", "nonsense", ""])
 def test_importing_is_cheap_and_drawing_needs_no_display(tmp_path, backend):
     code = (

@@ -425,7 +425,8 @@ def test_a_click_on_a_number_shows_its_images(browser, animals):
     assert browser.texts(":target figure .file") == ["15.png", "14.png"]
     top = browser.ask("document.querySelector(':target').getBoundingClientRect().top")
     assert 0 <= top < 900
-    assert browser.ask("document.querySelector(':target img').naturalWidth") == SIDE
+    image = "document.querySelector(':target img')"
+    assert browser.ask(f"{image}.decode().then(() => {image}.naturalWidth)") == SIDE
     assert browser.problems == []
 
 

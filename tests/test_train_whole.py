@@ -93,6 +93,7 @@ def test_without_any_test_image_the_pixels_are_random(extracted, image_folder, c
     assert "probabilities of 8 images of random pixels differ" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
 def test_the_snippets_of_the_readme_run(extracted, image_folder, capsys, tmp_path):
     """Predict with Keras alone, then fine-tune: no less accurate after two epochs."""

@@ -126,6 +126,7 @@ def test_what_is_printed_on_a_terminal_appears_above_the_bar(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_estimate_on_a_terminal_ignores_what_was_done_before(tmp_path):
     """998 of 1,000 were there: a second for one more leaves a second, not none."""
     text = drawn(tmp_path, 1000, 998, "bar.start(); time.sleep(1.1); bar.increment()")
