@@ -72,7 +72,7 @@ def stop_after(n_batches):
 
 @pytest.fixture
 def unfinished(image_folder, output, monkeypatch):
-    """Leave 6 of 15 rows behind, of pictures older than the run."""
+    """Leave 6 of 15 rows behind, of images older than the run."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(time.time()) + 1))
     monkeypatch.setattr(io.unfinished, "time", SimpleNamespace(time=lambda: time.time() + 1))
     with pytest.raises(InputError, match="stopped here"):
@@ -84,7 +84,7 @@ def unfinished(image_folder, output, monkeypatch):
 
 @pytest.fixture
 def checked_paths(monkeypatch):
-    """Take note of the pictures that are decoded by the check."""
+    """Take note of the images that are decoded by the check."""
     paths, inspect = [], checkedimages.inspect_image
 
     def note(path, decoding):
@@ -169,7 +169,7 @@ def test_pictures_that_swap_their_names_are_refused_when_a_run_goes_on(
 
 
 def no_check(*_):
-    raise AssertionError("pictures were checked")
+    raise AssertionError("images were checked")
 
 
 def wrong_weights(*_):

@@ -63,9 +63,11 @@ def test_a_digest_takes_eight_bytes(path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        pytest.param(lambda m: m.extraction_.clear(), "does not say how its", id="no description"),
-        pytest.param(lambda m: delattr(m, "label_names_"), "does not say how", id="no names"),
-        pytest.param(lambda m: delattr(m, "coef_"), "does not say how", id="not fitted"),
+        pytest.param(
+            lambda m: m.extraction_.clear(), "does not record how its", id="no description"
+        ),
+        pytest.param(lambda m: delattr(m, "label_names_"), "does not record how", id="no names"),
+        pytest.param(lambda m: delattr(m, "coef_"), "does not record how", id="not fitted"),
         pytest.param(lambda m: m.label_names_.pop(), "1 names for 2 classes", id="names missing"),
         pytest.param(
             lambda m: m.extraction_.update(feature_shape=[7, 7, 512]),
@@ -92,14 +94,14 @@ def test_a_digest_takes_eight_bytes(path):
                 ({"classes_": np.array([0.0, 1.0])}, "it is damaged"),
                 ({"classes_": np.array(["cats", "dogs"])}, "it is damaged"),
                 ({"classes_": np.array([], int)}, "it is damaged"),
-                ({"sklearn_version_": None}, "does not say which scikit-learn"),
+                ({"sklearn_version_": None}, "does not record which scikit-learn"),
                 ({"training_digests_": ["0" * 16]}, "training images by digests of 8 bytes"),
                 ({"training_digests_": np.zeros(2)}, "training images by digests of 8 bytes"),
             )
         ],
     ],
 )
-def test_a_classifier_that_cannot_judge_pictures_is_refused(path, spoil, message):
+def test_a_classifier_that_cannot_classify_is_refused(path, spoil, message):
     model = fitted()
     save_classifier(path, model, NAMES, EXTRACTION)
     spoil(model)

@@ -234,18 +234,21 @@ def installed(monkeypatch, *names: str) -> None:
     ("there", "choice", "expected"),
     [
         pytest.param(
-            ("ncnn", "openvino"), CHAIN, ("ncnn", "no accelerator, and a plain chain"), id="chain"
+            ("ncnn", "openvino"),
+            CHAIN,
+            ("ncnn", "no GPU; simple convolutional network"),
+            id="chain",
         ),
         pytest.param(
             ("ncnn", "openvino"),
             BRANCHED,
-            ("openvino", "no accelerator, and all of it translated"),
+            ("openvino", "no GPU; all of it translated"),
             id="branched",
         ),
         pytest.param(
             ("openvino",),
             CHAIN,
-            ("openvino", "no accelerator, and all of it translated"),
+            ("openvino", "no GPU; all of it translated"),
             id="chain without ncnn",
         ),
         pytest.param(

@@ -139,7 +139,7 @@ def test_wrong_names_and_the_layers_of_a_plain_chain_need_no_keras():
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["layer", "shape", "numbers", "per", "picture"]
+    assert lines[0].split() == ["layer", "shape", "numbers", "per", "image"]
     assert " ".join(lines[1].split()) == "block1_conv1 224 x 224 x 64 3,211,264"
     assert " ".join(lines[-1].split()) == "block5_pool 7 x 7 x 512 25,088"
     assert len(lines) == 1 + 18
