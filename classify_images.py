@@ -112,7 +112,7 @@ def classify(
 
     Parameters
     ----------
-    model : LogisticRegression
+    model : LogisticRegression or SoftmaxHead
         The classifier.
     detector : UnknownDetector or None
         Recognises images that are unknown to it; None to predict a class for all.

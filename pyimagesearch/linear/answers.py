@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from pyimagesearch.linear.evaluation import Evaluation
 from pyimagesearch.linear.trainingimages import TrainingImages
@@ -20,6 +20,9 @@ from pyimagesearch.utils.files import replacing
 from pyimagesearch.utils.names import label_finder
 from pyimagesearch.utils.texttable import display_width, padded, printable
 from pyimagesearch.utils.wording import counted
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 N_LEAST_SURE = 48  # images that are kept to be drawn
 N_COUNTED = 20  # classes in the summary
@@ -77,13 +80,13 @@ class Answer:
 
 
 def answers_to(
-    model: LogisticRegression, detector: UnknownDetector | None, batches: Iterable[np.ndarray]
+    model: "LogisticRegression", detector: UnknownDetector | None, batches: Iterable[np.ndarray]
 ) -> Iterator[tuple[np.ndarray, Likeness | None]]:
     """Yield what a classifier predicts for each row of features.
 
     Parameters
     ----------
-    model : LogisticRegression
+    model : LogisticRegression or SoftmaxHead
         The classifier.
     detector : UnknownDetector or None
         Measures how much a row is like those that trained; None not to ask.

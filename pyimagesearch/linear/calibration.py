@@ -6,11 +6,12 @@ probable stays the same; how probable it is does not.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, softmax
-from sklearn.linear_model import LogisticRegression
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 N_BINS = 15  # of confidence, as in the paper
 # Scores are divided by something between these: 1 / 1000 makes all answers certain.
@@ -65,6 +66,9 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
     float
         Above 1 for scores that are too sure of themselves, below 1 for others.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
     own = scores[np.arange(len(labels)), labels].astype(np.float64)
     known = np.isfinite(own)
     scores = scores[known] - own[known, None]  # the loss is then one term
@@ -78,10 +82,12 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def probabilities(scores: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Turn scores (n, n_classes) into probabilities that add up to 1 in each row."""
+    from scipy.special import softmax
+
     return softmax(scores.astype(np.float64) / temperature, axis=1)
 
 
-def apply_temperature(model: LogisticRegression, temperature: float) -> None:
+def apply_temperature(model: "LogisticRegression", temperature: float) -> None:
     """Divide a classifier by a temperature: its answers stay, its probabilities change."""
     model.coef_ /= temperature
     model.intercept_ /= temperature

@@ -12,10 +12,9 @@ import stat
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sklearn
-from sklearn.linear_model import LogisticRegression
 
 from pyimagesearch.linear.picklemakers import pickle_makers
 from pyimagesearch.linear.trainingimages import pack_digests
@@ -24,6 +23,9 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.files import replacing
 
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
 SKOPS = ".skops"
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 def save_classifier(
     path: str | Path,
-    model: LogisticRegression,
+    model: "LogisticRegression",
     label_names: Sequence[str],
     extraction: Mapping[str, object],
     training_digests: Sequence[object] = (),
@@ -59,6 +61,8 @@ def save_classifier(
     InputError
         If the file cannot be written.
     """
+    import sklearn
+
     model.label_names_ = list(label_names)
     model.extraction_ = dict(extraction)
     model.sklearn_version_ = sklearn.__version__
@@ -73,7 +77,7 @@ def save_classifier(
             pickle.dump(model, file)
 
 
-def load_classifier(path: str | Path) -> LogisticRegression:
+def load_classifier(path: str | Path) -> "LogisticRegression":
     """Read a classifier that can classify new images.
 
     A warning is logged if the file is a pickle that others could have written,
@@ -95,14 +99,22 @@ def load_classifier(path: str | Path) -> LogisticRegression:
         If the file is missing, damaged, holds anything else, or does not say
         how its features were made.
     """
+    import sklearn
+    from sklearn.linear_model import LogisticRegression
+
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no classifier '{path}': expected a file made by train_model.py")
     model = _read_skops(path) if path.suffix.lower() == SKOPS else _read_pickle(path)
+    if not isinstance(model, LogisticRegression):
+        raise _no_classifier(path, f"it holds a {type(model).__name__}")
     check_classifier(model, path)
-    if model.sklearn_version_ != sklearn.__version__:
+    version = getattr(model, "sklearn_version_", None)
+    if not isinstance(version, str):
+        raise _no_classifier(path, "it does not record which scikit-learn made it")
+    if version != sklearn.__version__:
         logger.warning(
-            f"'{path}' was made with scikit-learn {model.sklearn_version_}, and this is "
+            f"'{path}' was made with scikit-learn {version}, and this is "
             f"{sklearn.__version__}: its answers may differ; train it again to be sure"
         )
     return model
@@ -161,6 +173,8 @@ def check_classifier(model: object, path: Path) -> None:
     try:
         why = _defect(model)
     except (AttributeError, IndexError, TypeError, ValueError) as error:
+        import sklearn
+
         version = getattr(model, "sklearn_version_", None)
         if isinstance(version, str) and version != sklearn.__version__:
             raise _of_others(path, error, [f"scikit-learn {version}"]) from error
@@ -171,8 +185,6 @@ def check_classifier(model: object, path: Path) -> None:
 
 def _defect(model: object) -> str | None:
     """Return why a model cannot classify; of a damaged one, it may raise as scikit-learn."""
-    if not isinstance(model, LogisticRegression):
-        return f"it holds a {type(model).__name__}"
     names, extraction = (getattr(model, key, None) for key in ("label_names_", "extraction_"))
     if not hasattr(model, "coef_") or not isinstance(names, list) or not extraction:
         return (
@@ -194,8 +206,6 @@ def _defect(model: object) -> str | None:
     probabilities = model.predict_proba(np.zeros((1, model.coef_.shape[1])))
     if probabilities.shape != (1, len(model.classes_)) or not np.isfinite(probabilities).all():
         return "its coefficients give no probability of each class"
-    if not isinstance(model.sklearn_version_, str):
-        return "it does not record which scikit-learn made it"
     digests = getattr(model, "training_digests_", np.empty(0, np.uint64))  # 1.0.0 kept none
     if not isinstance(digests, np.ndarray) or (digests.dtype, digests.ndim) != (np.uint64, 1):
         return "it does not name its training images by digests of 8 bytes"
@@ -211,6 +221,8 @@ def _no_classifier(path: Path, why: str) -> InputError:
 
 def _of_others(path: Path, error: Exception, makers: Sequence[str]) -> InputError:
     """Return the error of a classifier that cannot be used with the versions that are installed."""
+    import sklearn
+
     made = f"it was made with {' and '.join(makers)}; " if makers else ""
     advice = "install these, or train it again" if makers else "train it again with these"
     return InputError(

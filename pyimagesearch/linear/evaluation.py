@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binomtest
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import classification_report, confusion_matrix
 
 from pyimagesearch.linear.solver.rows import count_not_finite, refuse_not_finite
 from pyimagesearch.utils.texttable import display_width, printable
 from pyimagesearch.utils.wording import counted
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 CONFIDENCE = 0.95  # of the interval of a share
 N_HEAD_LINES = 2  # of scikit-learn's classification report
@@ -70,6 +71,8 @@ class Evaluation:
         Wilson's interval of 95 %: Wilson, "Probable Inference, the Law of Succession, and
         Statistical Inference", Journal of the American Statistical Association 22, 1927.
         """
+        from scipy.stats import binomtest
+
         n = len(self.labels)
         low, high = binomtest(round(share * n), n).proportion_ci(CONFIDENCE, "wilson")
         return float(low), float(high)
@@ -97,6 +100,8 @@ class Evaluation:
 
     def confusion_matrix(self) -> np.ndarray:
         """Return counts of images: (true class, predicted class)."""
+        from sklearn.metrics import confusion_matrix
+
         indices = np.arange(len(self.label_names))
         return confusion_matrix(self.labels, self.predicted, labels=indices)
 
@@ -128,6 +133,8 @@ class Evaluation:
         return mistakes[np.argsort(self.true_probability[mistakes], kind="stable")]
 
     def _classification_report(self, **options) -> str | dict:
+        from sklearn.metrics import classification_report
+
         indices = np.arange(len(self.label_names))
         return classification_report(
             self.labels, self.predicted, labels=indices, zero_division=0, **options
@@ -135,7 +142,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: LogisticRegression,
+    model: "LogisticRegression",
     blocks: Iterable[tuple[slice, np.ndarray]],
     labels: np.ndarray,
     label_names: Sequence[str],

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from pyimagesearch.linear.solver import (
@@ -21,6 +21,9 @@ from pyimagesearch.linear.solver import (
     to_feature_weights,
 )
 from pyimagesearch.utils import InputError
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 C_GRID = (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
 # Gaps, as parts of the objective. At 1e-2, 31 of 39,042 predictions for the folds of pooled
@@ -88,7 +91,7 @@ class GridSearch:
     grid: tuple[float, ...]
     best_C: float  # noqa: N815 - C is scikit-learn's name
     fits: list[Fit]
-    model: LogisticRegression
+    model: "LogisticRegression"
     held_out_scores: np.ndarray
     balanced: bool = False
 
@@ -323,8 +326,10 @@ def in_coordinates(rows: Rows, tests: Sequence[np.ndarray]) -> tuple[Rows, np.nd
     return rows, np.arange(n)
 
 
-def plain_model(C: float, classes: np.ndarray, last: Solution, rows: Rows) -> LogisticRegression:
+def plain_model(C: float, classes: np.ndarray, last: Solution, rows: Rows) -> "LogisticRegression":
     """Return scikit-learn's own estimator for a solution by features."""
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=C)
     w = rows.scale * last.point.w[:, :-1]  # (K, d)
     b = last.point.w[:, -1] - w @ rows.centre

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 DIGEST = re.compile("[0-9a-f]{16}")  # as `pyimagesearch.preprocessing.image_digest` writes it
 
@@ -42,7 +45,7 @@ class TrainingImages:
         The classifier, with its ``training_digests_`` as far as they are known.
     """
 
-    def __init__(self, model: LogisticRegression):
+    def __init__(self, model: "LogisticRegression"):
         self._packed = getattr(model, "training_digests_", None)
         self._n_trained = self._n_new = self._n_new_right = 0
 

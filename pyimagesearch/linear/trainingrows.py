@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.wording import counted, listed, shortened
@@ -106,6 +105,8 @@ def stratified_folds(
             f"no class has {n_folds} of the {n_rows:,} rows to train on, one per fold: "
             f"{_with_counts(there, counts, label_names)}; add images"
         )
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
     splitter, n_groups = StratifiedKFold(n_folds), n_rows
     if group_keys is not None and (n_groups := len(set(group_keys))) < n_rows:
         splitter = StratifiedGroupKFold(n_folds)

@@ -18,11 +18,13 @@ image that is nearest to it. Below a threshold the image is called unknown.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-from sklearn.linear_model import LogisticRegression
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from sklearn.linear_model import LogisticRegression
 
 N_NUMBERS = 512  # of a sketch: 1,024 are no better, 256 let through up to twice as many
 MOST_ROWS = 8_192  # that are kept: 4.2 MB, and 1.2 ms of a core per image in batches of 4
@@ -93,19 +95,19 @@ class UnknownDetector:
         columns = self.labels[nearest], similarity, similarity < self.threshold
         return [Likeness(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 
-    def attach(self, model: LogisticRegression) -> None:
+    def attach(self, model: "LogisticRegression") -> None:
         """Keep what there is to know as attributes of a classifier, arrays and numbers."""
         for name in FIELDS:
             setattr(model, f"unknown_{name}_", getattr(self, name))
 
     @classmethod
-    def of(cls, model: LogisticRegression) -> "UnknownDetector | None":
+    def of(cls, model: "LogisticRegression") -> "UnknownDetector | None":
         """Return what `attach` has kept with a classifier, if it has."""
         if not hasattr(model, "unknown_rows_"):
             return None
         return cls(*(getattr(model, f"unknown_{name}_", None) for name in FIELDS))
 
-    def defect(self, model: LogisticRegression) -> str | None:
+    def defect(self, model: "LogisticRegression") -> str | None:
         """Return why it cannot be used with a classifier, as that of a damaged file."""
         rows, labels = self.rows, self.labels
         n_numbers = min(N_NUMBERS, model.n_features_in_)
@@ -290,7 +292,7 @@ def sketch(X: np.ndarray, n_numbers: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def signs(n_features: int, n_numbers: int) -> csr_array:
+def signs(n_features: int, n_numbers: int) -> "csr_array":
     """Return a sparse matrix that adds each feature, with a sign, to one of a few sums.
 
     Which sum and which sign is not drawn but computed, in whole numbers: the
@@ -307,6 +309,8 @@ def signs(n_features: int, n_numbers: int) -> csr_array:
     csr_array of float32, shape (n_features, n_numbers)
         A 1 or -1 in each row.
     """
+    from scipy.sparse import csr_array
+
     mixed = np.arange(1, n_features + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -59,7 +59,7 @@ def read_classifier(path: str, weights: str | None):
 
     Returns
     -------
-    LogisticRegression
+    LogisticRegression or SoftmaxHead
     WholeClassifier or None
     """
     if not is_whole(path):

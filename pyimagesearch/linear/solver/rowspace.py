@@ -6,7 +6,6 @@ can stand for those of X. Nothing is approximated, and a fit works on (n, n) ins
 """
 
 import numpy as np
-from scipy.linalg import blas, lapack, solve_triangular
 from threadpoolctl import threadpool_limits
 
 from pyimagesearch.linear.solver.rows import Rows
@@ -42,6 +41,8 @@ def in_row_space(rows: Rows, order: np.ndarray) -> Rows:
 
 def products(rows: Rows, order: np.ndarray) -> np.ndarray:
     """Return the products of all rows with each other, centred and scaled: (n, n) float64."""
+    from scipy.linalg import blas
+
     n, d = rows.shape
     G, step = np.zeros((n, n)), max(1, SLAB_BYTES // (8 * n))
     for start in range(0, d, step):
@@ -60,6 +61,8 @@ def cholesky(G: np.ndarray) -> float:
     The ridge covers what rounding has done to G, which is singular where rows are equal; there is
     more of it if that was not enough. The upper half is what to begin again from.
     """
+    from scipy.linalg import lapack
+
     n, diagonal = len(G), G.diagonal().copy()
     for part in RIDGES:
         ridge = part * n * np.finfo(np.float64).eps
@@ -78,6 +81,8 @@ def cholesky(G: np.ndarray) -> float:
 
 def to_feature_weights(w: np.ndarray, space: Rows, rows: Rows, order: np.ndarray) -> np.ndarray:
     """Return weights by features, (K, d + 1), for those in row space, (K, n + 1)."""
+    from scipy.linalg import solve_triangular
+
     a = np.empty_like(w[:, :-1])
     a[:, order] = solve_triangular(space.X, w[:, :-1].T, lower=True, trans=1, check_finite=False).T
 
