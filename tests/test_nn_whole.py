@@ -11,10 +11,12 @@ import h5py
 import numpy as np
 import pytest
 from photographs import photographs
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from test_nn_nested import base, functional
 
 from pyimagesearch.linear import from_softmax_head, softmax_head
+from pyimagesearch.linear.softmaxhead import SoftmaxHead
 from pyimagesearch.nn import (
     PREPROCESSINGS,
     Description,
@@ -203,6 +205,13 @@ def test_a_softmax_head_becomes_the_classifier_again(n_classes):
     np.testing.assert_allclose(again.predict_proba(rows), expected, atol=1e-6)
 
 
+def test_scores_of_any_size_give_probabilities():
+    kernel, bias = np.array([[-1e4, 0, 1e4]], np.float32), np.zeros(3, np.float32)
+    head = SoftmaxHead(kernel, bias, NAMES, {}, [])
+    found = head.predict_proba(np.array([[-1], [0], [1]], np.float32))
+    np.testing.assert_array_equal(found, [[1, 0, 0], [1 / 3] * 3, [0, 0, 1]])
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
 def test_vgg_is_read_for_ncnn_without_keras():
@@ -228,6 +237,52 @@ def test_vgg_is_read_for_ncnn_without_keras():
     assert done.stdout.split() == ["ncnn", "False"]
     network = load_network(NetworkChoice("VGG16", size=(32, 32), weights="random"))
     np.testing.assert_array_equal(np.load("rows.npy"), features(network, photographs(2, 32)))
+
+
+CLASSIFY = """
+import runpy, sys
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as stop:
+    assert stop.code == 0, stop.code
+print(*{"keras", "sklearn", "scipy", "pandas", "matplotlib", "jinja2"} & sys.modules.keys())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
+def test_images_are_classified_with_vgg_without_keras_and_scikit_learn():
+    choice = NetworkChoice("VGG16", layer="block2_pool", size=(32, 32), weights="random")
+    _, model, pixels, _ = written(choice, "a.keras")
+    Image.fromarray(pixels[0]).save("image.png")
+    script = str(Path(__file__).parents[1] / "classify_images.py")
+    program = f"import sys; sys.argv[0] = {script!r}\n{CLASSIFY}"
+    options = ["-m", "a.keras", "image.png", "--csv", "a.csv", "--all"]
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, *options], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == ""  # nothing of what is heavy
+    header, row = Path("a.csv").read_text("utf-8").splitlines()
+    assert header.split(",")[3:] == NAMES
+    expected = model.predict_proba(features(load_network(choice), pixels[:1]))[0]
+    np.testing.assert_allclose([float(x) for x in row.split(",")[3:]], expected, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["mobilenet/conv_pw_3_relu", "mobilenet"])
+def test_a_network_of_keras_used_as_one_layer_is_written_for_keras_and_phones(layer):
+    import keras
+
+    inner = keras.applications.MobileNet(
+        include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.25, name="mobilenet"
+    )
+    start = keras.Input((32, 32, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inner(start, training=False))
+    keras.Model(start, keras.layers.Dense(2, activation="softmax")(x)).save("net.keras")
+    choice = NetworkChoice("net.keras", layer, "avg", size=(32, 32), preprocessing="tf")
+    *_, differences = written(choice, "a.keras", "a.tflite")
+    assert len(differences) == 2
+    assert all(difference < 1e-5 for difference in differences.values())
 
 
 @pytest.mark.slow

@@ -16,6 +16,8 @@ import classify_images
 import extract_features
 import train_model
 from pyimagesearch.io import HDF5DatasetWriter
+from pyimagesearch.linear import load_classifier, softmax_head
+from pyimagesearch.nn import read_whole
 
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = [
@@ -259,12 +261,30 @@ def test_what_tells_unknown_images_is_said_to_stay_behind(extracted, capsys):
     assert train("-m", "a.keras", "--unknown", "0.2") == 0
     assert "note: a whole model cannot recognise unknown images" in capsys.readouterr().out
     assert train("-m", "a.keras") == 0
-    assert "what tells unknown images" not in capsys.readouterr().out
+    assert "unknown images" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_temperature_is_in_the_numbers_of_the_head(extracted):
+    heads = {}
+    for name, options in (("plain", []), ("calibrated", ["--calibrate"])):
+        assert train("-m", f"{name}.cpickle", "-m", f"{name}.keras", *options) == 0
+        whole = read_whole(Path(f"{name}.keras"))
+        heads[name] = whole.kernel, whole.bias
+        for got, expected in zip(
+            heads[name], softmax_head(load_classifier(f"{name}.cpickle")), strict=True
+        ):
+            np.testing.assert_allclose(got, expected, rtol=1e-6)
+    kernel, bias = heads["plain"]
+    temperature = np.linalg.norm(kernel) / np.linalg.norm(heads["calibrated"][0])
+    assert abs(np.log(temperature)) > 0.1
+    np.testing.assert_allclose(heads["calibrated"][0] * temperature, kernel, rtol=1e-4)
+    np.testing.assert_allclose(heads["calibrated"][1] * temperature, bias, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("in_this_process")
 def test_two_classes_and_a_class_that_did_not_train_keep_their_names(tmp_path, monkeypatch, capsys):
-    from pyimagesearch.nn import NetworkChoice, load_network, read_whole
+    from pyimagesearch.nn import NetworkChoice, load_network
 
     monkeypatch.chdir(tmp_path)
     base().save("net.keras")
