@@ -35,11 +35,11 @@ from pyimagesearch.nn import (  # noqa: E402
     read_whole,
     write_whole,
 )
-from pyimagesearch.nn.choice import POOLINGS  # noqa: E402
 from pyimagesearch.nn.zoo import ZOO, find  # noqa: E402
 
 SIZE, N_IMAGES, N_CLASSES = 80, 4, 3  # Xception and the Inceptions take no fewer than 75 pixels
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
+POOLINGS = ("none", "avg", "max")  # a whole model has no cls token to take
 FARTHEST_FEATURES = 1e-4
 HEAD = (
     "| network | layer | pooling | features | .keras | .tflite | engine | features differ "
