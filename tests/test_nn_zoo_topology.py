@@ -82,9 +82,9 @@ def test_each_make_of_network_is_translated_whole(name):
     size, model = (MAKES[name], MAKES[name]), built(name)
     found = topology_of(model)
     arrays = functools.partial(lambda filled, path: filled.get(path, []), unfilled(found))
-    nodes = layer_nodes(found.config, arrays, size)
-    assert {path: node.shape for path, node in nodes.items()} == keraslayers.layer_shapes(model)
-    assert list(nodes) == list(keraslayers.layer_shapes(model)) == layer_paths(found.config)
+    nodes, shapes = layer_nodes(found.config, arrays, size), keraslayers.layer_shapes(model)
+    assert {path: node.shape for path, node in nodes.items()} == shapes
+    assert list(nodes) == list(shapes) == layer_paths(found.config)
 
 
 @pytest.mark.slow
