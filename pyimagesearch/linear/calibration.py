@@ -82,9 +82,9 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def probabilities(scores: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Turn scores (n, n_classes) into probabilities that add up to 1 in each row."""
-    from scipy.special import softmax
-
-    return softmax(scores.astype(np.float64) / temperature, axis=1)
+    scores = scores.astype(np.float64) / temperature
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def apply_temperature(model: "LogisticRegression", temperature: float) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyimagesearch.linear.calibration import probabilities
 from pyimagesearch.linear.classifierfile import check_classifier
 from pyimagesearch.linear.trainingimages import pack_digests
 
@@ -81,9 +82,7 @@ class SoftmaxHead:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probabilities of the classes for rows of features: (b, n_classes) float64."""
-        scores = X @ self.coef_.T + self.intercept_
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return probabilities(X @ self.coef_.T + self.intercept_)
 
 
 def from_softmax_head(
