@@ -10,7 +10,7 @@ import numpy as np
 from pyimagesearch.extraction.extractor import Extractor, Images
 
 
-class EarlierRows(Protocol):
+class KnownRows(Protocol):
     """Rows that are known, such as `pyimagesearch.io.FoundRows`."""
 
     def __contains__(self, row: int) -> bool:
@@ -27,11 +27,11 @@ class ReusingExtractor(Extractor):
     ----------
     extractor : Extractor
         The one that computes, on this machine or a cluster.
-    known : EarlierRows
+    known : KnownRows
         The rows that it need not compute.
     """
 
-    def __init__(self, extractor: Extractor, known: EarlierRows):
+    def __init__(self, extractor: Extractor, known: KnownRows):
         self.network, self.note = extractor.network, extractor.note
         self._extractor, self._known = extractor, known
 
