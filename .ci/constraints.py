@@ -53,7 +53,7 @@ def requirements(file: Path) -> Iterator[Requirement]:
 
 
 def is_needed(requirement: Requirement, extras: set[str]) -> bool:
-    """Tell whether a package needs another anywhere, with some of its extras."""
+    """Return whether a package needs another anywhere, with some of its extras."""
     return requirement.marker is None or any(
         requirement.marker.evaluate(environment | {"extra": extra})
         for environment in environments()

@@ -101,7 +101,7 @@ def serve(name: str, engine: str, folder: str) -> None:
 
 
 def say(found: dict[str, object]) -> None:
-    """Tell the process that asked."""
+    """Send a result to the process that asked."""
     print(json.dumps(found), flush=True)
 
 

@@ -22,7 +22,7 @@ ROWS = np.arange(40, dtype=np.float32).reshape(10, 4)
 
 
 def is_open(path: str, folder: int | None) -> bool:
-    """Tell whether this process has a file open, or mapped into its memory."""
+    """Return whether this process has a file open, or mapped into its memory."""
     try:
         status = os.stat(path, dir_fd=folder, follow_symlinks=False)
     except OSError:

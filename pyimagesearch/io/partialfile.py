@@ -168,7 +168,7 @@ def _is_ours_now(descriptor: int) -> bool:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Tell whether a file has its name still: another run may have removed it meanwhile."""
+    """Return whether a file still has its name: another run may have removed it meanwhile."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:

@@ -22,8 +22,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         type=user_path,
         metavar="{NAME,FILE.keras,DIR}",
         help="a network of keras.applications, FILE.keras, or a KerasHub preset by name or "
-        "folder "
-        "(default: %(default)s)",
+        "folder (default: %(default)s)",
     )
     group.add_argument(
         "--layer",

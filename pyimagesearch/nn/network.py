@@ -26,8 +26,8 @@ class Network(Protocol):
         Whether it is called from several threads at once, one core each.
         Otherwise it uses all cores itself, and is called from one thread.
     independent : bool
-        Whether an image's features are the same to the last bit whatever else
-        is in its batch.
+        Whether an image's features do not depend on the rest of its batch, to
+        the last bit.
     preprocess : callable
         Takes uint8 pixels (height, width, 3), gives what the network takes.
     """

@@ -58,8 +58,8 @@ class Topology:
     variables : dict of str to list of Variable
         The arrays of each layer that has any, by its path, in Keras's order.
     url, digest : str or None
-        Where its ImageNet weights are published, and their MD5 or SHA-256, as
-        far as Keras tells one; None without these weights.
+        Where its ImageNet weights are published, and their MD5 or SHA-256, if
+        Keras has one; None without these weights.
     """
 
     config: Config
