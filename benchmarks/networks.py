@@ -5,8 +5,8 @@
     python benchmarks/networks.py --check
 
 Each network is computed by Keras and by the engine that a processor gets, each
-in a process of its own, with random weights, which take the time of trained
-ones, on crops of scikit-learn's two sample photographs in the network's own
+in a process of its own, with random weights from a file, which take the time of
+trained ones, on crops of scikit-learn's two sample photographs in the network's own
 size. The table has the numbers per image before and after pooling, and of both
 engines: images per second of the network alone, medians of turns; the seconds
 from the start of Python to the first features, with the network's layers known
@@ -22,6 +22,7 @@ With --check it has the distances only, which need no quiet machine. With
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -75,16 +76,14 @@ def photographs(n_images: int, size: int) -> np.ndarray:
     return np.stack(crops)
 
 
-def serve(name: str, engine: str, folder: str) -> None:
+def serve(name: str, engine: str, folder: str, weights: str) -> None:
     """Be the process of an engine: compute as the script does, as often as a line asks for."""
     import extract_features  # all that the script imports
     from pyimagesearch.extraction import open_extractor
     from pyimagesearch.utils.arguments import available_cores
 
     jobs = available_cores()
-    network = extract_features.load_network(
-        NetworkChoice(name, weights="random"), engine, jobs=jobs
-    )
+    network = extract_features.load_network(NetworkChoice(name, weights=weights), engine, jobs=jobs)
     pixels = np.load(f"{folder}/photographs.npy")
     in_memory = SimpleNamespace(pixels=lambda row, size: pixels[row % len(pixels)], unreadable={})
     with open_extractor(network, jobs=jobs) as extractor:
@@ -105,12 +104,18 @@ def say(found: dict[str, object]) -> None:
     print(json.dumps(found), flush=True)
 
 
-def save_reference(name: str, folder: str) -> None:
-    """Save the features that Keras computes in double precision."""
+def save_reference(name: str, folder: str, weights: str) -> None:
+    """Save random weights, and the features that Keras computes of them in double precision."""
     from pyimagesearch.nn.backend import import_keras
     from pyimagesearch.nn.kerasmodel import fill_with_random
 
     keras = import_keras(jobs=2)
+    pixels = np.load(f"{folder}/photographs.npy")[:N_CHECKED]
+    constructor = getattr(keras.applications, name)
+    headless = {"include_top": False, "weights": None, "input_shape": pixels.shape[1:]}
+    model = constructor(**headless)
+    fill_with_random(model)
+    model.save_weights(weights)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     plain = keras.layers.Conv2D.convolution_op
@@ -123,11 +128,9 @@ def save_reference(name: str, folder: str) -> None:
         return keras.ops.depthwise_conv(inputs, depthwise, layer.strides, layer.padding)
 
     keras.layers.Conv2D.convolution_op = convolution_op
-    pixels = np.load(f"{folder}/photographs.npy")[:N_CHECKED]
-    constructor = getattr(keras.applications, name)
-    module = sys.modules[constructor.__module__]
-    model = constructor(include_top=False, weights=None, input_shape=pixels.shape[1:])
+    model = constructor(**headless)
     fill_with_random(model)
+    module = sys.modules[constructor.__module__]
     prepared = module.preprocess_input(pixels.astype(np.float64))
     features = model.predict(prepared, batch_size=1, verbose=0)
     np.save(f"{folder}/float64.npy", features.reshape(len(pixels), -1))
@@ -144,8 +147,9 @@ class Engine:
         Seconds until then.
     """
 
-    def __init__(self, name: str, engine: str, folder: str):
+    def __init__(self, name: str, engine: str, folder: str, weights: Path):
         command = [sys.executable, __file__, name, "--serve-in", folder, "--engine", engine]
+        command += ["--weights", str(weights)]
         started_at = time.time()
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -178,12 +182,12 @@ class Engine:
 
 
 @contextmanager
-def engines(name: str, folder: str) -> Iterator[tuple[Engine, Engine]]:
+def engines(name: str, folder: str, weights: Path) -> Iterator[tuple[Engine, Engine]]:
     """Start both engines one after the other, and end them whatever happens."""
     with ExitStack() as stack:
         started = []
         for engine in ENGINES:
-            started.append(Engine(name, engine, folder))
+            started.append(Engine(name, engine, folder, weights))
             stack.callback(started[-1].end)
         yield tuple(started)
 
@@ -213,26 +217,30 @@ def distance(features: np.ndarray, exact: np.ndarray) -> float:
     return float(np.exp(np.log(np.maximum(lengths, np.finfo(np.float64).tiny)).mean()))
 
 
-def reference(name: str, folder: str, kept_in: str | None) -> np.ndarray:
-    """Return the features in double precision, kept from an earlier run or computed now."""
-    kept = Path(kept_in or folder, f"{name}.float64.npy")
-    if not kept.exists():
-        run_watched([sys.executable, __file__, name, "--reference-in", folder])
-        Path(folder, "float64.npy").replace(kept)
-    return np.load(kept)
+def reference(name: str, folder: str, kept_in: str) -> tuple[np.ndarray, Path]:
+    """Return the features in double precision and the file of the weights, kept or made now."""
+    features = Path(kept_in, f"{name}.float64.npy")
+    weights = Path(kept_in, f"{name}.weights.h5")
+    if not (features.exists() and weights.exists()):
+        command = [sys.executable, __file__, name, "--reference-in", folder]
+        run_watched([*command, "--weights", str(weights)])
+        shutil.move(f"{folder}/float64.npy", features)
+    return np.load(features), weights
 
 
 def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bool:
     """Print a line of the table; return whether the engine is near enough to Keras."""
     np.save(f"{folder}/photographs.npy", photographs(N_CHECKED, ZOO[name].size))
-    exact = reference(name, folder, kept_in)
+    exact, weights = reference(name, folder, kept_in or folder)
     if name not in VGG:
         list_layers(NetworkChoice(name))  # has them kept
-    with engines(name, folder) as (keras, own):
+    with engines(name, folder, weights) as (keras, own):
         said = own.said
         images_per_s = [0.0, 0.0] if only_check else rates([keras, own])
         distances = [distance(engine.features, exact) for engine in (keras, own)]
         peaks = [engine.end() for engine in (keras, own)]
+    if kept_in is None:
+        weights.unlink()
     if only_check:
         print(
             f"| {name} | {distances[0]:.1e} | {said['engine']} | {distances[1]:.1e} |", flush=True
@@ -265,9 +273,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--check", action="store_true", help="the distances only")
     parser.add_argument(
-        "--references", metavar="DIR", help="folder that keeps the features in double precision"
+        "--references",
+        metavar="DIR",
+        help="folder that keeps features in double precision, and weights",
     )
     parser.add_argument("--engine", help=argparse.SUPPRESS)
+    parser.add_argument("--weights", help=argparse.SUPPRESS)
     parser.add_argument("--serve-in", metavar="DIR", help=argparse.SUPPRESS)
     parser.add_argument("--reference-in", metavar="DIR", help=argparse.SUPPRESS)
     return parser
@@ -278,10 +289,10 @@ def main() -> int:
     arguments = build_parser().parse_args()
     names = [find(name).name for name in arguments.networks] or list(ZOO)
     if arguments.serve_in:
-        serve(names[0], arguments.engine, arguments.serve_in)
+        serve(names[0], arguments.engine, arguments.serve_in, arguments.weights)
         return 0
     if arguments.reference_in:
-        save_reference(names[0], arguments.reference_in)
+        save_reference(names[0], arguments.reference_in, arguments.weights)
         return 0
     head = HEADS[arguments.check]
     print(head, "\n|", " --- |" * (head.count("|") - 1), sep="")

@@ -68,7 +68,9 @@ def _scaled(before: Node, affine: Node) -> Node:
         return affine
     scale, offset = found
     bias = before.arrays.get("bias", np.float64(0)) * scale + offset
-    return before.but(kernel=_single(kernel * scale), bias=_single(bias))
+    # In double precision, and rounded once; but without a second array of the kernel's size.
+    scaled = np.multiply(kernel, scale, out=np.empty(kernel.shape, np.float32), casting="same_kind")
+    return before.but(kernel=scaled, bias=_single(bias))
 
 
 def _scaling_before(affine: Node, node: Node) -> Node:

@@ -1,6 +1,7 @@
 """The weights of a network of ``keras.applications``, read without Keras: all of them or none."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
@@ -60,14 +61,14 @@ def load_zoo(
     if weights == IMAGENET:
         topology = topologies(True)
         path = imagenet_file(network.name, topology.url, topology.digest)
-        return topology, read_weights(topology, network.name, path), _named(IMAGENET, path)
+        return topology, *_read_and_named(topology, network.name, IMAGENET, path)
     path = Path(weights)
     with named_misfit(path, network.name), open_weights(path) as file:
         old = names_its_layers(file)
     topology = topologies(True) if old else None
     if topology is None or not topology.digest or not is_published(path, topology.digest):
         topology = topologies(False)
-    return topology, read_weights(topology, network.name, path), _named(path.name, path)
+    return topology, *_read_and_named(topology, network.name, path.name, path)
 
 
 def read_weights(topology: Topology, network: str, path: Path) -> Filled:
@@ -110,8 +111,14 @@ def _drawn(drawn: HeNormal, variable: Variable) -> np.ndarray:
     return drawn.constant(variable.shape, variable.name)
 
 
-def _named(name: str, path: Path) -> Weights:
-    return Weights(name, sha256_of(path))
+def _read_and_named(
+    topology: Topology, network: str, name: str, path: Path
+) -> tuple[Filled, Weights]:
+    """Read the weights while another core computes their digest."""
+    with ThreadPoolExecutor(1) as other_thread:
+        digest = other_thread.submit(sha256_of, path)
+        filled = read_weights(topology, network, path)
+        return filled, Weights(name, digest.result())
 
 
 def _read_in_order(file: h5py.File, topology: Topology) -> Filled:
