@@ -105,6 +105,17 @@ def test_every_kind_of_file_fills_a_network_of_keras_number_by_number(tmp_path, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["saved.weights.h5", "saved.keras"])
+@pytest.mark.usefixtures("built_once")
+def test_the_kind_of_a_file_is_known_by_its_contents(tmp_path, small, kind):
+    SAVERS[kind](small, tmp_path / kind)
+    path = (tmp_path / kind).rename(tmp_path / "small.h5")
+    other, _ = kerasmodel.zoo_model(SMALL, SIZE, str(path))
+    for got, expected in zip(other.weights, small.weights, strict=True):
+        np.testing.assert_array_equal(got.numpy(), expected.numpy())
+
+
+@pytest.mark.slow
 @every_kind
 def test_every_kind_of_file_is_read_without_keras_number_by_number(tmp_path, small, name):
     path = tmp_path / name

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 import sys
 import warnings
 import zipfile
@@ -28,7 +29,9 @@ from pyimagesearch.nn.weights.reading import names_its_layers, open_weights, rea
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.pathchecks import require_readable
-from pyimagesearch.utils.temporary import full_disk_named
+from pyimagesearch.utils.temporary import full_disk_named, temporary_folder
+
+SHARDS = ".weights.json"  # a list of several files
 
 
 class _NotPublishedError(InputError):
@@ -248,8 +251,22 @@ def _load_newer(model, path: Path) -> None:
     for variable in model.weights:
         if "float" in variable.dtype:
             variable.assign(np.full(variable.shape, np.nan, variable.dtype))
-    with warnings.catch_warnings(action="ignore"):  # of what is checked afterwards
-        model.load_weights(path)
+    with (
+        _named_as_keras_expects(path) as file,
+        warnings.catch_warnings(action="ignore"),  # of what is checked afterwards
+    ):
+        model.load_weights(file)
+
+
+@contextlib.contextmanager
+def _named_as_keras_expects(path: Path) -> Iterator[Path]:
+    """Give a file of a newer kind the name of its kind, by which alone Keras knows it."""
+    suffix = ".keras" if zipfile.is_zipfile(path) else ".weights.h5"
+    if path.name.endswith((suffix, SHARDS)):
+        yield path
+        return
+    with temporary_folder() as folder:
+        yield Path(shutil.copyfile(path, folder / f"named{suffix}"))
 
 
 def _require_finite(model, path: Path, network: str) -> None:
