@@ -236,8 +236,14 @@ def test_an_error_on_a_terminal_has_a_line_of_its_own(trained, image_folder):
     lines = drawn.splitlines()
     assert any("Classifying Images: " in line for line in lines)
     assert f"[ERROR] '{bad}' cannot be read: it is empty" in lines
-    last = "[ERROR] 1 of 15 images cannot be read: replace them; the others are classified"
+    last = "[ERROR] 1 of 15 images cannot be read: replace it; the others are classified"
     assert lines[-1] == last
+
+
+def test_a_path_that_does_not_exist_is_an_error_of_its_own(trained, capsys):
+    assert run_main("-m", "m.cpickle", "nowhere") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "[ERROR] 1 of 1 image cannot be read: replace it"
 
 
 def test_labelled_pictures_are_reported_on(trained, image_folder, capsys):

@@ -133,6 +133,13 @@ RANDOM = ("--weights", "random")
         ),
         pytest.param([*FILE, *RANDOM], None, 2, "brings its own weights", id="weights beside FILE"),
         pytest.param(FILE[:2], None, 2, "give the preprocessing", id="no preprocessing"),
+        pytest.param(
+            ["-n", "./vgg19.weights.h5"],
+            write_vgg19,
+            2,
+            "is a file that does not end in .keras",
+            id="weights as the network",
+        ),
     ],
 )
 def test_a_network_asked_for_wrongly_gets_one_line(flags, prepare, code, message, capsys):

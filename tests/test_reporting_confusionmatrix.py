@@ -398,7 +398,7 @@ def test_the_suffix_decides_on_the_format(tmp_path, suffix, start):
 def test_another_suffix_is_refused_before_anything_is_drawn(tmp_path, name):
     path = tmp_path / name
 
-    with pytest.raises(InputError, match=r"expected a name that ends in \.png, \.svg, \.pdf;"):
+    with pytest.raises(InputError, match=r"expected a name that ends in \.png, \.svg or \.pdf;"):
         check_drawing(path)
     with pytest.raises(InputError, match="cannot draw"):
         draw_confusion_matrix(MATRIX, ANIMALS, path)

@@ -53,6 +53,11 @@ class NetworkChoice:
     weights: str | None = None
 
     def __post_init__(self):
+        if self.folder and self.folder.is_file():
+            raise InputError(
+                f"network '{self.network}' is a file that does not end in {SAVED}: expected a "
+                f"name, a {SAVED} file or the folder of a preset; give a file of weights as such"
+            )
         if self.file is None and not self.is_preset:
             network = zoo.find(self.network, presets.image_presets())
             self._set(

@@ -12,7 +12,7 @@ import io
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ FALLBACK_FONTS = (
 )
 
 
-def check_plot_suffix(path: Path) -> str:
+def check_plot_suffix(path: Path, others: Sequence[str] = ()) -> str:
     """Return the suffix of a drawing's file, if it is one that can be drawn.
 
     To be called before the work whose result is to be drawn.
@@ -50,6 +50,8 @@ def check_plot_suffix(path: Path) -> str:
     ----------
     path : Path
         The file to be drawn.
+    others : sequence of str
+        Suffixes of what the caller makes instead of a drawing, for the message.
 
     Returns
     -------
@@ -68,20 +70,23 @@ def check_plot_suffix(path: Path) -> str:
     """
     suffix = path.suffix.lower()
     if suffix not in UNDATED:
+        *first, last = UNDATED
         raise InputError(
-            f"cannot draw '{path}': expected a name that ends in {', '.join(UNDATED)}; "
-            "give another name"
+            f"cannot draw '{path}': expected a name that ends in {', '.join([*others, *first])} or "
+            f"{last}; give another name"
         )
     return suffix
 
 
-def check_drawing(path: Path) -> None:
+def check_drawing(path: Path, others: Sequence[str] = ()) -> None:
     """Refuse what cannot be drawn, before the work whose result is to be drawn.
 
     Parameters
     ----------
     path : Path
         The file to be drawn.
+    others : sequence of str
+        Suffixes of what the caller makes instead of a drawing, for the message.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def check_drawing(path: Path) -> None:
         If it is of another kind than `check_plot_suffix` takes, or matplotlib
         cannot draw that kind here.
     """
-    suffix = check_plot_suffix(path)
+    suffix = check_plot_suffix(path, others)
     try:
         with drawing_settings():
             figure = new_figure(1, 1)

@@ -128,7 +128,8 @@ class CollectedAnswers:
         """
         n_images = len(self._images)
         if n_bad := n_images - self._tally.n_answers:
+            others = "; the others are classified" if n_bad < n_images else ""
             raise InputError(
-                f"{n_bad:,} of {n_images:,} images cannot be read: replace them; "
-                "the others are classified"
+                f"{n_bad:,} of {counted(n_images, 'image')} cannot be read: "
+                f"replace {'it' if n_bad == 1 else 'them'}{others}"
             )

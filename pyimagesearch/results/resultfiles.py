@@ -6,6 +6,7 @@ from pyimagesearch.reporting import check_drawing, check_page, is_page
 from pyimagesearch.utils.pathchecks import Files, check_outputs, files_of
 
 DRAWINGS = ("plot", "mistakes", "suspects", "sheet")  # options
+TABLE = ".csv"  # of suspects
 
 
 def check_result_files(outputs: Files, **inputs: str | None) -> None:
@@ -26,7 +27,7 @@ def check_result_files(outputs: Files, **inputs: str | None) -> None:
     """
     for option, path in files_of(outputs):
         if is_drawing(option, path):
-            check_drawing(Path(path))
+            check_drawing(Path(path), [TABLE] if option == "suspects" else [])
         elif option == "report" and is_page(path):
             check_page(path)
     check_outputs(outputs, **inputs)
@@ -45,4 +46,4 @@ def is_drawing(option: str, path: str) -> bool:
 
 def is_table(path: str) -> bool:
     """Return whether suspects are listed in a table, for its name ends so."""
-    return Path(path).suffix.lower() == ".csv"
+    return Path(path).suffix.lower() == TABLE
