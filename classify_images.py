@@ -112,7 +112,7 @@ def classify(
 
     Parameters
     ----------
-    model : LogisticRegression or SoftmaxHead
+    model : LogisticRegression or LinearClassifier
         The classifier.
     detector : UnknownDetector or None
         Recognises images that are unknown to it; None to predict a class for all.

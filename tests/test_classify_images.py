@@ -26,8 +26,10 @@ from pyimagesearch.linear import (
     load_classifier,
     save_classifier,
 )
+from pyimagesearch.linear.linearclassifier import LinearClassifier
 from pyimagesearch.preprocessing import list_images
 from pyimagesearch.results import collectedanswers
+from pyimagesearch.results.recordedclassifier import read_classifier
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.names import label_finder
 
@@ -81,6 +83,14 @@ def test_a_picture_gets_the_probabilities_of_its_training(trained, image_folder,
     assert [line.split()[1] for line in lines[:15]] == [row[1] for row in rows]
     assert lines[15].startswith("[INFO] classified 15 of 15 images in ")
     assert lines[-1] == "[INFO] csv: a.csv"
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_pickle_is_read_as_its_coefficients(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sklearn"]:
+        monkeypatch.setitem(sys.modules, name, None)  # its import would take a second or two
+    model, whole = read_classifier("m.cpickle", None)
+    assert (type(model), whole) == (LinearClassifier, None)
 
 
 def test_the_answers_are_also_a_page_and_json(trained, image_folder, capsys):

@@ -1,6 +1,7 @@
 import os
 import pickle
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,12 +13,18 @@ from sklearn.svm import LinearSVC
 
 from pyimagesearch.linear import load_classifier, save_classifier
 from pyimagesearch.linear.classifierfile import others_can_write
+from pyimagesearch.linear.linearclassifier import LinearClassifier
 from pyimagesearch.linear.picklemakers import pickle_makers
 from pyimagesearch.utils import InputError
 
 EXTRACTION = {"network": "fake", "feature_shape": [2, 3], "weights": {"name": "x"}}
 NAMES = ["cats", "dogs"]
 ROWS = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32)
+
+
+class Reversed(LogisticRegression):
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, ::-1]
 
 
 def fitted(kind=LogisticRegression):
@@ -91,7 +98,7 @@ def test_a_digest_takes_eight_bytes(path):
                 ({"extraction_": {"feature_shape": None}}, "it is damaged"),
                 ({"extraction_": {"feature_shape": [2, "3"]}}, "it is damaged|network that"),
                 ({"extraction_": EXTRACTION | {"weights_file": 5}}, "file of weights by a text"),
-                ({"coef_": np.zeros((1, 5))}, r"it is damaged \(X has 5 features"),
+                ({"coef_": np.zeros((1, 5))}, "coefficients of 5, not 6 numbers"),
                 ({"coef_": np.zeros((3, 6))}, "give no probability of each class"),
                 ({"coef_": np.full((1, 6), np.nan)}, "give no probability of each class"),
                 ({"coef_": np.zeros(6)}, "it is damaged"),
@@ -116,10 +123,11 @@ def test_a_classifier_that_cannot_classify_is_refused(path, spoil, message):
         import skops.io
 
         skops.io.dump(model, path)
-    with pytest.raises(InputError, match=message) as caught:
-        load_classifier(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    for only_coefficients in (False, True):
+        with pytest.raises(InputError, match=message) as caught:
+            load_classifier(path, only_coefficients)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_the_suffix_of_a_safe_file_may_be_in_capitals(tmp_path):
@@ -205,10 +213,48 @@ def test_an_attribute_that_another_version_wants_is_no_damage(path, monkeypatch)
         load_classifier(path)
 
 
-def test_another_kind_of_model_is_refused(path):
+@pytest.mark.parametrize("only_coefficients", [False, True])
+def test_another_kind_of_model_is_refused(path, only_coefficients):
     save_classifier(path, fitted(LinearSVC), NAMES, EXTRACTION)
     with pytest.raises(InputError, match=r"it holds a LinearSVC|types that are not trusted"):
+        load_classifier(path, only_coefficients)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_coefficients_alone_give_the_same_probabilities(tmp_path, n_classes):
+    path = tmp_path / "model.cpickle"
+    names = ["cats", "dogs", "panda"][:n_classes]
+    model = LogisticRegression().fit(ROWS.astype(float), np.arange(20) % n_classes)
+    save_classifier(path, model, names, EXTRACTION, ["ff" * 8])
+    read = load_classifier(path, only_coefficients=True)
+    assert type(read) is LinearClassifier
+    expected = model.predict_proba(ROWS)
+    np.testing.assert_allclose(read.predict_proba(ROWS), expected, rtol=1e-14)
+    for attribute in ("classes_", "label_names_", "extraction_", "training_digests_"):
+        np.testing.assert_array_equal(getattr(read, attribute), getattr(model, attribute))
+
+
+def test_coefficients_are_read_without_the_scikit_learn_that_made_them(
+    tmp_path, monkeypatch, caplog
+):
+    path = tmp_path / "model.cpickle"
+    with monkeypatch.context() as patch:
+        patch.setattr(sklearn, "__version__", "0.1")
+        save_classifier(path, fitted(), NAMES, EXTRACTION)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("sklearn", "scipy")]:
+        monkeypatch.setitem(sys.modules, name, None)  # as if not installed
+    load_classifier(path, only_coefficients=True)
+    assert caplog.messages == []
+    with pytest.raises(ImportError):
         load_classifier(path)
+
+
+def test_a_classifier_of_another_class_keeps_its_own_probabilities(tmp_path):
+    path = tmp_path / "model.cpickle"
+    save_classifier(path, fitted(Reversed), NAMES, EXTRACTION)
+    read = load_classifier(path, only_coefficients=True)
+    expected = fitted().predict_proba(ROWS)[:, ::-1]
+    np.testing.assert_array_equal(read.predict_proba(ROWS), expected)
 
 
 def test_a_missing_file_is_named(path):

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from test_nn_nested import base, functional
 
 from pyimagesearch.linear import from_softmax_head, softmax_head
-from pyimagesearch.linear.softmaxhead import SoftmaxHead
+from pyimagesearch.linear.linearclassifier import LinearClassifier
 from pyimagesearch.nn import (
     PREPROCESSINGS,
     Description,
@@ -206,8 +206,8 @@ def test_a_softmax_head_becomes_the_classifier_again(n_classes):
 
 
 def test_scores_of_any_size_give_probabilities():
-    kernel, bias = np.array([[-1e4, 0, 1e4]], np.float32), np.zeros(3, np.float32)
-    head = SoftmaxHead(kernel, bias, NAMES, {}, [])
+    head = LinearClassifier()
+    head.coef_, head.intercept_ = np.array([[-1e4], [0], [1e4]]), np.zeros(3)
     found = head.predict_proba(np.array([[-1], [0], [1]], np.float32))
     np.testing.assert_array_equal(found, [[1, 0, 0], [1 / 3] * 3, [0, 0, 1]])
 

@@ -86,7 +86,7 @@ def answers_to(
 
     Parameters
     ----------
-    model : LogisticRegression or SoftmaxHead
+    model : LogisticRegression or LinearClassifier
         The classifier.
     detector : UnknownDetector or None
         Measures how much a row is like those that trained; None not to ask.

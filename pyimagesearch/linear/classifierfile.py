@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyimagesearch.linear.linearclassifier import CoefficientsUnpickler, LinearClassifier
 from pyimagesearch.linear.picklemakers import pickle_makers
 from pyimagesearch.linear.trainingimages import pack_digests
 from pyimagesearch.linear.unknown import UnknownDetector
@@ -77,7 +78,9 @@ def save_classifier(
             pickle.dump(model, file)
 
 
-def load_classifier(path: str | Path) -> "LogisticRegression":
+def load_classifier(
+    path: str | Path, only_coefficients: bool = False
+) -> "LogisticRegression | LinearClassifier":
     """Read a classifier that can classify new images.
 
     A warning is logged if the file is a pickle that others could have written,
@@ -87,10 +90,13 @@ def load_classifier(path: str | Path) -> "LogisticRegression":
     ----------
     path : str or Path
         A file that `save_classifier` has written.
+    only_coefficients : bool
+        Read a pickle without importing scikit-learn, which takes a second or two,
+        and is not needed to classify images.
 
     Returns
     -------
-    LogisticRegression
+    LogisticRegression, or LinearClassifier if only the coefficients are read
         With the attributes that `save_classifier` describes.
 
     Raises
@@ -99,20 +105,25 @@ def load_classifier(path: str | Path) -> "LogisticRegression":
         If the file is missing, damaged, holds anything else, or does not say
         how its features were made.
     """
-    import sklearn
-    from sklearn.linear_model import LogisticRegression
-
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no classifier '{path}': expected a file made by train_model.py")
-    model = _read_skops(path) if path.suffix.lower() == SKOPS else _read_pickle(path)
-    if not isinstance(model, LogisticRegression):
-        raise _no_classifier(path, f"it holds a {type(model).__name__}")
+    if path.suffix.lower() == SKOPS:
+        model = _read_skops(path)
+    else:
+        model = _read_pickle(path, CoefficientsUnpickler if only_coefficients else pickle.Unpickler)
+    needs_sklearn = not isinstance(model, LinearClassifier)
+    if needs_sklearn:
+        import sklearn
+        from sklearn.linear_model import LogisticRegression
+
+        if not isinstance(model, LogisticRegression):
+            raise _no_classifier(path, f"it holds a {type(model).__name__}")
     check_classifier(model, path)
     version = getattr(model, "sklearn_version_", None)
     if not isinstance(version, str):
         raise _no_classifier(path, "it does not record which scikit-learn made it")
-    if version != sklearn.__version__:
+    if needs_sklearn and version != sklearn.__version__:
         logger.warning(
             f"'{path}' was made with scikit-learn {version}, and this is "
             f"{sklearn.__version__}: its answers may differ; train it again to be sure"
@@ -135,7 +146,7 @@ def _is_open_to_others(status: os.stat_result) -> bool:
     return bool(status.st_mode & (stat.S_IWOTH | group))
 
 
-def _read_pickle(path: Path) -> object:
+def _read_pickle(path: Path, unpickler: type[pickle.Unpickler]) -> object:
     if hasattr(os, "getuid") and others_can_write(path):
         logger.warning(
             f"'{path}' is a pickle in a place that others can write to, and loading it can run "
@@ -143,7 +154,7 @@ def _read_pickle(path: Path) -> object:
         )
     try:
         with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
-            return pickle.load(file)
+            return unpickler(file).load()
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
     except (ImportError, AttributeError) as error:  # a module, or what it held, has moved
@@ -203,7 +214,11 @@ def _defect(model: object) -> str | None:
         )
     if not isinstance(extraction.get("weights_file") or "", str):
         return "it does not name its file of weights by a text"
-    probabilities = model.predict_proba(np.zeros((1, model.coef_.shape[1])))
+    if model.coef_.shape[1] != model.n_features_in_:
+        return (
+            f"it has coefficients of {model.coef_.shape[1]:,}, not {model.n_features_in_:,} numbers"
+        )
+    probabilities = model.predict_proba(np.zeros((1, model.n_features_in_)))
     if probabilities.shape != (1, len(model.classes_)) or not np.isfinite(probabilities).all():
         return "its coefficients give no probability of each class"
     digests = getattr(model, "training_digests_", np.empty(0, np.uint64))  # 1.0.0 kept none

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyimagesearch.linear.calibration import probabilities
 from pyimagesearch.linear.classifierfile import check_classifier
+from pyimagesearch.linear.linearclassifier import LinearClassifier
 from pyimagesearch.linear.trainingimages import pack_digests
 
 if TYPE_CHECKING:
@@ -45,46 +45,6 @@ def softmax_head(model: "LogisticRegression") -> tuple[np.ndarray, np.ndarray]:
     return kernel.astype(np.float32), bias.astype(np.float32)
 
 
-class SoftmaxHead:
-    """A softmax layer as a classifier: scikit-learn's, as far as images are classified with it.
-
-    Importing scikit-learn takes longer than all else until the first answer.
-
-    Parameters
-    ----------
-    kernel, bias : ndarray
-        As `softmax_head` returns them.
-    label_names, extraction, training_digests
-        As of `pyimagesearch.linear.save_classifier`; the names are those of the columns.
-
-    Attributes
-    ----------
-    coef_, intercept_, classes_, n_features_in_
-        As of a fitted ``LogisticRegression``, but two classes have two rows of coefficients.
-    label_names_, extraction_, training_digests_
-        As `save_classifier` sets them.
-    """
-
-    def __init__(
-        self,
-        kernel: np.ndarray,
-        bias: np.ndarray,
-        label_names: Sequence[str],
-        extraction: Mapping[str, object],
-        training_digests: Sequence[object],
-    ):
-        self.coef_, self.intercept_ = kernel.T.astype(float), bias.astype(float)
-        self.classes_ = np.arange(len(label_names))
-        self.n_features_in_ = len(kernel)
-        self.label_names_, self.extraction_ = list(label_names), dict(extraction)
-        if (packed := pack_digests(training_digests)) is not None:
-            self.training_digests_ = packed
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return the probabilities of the classes for rows of features: (b, n_classes) float64."""
-        return probabilities(X @ self.coef_.T + self.intercept_)
-
-
 def from_softmax_head(
     kernel: np.ndarray,
     bias: np.ndarray,
@@ -92,13 +52,15 @@ def from_softmax_head(
     extraction: Mapping[str, object],
     training_digests: Sequence[object],
     path: str | Path,
-) -> SoftmaxHead:
+) -> LinearClassifier:
     """Return the classifier that a softmax layer is.
 
     Parameters
     ----------
-    kernel, bias, label_names, extraction, training_digests
-        As of `SoftmaxHead`.
+    kernel, bias : ndarray
+        As `softmax_head` returns them; two classes keep two rows of coefficients.
+    label_names, extraction, training_digests
+        As of `pyimagesearch.linear.save_classifier`; the names are those of the columns.
     path : str or Path
         The file that they were read from, for messages.
 
@@ -107,6 +69,11 @@ def from_softmax_head(
     InputError
         If it cannot classify images.
     """
-    model = SoftmaxHead(kernel, bias, label_names, extraction, training_digests)
+    model = LinearClassifier()
+    model.coef_, model.intercept_ = kernel.T.astype(float), bias.astype(float)
+    model.classes_, model.n_features_in_ = np.arange(len(label_names)), len(kernel)
+    model.label_names_, model.extraction_ = list(label_names), dict(extraction)
+    if (packed := pack_digests(training_digests)) is not None:
+        model.training_digests_ = packed
     check_classifier(model, Path(path))
     return model

@@ -59,11 +59,11 @@ def read_classifier(path: str, weights: str | None):
 
     Returns
     -------
-    LogisticRegression or SoftmaxHead
+    LogisticRegression or LinearClassifier
     WholeClassifier or None
     """
     if not is_whole(path):
-        return load_classifier(path), None
+        return load_classifier(path, only_coefficients=True), None
     if weights:
         raise InputError(f"'{path}' holds its own weights: leave out --weights {weights}")
     whole = read_whole(Path(path))
