@@ -217,7 +217,7 @@ def main(argv: list[str] | None = None) -> None:
 
     with open_to_train(arguments.db, arguments.test) as features:
         refuse_overwriting_inputs(outputs, arguments.weights, features)
-        network = network_of(features, arguments.model, arguments.weights)
+        network = network_of(features, arguments.model, arguments.weights, arguments.jobs)
         images = RowImages(features)
         images.require_for(outputs)
         training = train(

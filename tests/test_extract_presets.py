@@ -128,7 +128,7 @@ def test_a_classifier_finds_its_preset_again_and_refuses_another(capsys, tmp_pat
 
 def test_a_whole_model_of_a_preset_is_refused_in_one_line_before_the_search(capsys):
     assert train_model.main(["--db", "features.hdf5", "--model", "m.keras"]) == 1
-    assert "which a whole model cannot hold yet: expected a network of" in last_line(capsys)
+    assert "resizes images in its own way, which a whole model cannot:" in last_line(capsys)
 
 
 def test_layers_are_listed_without_weights(capsys, tmp_path):

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from smallpresets import FAMILIES, SIDE, save_preset
+from test_nn_whole import written
 
 from pyimagesearch.nn import (
     PREPROCESSINGS,
     Description,
     NetworkChoice,
+    check_built_in,
     check_described,
     list_layers,
     load_described,
@@ -336,3 +338,33 @@ def test_a_block_of_a_backbone_in_a_file_is_a_place_to_cut(preset, tmp_path):
     assert layer in list_layers(of_file)
     image = pixels(SIDE, SIDE)
     assert_same(features(of_file, image), features(of_preset, image))
+
+
+@pytest.mark.parametrize("pooling", ["cls", "avg", "max", "none"])
+def test_layers_of_keras_hub_become_no_whole_model(preset, pooling, tmp_path, monkeypatch):
+    import keras_hub
+
+    monkeypatch.chdir(tmp_path)
+    keras_hub.models.Backbone.from_preset(str(preset("vit"))).save("vit.keras")
+    for network in ("vit.keras", str(preset("vit"))):
+        choice = NetworkChoice(network, pooling=pooling, preprocessing="torch", size=(SIDE, SIDE))
+        found = load_network(choice).description
+        said = "layer 'vit_patching_and_embedding' of 'vit.*' is of the package keras_hub"
+        with pytest.raises(InputError, match=said):
+            check_built_in(found, Path(network), jobs=1)
+        with pytest.raises(InputError, match=said):
+            written(choice, "a.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["vit.keras"]
+
+
+@pytest.mark.parametrize("pooling", ["avg", "none"])
+@pytest.mark.usefixtures("in_this_process")
+def test_a_network_of_keras_hub_with_keras_own_layers_does(preset, pooling, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = str(preset("resnet"))
+    choice = NetworkChoice(folder, pooling=pooling, preprocessing="torch", size=(SIDE, SIDE))
+    check_built_in(load_network(choice).description, Path(folder), jobs=1)
+    *_, differences = written(choice, "a.keras")
+    assert differences[Path("a.keras")] < 1e-5
+    with zipfile.ZipFile("a.keras") as archive:
+        assert "keras_hub" not in archive.read("config.json").decode()

@@ -41,6 +41,13 @@ def missing_package(path: Path, class_name: str) -> str | None:
     return f"of the package {package}, whose installed version lacks it; install another"
 
 
+def has_foreign_classes(path: Path) -> bool:
+    """Return whether a ``.keras`` file names classes that are not Keras's own."""
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    return any(_foreign_classes(config))
+
+
 def _foreign_classes(config: object) -> Iterator[tuple[str, str]]:
     """Yield the package and the name of each class in a config that is not Keras's own."""
     parts = config.values() if isinstance(config, dict) else config

@@ -9,6 +9,7 @@ from pyimagesearch.linear import Training, softmax_head
 from pyimagesearch.nn import (
     Description,
     WholeClassifier,
+    check_built_in,
     check_described,
     check_suffix,
     is_whole,
@@ -30,7 +31,7 @@ def training_digests(features: FeaturesFile) -> list[str]:
 
 
 def network_of(
-    features: FeaturesFile, paths: Sequence[str], weights: str | None
+    features: FeaturesFile, paths: Sequence[str], weights: str | None, jobs: int = 1
 ) -> tuple[Description, Path | None] | None:
     """Return the network for whole models, and where its weights are, before the search.
 
@@ -39,7 +40,8 @@ def network_of(
     Raises
     ------
     InputError
-        If the features file does not record it, or the weights are gone or others.
+        If the features file does not record it, the weights are gone or others, or a whole model
+        cannot hold it.
     """
     paths = [path for path in paths if is_whole(path)]
     if not paths:
@@ -58,15 +60,17 @@ def network_of(
             f"'{features.path}' has {features.shape[1]:,} features a row, and the network that it "
             f"names gives {description.n_features:,}: extract the features again"
         )
-    if description.loaded_size is None or description.pooling == "cls":
+    if description.loaded_size is None:
         raise InputError(
-            f"'{features.path}' has features of {description.network}, which a whole model cannot "
-            "hold yet: expected a network of keras.applications or of a .keras file; leave out "
-            f"--model {paths[0]}, and classify_images.py reads the other classifier"
+            f"'{features.path}' has features of {description.network}, a preset that resizes "
+            "images in its own way, which a whole model cannot: expected a network of "
+            f"keras.applications or of a .keras file; leave out --model {paths[0]}, and "
+            "classify_images.py takes a pickle or FILE.skops"
         )
     file = weights or features.record.weights_file
     file = file and recorded_path(file)
     check_described(description, file)
+    check_built_in(description, file, jobs)
     return description, file
 
 

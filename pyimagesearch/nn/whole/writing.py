@@ -14,6 +14,7 @@ import numpy as np
 from pyimagesearch.nn import keraslayers
 from pyimagesearch.nn.kerasnetwork import KerasNetwork
 from pyimagesearch.nn.preprocessing import as_convolution
+from pyimagesearch.nn.whole.builtin import require_built_in
 from pyimagesearch.nn.whole.file import NETWORK, WholeClassifier, pack, read_whole
 from pyimagesearch.nn.whole.suffixes import PHONE, WHOLE
 from pyimagesearch.utils import InputError
@@ -55,8 +56,10 @@ def write_whole(
     ------
     InputError
         If a file cannot be written, is read back with other probabilities, or if the network
-        cannot be converted. There is no file then, or the one that was there before.
+        cannot be converted or has layers of other packages than Keras. There is no file then, or
+        the one that was there before.
     """
+    require_built_in(network)
     model, output_layer = build(network, classifier)
     classifier = replace(classifier, output_layer=output_layer)
     expected = predict(_features(network, pixels))
