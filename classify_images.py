@@ -47,7 +47,7 @@ from pyimagesearch.results import (
 )
 from pyimagesearch.results.commandline import add_answer_options
 from pyimagesearch.utils.arguments import add_computing_options, script_parser, user_path
-from pyimagesearch.utils.console import keep_stdout_for_the_table
+from pyimagesearch.utils.console import keep_stdout_for_the_table, print_row
 from pyimagesearch.utils.pathchecks import refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
@@ -192,7 +192,7 @@ def main(argv: list[str] | None = None, load: Callable[..., Network] = load_desc
     ):
         for answer in shown(classify(model, detector, images, extractor), len(images)):
             if answer.problem is None:
-                print(table.line(answer), flush=True)
+                print_row(table.line(answer))
                 write_row(answer)
             collected.add(answer)
 

@@ -1,3 +1,4 @@
+import io
 import os
 import pickle
 import re
@@ -259,6 +260,20 @@ def test_a_classifier_of_another_class_keeps_its_own_probabilities(tmp_path):
 
 def test_a_missing_file_is_named(path):
     with pytest.raises(InputError, match=re.escape(f"no classifier '{path}'")):
+        load_classifier(path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(path, monkeypatch):
+    opened = io.open
+
+    def refuse(file, *arguments, **options):
+        if str(file) == str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(file, *arguments, **options)
+
+    save_classifier(path, fitted(), NAMES, EXTRACTION)
+    monkeypatch.setattr(io, "open", refuse)
+    with pytest.raises(InputError, match=re.escape(f"cannot read '{path}': Permission denied")):
         load_classifier(path)
 
 

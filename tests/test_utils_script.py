@@ -69,8 +69,24 @@ def test_a_closed_stream_is_an_empty_one(redirection, out, err):
     assert (done.returncode, done.stdout, done.stderr) == (0, out, err)
 
 
+# A full disk below stdout is not one below the file that has the same rows.
+TABLE = """
+import tempfile
+from pyimagesearch.utils.console import print_row
+from pyimagesearch.utils.files import replacing
+from pyimagesearch.utils.script import script
+@script
+def main():
+    with tempfile.TemporaryDirectory() as folder, replacing(folder + "/rows.csv"):
+        print_row("one row")
+raise SystemExit(main())
+"""
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("program", [PROGRAM, ECHO], ids=["meanwhile", "at the end"])
+@pytest.mark.parametrize(
+    "program", [PROGRAM, ECHO, TABLE], ids=["meanwhile", "at the end", "table"]
+)
 def test_a_full_disk_below_stdout_gives_one_line(program):
     done = in_a_shell(program, "> /dev/full")
     line = "[ERROR] cannot write to stdout: No space left on device; make room"

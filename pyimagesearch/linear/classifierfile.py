@@ -173,6 +173,8 @@ def _read_skops(path: Path) -> object:
         return skops.io.load(path, trusted=[])
     except InputError:
         raise
+    except PermissionError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
     except (ImportError, AttributeError) as error:
         raise _of_others(path, error, []) from error
     except Exception as error:  # zipfile, json, numpy and skops each have their own

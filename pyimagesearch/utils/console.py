@@ -2,9 +2,12 @@
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Iterator
 
+from pyimagesearch.utils.errors import InputError
+from pyimagesearch.utils.files import DISK_IS_FULL
 from pyimagesearch.utils.progress import above_the_bar
 
 PACKAGE = "pyimagesearch"
@@ -77,3 +80,32 @@ def keep_stdout_for_the_table() -> None:
     for handler in logging.getLogger(PACKAGE).handlers:
         if isinstance(handler, ConsoleHandler):
             handler.info_to_stderr = True
+
+
+def print_row(row: str) -> None:
+    """Print a row of a table at once.
+
+    Raises
+    ------
+    InputError
+        If the disk below stdout is full: an OSError would be taken for one of the
+        file that the same row is written to.
+    """
+    try:
+        sys.stdout.write(f"{row}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in DISK_IS_FULL:
+            raise
+        raise stdout_is_full(error) from error
+
+
+def stdout_is_full(error: OSError) -> InputError:
+    """Return what to report of a full disk below stdout, and drop what is still buffered."""
+    discard_stdout()
+    return InputError(f"cannot write to stdout: {error.strerror}; make room")
+
+
+def discard_stdout() -> None:
+    """Drop what is still buffered, after ``| head`` for example: it would raise again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pyimagesearch.utils.console import console_logging
+from pyimagesearch.utils.console import console_logging, discard_stdout, stdout_is_full
 from pyimagesearch.utils.errors import InputError
 from pyimagesearch.utils.files import DISK_IS_FULL
 from pyimagesearch.utils.stopping import Stopped, raising_stopped
@@ -54,18 +54,17 @@ def script(main: Callable[..., None]) -> Callable[..., int]:
                 logger.warning(_in_one_line(stop))
                 return 128 + stop.signal_number  # the shell's convention
             except BrokenPipeError:
-                _discard_stdout()
+                discard_stdout()
                 return BROKEN_PIPE_CODE
             except OSError as error:
                 # What writes a named file reports its errors itself: this is a stream.
                 if error.errno not in DISK_IS_FULL or error.filename is not None:
                     raise
-                _discard_stdout()
-                logger.error(f"cannot write to stdout: {error.strerror}; make room")
+                logger.error(stdout_is_full(error))
                 return 1
             finally:
                 if console.output_error:
-                    _discard_stdout()
+                    discard_stdout()
             return 0
 
     return run
@@ -77,11 +76,6 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
             setattr(sys, name, stream)
-
-
-def _discard_stdout() -> None:
-    """Drop what is still buffered, after ``| head`` for example: it would raise again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _in_one_line(error: BaseException) -> str:
