@@ -379,6 +379,7 @@ def damaged_head(path: str) -> None:
             "a.keras", lambda path: Path(path).write_bytes(b"no"), "it is no archive", id="cut"
         ),
         pytest.param("a.keras", packed, "has no 'classifier.json'", id="of Keras"),
+        pytest.param("a.KERAS", packed, r"ends in '\.KERAS': expected '\.keras'", id="capitals"),
         pytest.param("a.keras", damaged_head, "or a damaged one", id="no head"),
         pytest.param("a.keras", lambda path: packed(path, []), "or a damaged one", id="no record"),
         pytest.param(
@@ -402,6 +403,8 @@ def test_a_description_of_another_network_is_refused():
     whole = read_whole(Path("a.keras"))
     with pytest.raises(InputError, match="its network gives"):
         load_whole_network(Path("a.keras"), other, whole.output_layer)
+    with pytest.raises(InputError, match="cannot load the network of 'net.keras': No such layer"):
+        load_whole_network(Path("net.keras"), network.description, whole.output_layer)
 
 
 def test_a_suffix_in_capitals_is_refused():

@@ -38,6 +38,9 @@ class NetworkChoice:
     weights : str or None
         ``"imagenet"``, ``"random"`` or the path of a file; None is
         ``"imagenet"``, or the weights in the ``.keras`` file or the preset.
+    part : str or None
+        The layer of a ``.keras`` file that is the network; None is all of the file. Its weights
+        then have no digest.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class NetworkChoice:
     size: tuple[int, int] | None = None
     preprocessing: str | Conversion | None = None
     weights: str | None = None
+    part: str | None = None
 
     def __post_init__(self):
         if self.folder and self.folder.is_file():

@@ -80,8 +80,8 @@ def check_saved(path: Path) -> None:
         raise InputError(f"'{path}' is no whole .keras file: save the network again with Keras")
 
 
-def saved_model(path: Path):
-    """Open a whole saved network, without running code that came with it.
+def saved_model(path: Path, part: str | None = None):
+    """Open a whole saved network, or a layer of one, without running code that came with it.
 
     Raises
     ------
@@ -94,6 +94,8 @@ def saved_model(path: Path):
     try:
         with warnings.catch_warnings(action="ignore"), full_disk_named():
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            if part is not None:
+                model = model.get_layer(part)
     except InputError:
         raise
     except Exception as error:  # Keras, h5py, json and zipfile raise a dozen types

@@ -151,7 +151,7 @@ def _load_with_keras(choice: NetworkChoice, batch_size: int, jobs: int, why: str
         model, weights = kerasmodel.zoo_model(network, choice.size, choice.weights)
     else:
         model = _keras_model(choice, jobs)
-        weights = Weights(choice.file.name, sha256_of(choice.file))
+        weights = Weights(choice.file.name, "" if choice.part else sha256_of(choice.file))
     places = keraslayers.places(model)
     name_last = keraslayers.last if choice.file is None else keraslayers.last_before_head
     layer = choice.layer or name_last(model, places)
@@ -200,7 +200,7 @@ def _keras_model(choice: NetworkChoice, jobs: int):
     import_keras(jobs)
     if choice.file is None:
         return zoo.build(zoo.find(choice.network), choice.size)
-    model = kerasmodel.saved_model(choice.file)
+    model = kerasmodel.saved_model(choice.file, choice.part)
     size = choice.size or tuple(model.inputs[0].shape[1:3])
     if None in size:
         raise InputError(

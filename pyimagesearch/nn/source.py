@@ -119,11 +119,11 @@ def opened(choice: NetworkChoice, jobs: int) -> Iterator[Source]:
         arrays = partial(_arrays_of, filled)
         yield Source(topology.config, arrays, shapes, choice.size, weights, has_head=False)
         return
-    with archive.opened(choice.file) as (config, arrays, shapes):
+    with archive.opened(choice.file, choice.part) as (config, arrays, shapes):
         size = choice.size or input_shape(config)[:2]
         if None in size or input_shape(config)[2:] != (3,):
             raise NoTranslationError(f"it takes {input_shape(config)}")
-        weights = Weights(choice.file.name, sha256_of(choice.file))
+        weights = Weights(choice.file.name, "" if choice.part else sha256_of(choice.file))
         yield Source(config, arrays, shapes, size, weights, has_head=True)
 
 

@@ -27,8 +27,15 @@ CODE = ("Lambda", "__lambda__", "function", "TFSMLayer", "TorchModuleWrapper")
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[tuple[Config, Arrays, Arrays]]:
+def opened(path: Path, part: str | None = None) -> Iterator[tuple[Config, Arrays, Arrays]]:
     """Open a network; yield its config, and what reads its arrays, or only their shapes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    part : str or None
+        The layer that is the network; None is all of it.
 
     Raises
     ------
@@ -45,7 +52,18 @@ def opened(path: Path) -> Iterator[tuple[Config, Arrays, Arrays]]:
             file = stack.enter_context(h5py.File(weights, "r"))
             archive.close()
             groups = layer_groups(config)
+            if part is not None:
+                config = next(each for each in config["config"]["layers"] if each["name"] == part)
+                groups = _below(part, groups)
         yield config, saved_arrays(groups, file), saved_arrays(groups, file, unread)
+
+
+def _below(part: str, groups: Mapping[str, str]) -> dict[str, str]:
+    """Return the groups of the layers of a part, by their paths within it."""
+    start = f"{part}/"
+    return {
+        path.removeprefix(start): group for path, group in groups.items() if path.startswith(start)
+    }
 
 
 @contextlib.contextmanager

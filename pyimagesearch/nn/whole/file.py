@@ -14,26 +14,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from pyimagesearch.nn.choice import NetworkChoice
 from pyimagesearch.nn.description import Description
 from pyimagesearch.nn.loading import load_network
 from pyimagesearch.nn.network import Network
-from pyimagesearch.nn.weights.reading import WEIGHTS_IN_ARCHIVE, open_weights
-from pyimagesearch.nn.whole.suffixes import PHONE
+from pyimagesearch.nn.weights.reading import open_weights
+from pyimagesearch.nn.whole.suffixes import PHONE, check_suffix
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.pathchecks import require_readable
-from pyimagesearch.utils.temporary import temporary_folder
 
 RECORD, LABELS = "classifier.json", "labels.txt"
 NETWORK = "network"
-# Keras names the groups of its weights after the classes of the layers (keras 3.15).
-HEAD_GROUP, NETWORK_GROUP = "layers/dense/vars", "layers/functional"
-CONFIG, METADATA = "config.json", "metadata.json"
-CONFIG_KEYS = ("module", "class_name", "config", "registered_name", "build_config")
+HEAD_GROUP = "layers/dense/vars"  # Keras calls it after the class of the layer (keras 3.15)
 
 
 @dataclass(frozen=True)
@@ -99,6 +94,7 @@ def read_whole(path: Path) -> WholeClassifier:
             f"'{path}' is a model for apps on phones: expected the pickle, .skops or .keras file "
             "of the same training; train_model.py writes several of them at once"
         )
+    check_suffix(path)
     if not zipfile.is_zipfile(path):
         raise _damaged(path, "it is no archive")
     try:
@@ -152,40 +148,19 @@ def load_whole_network(
     InputError
         If the file is damaged, or the engine cannot compute the network.
     """
-    with temporary_folder() as folder:
-        try:
-            alone = _network_alone(path, folder)
-        except Exception as error:  # zipfile, json and h5py raise a dozen types
-            raise _damaged(path, first_line(error)) from error
-        choice = NetworkChoice(
-            str(alone),
-            layer=output_layer,
-            pooling=description.pooling,
-            size=description.size,
-            preprocessing=description.preprocessing,
-        )
-        network = load_network(choice, engine, batch_size, jobs)
+    choice = NetworkChoice(
+        str(path),
+        layer=output_layer,
+        pooling=description.pooling,
+        size=description.size,
+        preprocessing=description.preprocessing,
+        part=NETWORK,
+    )
+    network = load_network(choice, engine, batch_size, jobs)
     if network.description.feature_shape != description.feature_shape:
         raise _damaged(path, f"its network gives {network.description.feature_shape}")
     network.description = description
     return network
-
-
-def _network_alone(path: Path, folder: Path) -> Path:
-    """Write the network within a whole model as a ``.keras`` file of its own."""
-    alone, weights = folder / f"{NETWORK}{path.suffix}", folder / f"{NETWORK}.weights.h5"
-    with zipfile.ZipFile(path) as archive:
-        whole, metadata = json.loads(archive.read(CONFIG)), archive.read(METADATA)
-    (network,) = (layer for layer in whole["config"]["layers"] if layer["name"] == NETWORK)
-    with open_weights(path) as file, h5py.File(weights, "w") as own:
-        for name in file[NETWORK_GROUP]:
-            file.copy(f"{NETWORK_GROUP}/{name}", own)
-    with zipfile.ZipFile(alone, "w") as archive:
-        config = {key: network[key] for key in CONFIG_KEYS if key in network}
-        archive.writestr(CONFIG, json.dumps(config))
-        archive.writestr(METADATA, metadata)
-        archive.write(weights, WEIGHTS_IN_ARCHIVE)
-    return alone
 
 
 def _damaged(path: Path, why: str) -> InputError:
