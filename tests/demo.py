@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is tests/
 
 from pyimagesearch.nn import DownloadError, NetworkChoice, load_network  # noqa: E402
+from pyimagesearch.utils.files import make_parents, replacing  # noqa: E402
 from pyimagesearch.utils.script import script  # noqa: E402
 
 N_IMAGES = 30  # of each class
@@ -36,8 +37,9 @@ def draw_demo(images: Path, new: Path) -> None:
         drawn |= {images / shape / f"{shape}_{i:02}.jpg": shape for i in range(N_IMAGES)}
         drawn[new / f"{shape}.jpg"] = shape
     for path, shape in drawn.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draw_shape(shape, rng).save(path)
+        make_parents(path)
+        with replacing(path) as temporary:  # which names the file if the disk is full
+            draw_shape(shape, rng).save(temporary, "JPEG")
 
 
 def weights_at_hand() -> str:
@@ -46,7 +48,8 @@ def weights_at_hand() -> str:
         load_network(NetworkChoice())
     except DownloadError as error:
         logger.warning(error)
-        logger.warning("going on with random weights: more answers will be wrong")
+        logger.warning("continuing with random weights: more answers will be wrong")
+        logger.warning("with the weights in a file of yours: make demo WEIGHTS=FILE")
         return "random"
     return "imagenet"
 

@@ -1,11 +1,13 @@
 """`make demo`: what it draws, and when it goes on with random weights."""
 
+import errno
 import hashlib
 from pathlib import Path
 
 import demo
 import pytest
 from draw import CORNERS
+from PIL import Image
 
 from pyimagesearch.nn import DownloadError
 from pyimagesearch.utils import InputError
@@ -33,7 +35,8 @@ def test_random_weights_stand_in_for_those_that_cannot_be_downloaded(monkeypatch
     assert demo.weights_at_hand() == "random"
     assert [record.message.partition(":")[0] for record in caplog.records] == [
         "no connection",
-        "going on with random weights",
+        "continuing with random weights",
+        "with the weights in a file of yours",
     ]
 
 
@@ -42,6 +45,22 @@ def test_random_weights_stand_in_for_nothing_else(monkeypatch, error):
     monkeypatch.setattr(demo, "load_network", failing(error))
     with pytest.raises(type(error)):
         demo.weights_at_hand()
+
+
+def test_a_folder_that_cannot_be_created_is_named_in_one_line(tmp_path, capsys):
+    (tmp_path / "demo").write_bytes(b"")
+    assert demo.main(str(tmp_path / "demo")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"[ERROR] cannot create folder '{tmp_path / 'demo'}")
+
+
+def test_a_full_disk_is_not_taken_for_that_of_stdout(tmp_path, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    assert demo.main(str(tmp_path)) == 1
+    assert "[ERROR] cannot write 'images" in capsys.readouterr().err.replace(f"{tmp_path}/", "")
 
 
 def test_a_command_that_fails_ends_it_with_its_exit_code(tmp_path, capfd):
