@@ -112,9 +112,11 @@ def save_reference(name: str, folder: str, weights: str) -> None:
     keras = import_keras(jobs=2)
     pixels = np.load(f"{folder}/photographs.npy")[:N_CHECKED]
     constructor = getattr(keras.applications, name)
+    preprocess_input = sys.modules[constructor.__module__].preprocess_input
     headless = {"include_top": False, "weights": None, "input_shape": pixels.shape[1:]}
     model = constructor(**headless)
     fill_with_random(model)
+    normalize_as_if_trained(model, preprocess_input(pixels.astype(np.float32)))
     model.save_weights(weights)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
@@ -129,11 +131,24 @@ def save_reference(name: str, folder: str, weights: str) -> None:
 
     keras.layers.Conv2D.convolution_op = convolution_op
     model = constructor(**headless)
-    fill_with_random(model)
-    module = sys.modules[constructor.__module__]
-    prepared = module.preprocess_input(pixels.astype(np.float64))
+    model.load_weights(weights)
+    prepared = preprocess_input(pixels.astype(np.float64))
     features = model.predict(prepared, batch_size=1, verbose=0)
     np.save(f"{folder}/float64.npy", features.reshape(len(pixels), -1))
+
+
+def normalize_as_if_trained(model, prepared: np.ndarray) -> None:
+    """Give each batch normalisation the means and variances that it finds in some images.
+
+    With those of its start, 0 and 1, numbers grow from layer to layer, and deep networks are
+    chaotic: features in single precision then have little to do with those in double.
+    """
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(prepared, training=True)
 
 
 class Engine:
@@ -208,11 +223,7 @@ def rates(by_turns: list[Engine]) -> list[float]:
 
 
 def distance(features: np.ndarray, exact: np.ndarray) -> float:
-    """Return how long differences are, relative to what is right: the geometric mean of images.
-
-    Random weights make some networks chaotic: of one image in three EfficientNetV2M then gives
-    features in single precision that have little to do with those in double.
-    """
+    """Return how long differences are, relative to what is right: the geometric mean of images."""
     lengths = np.linalg.norm(features - exact, axis=1) / np.linalg.norm(exact, axis=1)
     return float(np.exp(np.log(np.maximum(lengths, np.finfo(np.float64).tiny)).mean()))
 
