@@ -403,7 +403,7 @@ def test_a_description_of_another_network_is_refused():
     whole = read_whole(Path("a.keras"))
     with pytest.raises(InputError, match="its network gives"):
         load_whole_network(Path("a.keras"), other, whole.output_layer)
-    with pytest.raises(InputError, match="cannot load the network of 'net.keras': No such layer"):
+    with pytest.raises(InputError, match=r"cannot load the network of 'net.keras': No such layer"):
         load_whole_network(Path("net.keras"), network.description, whole.output_layer)
 
 
