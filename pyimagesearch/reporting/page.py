@@ -127,9 +127,19 @@ def environment() -> "Environment":
     return made
 
 
-def isolated(text: object) -> str:
-    """Return HTML of a name that does not turn what stands beside it, as Arabic would."""
+def isolated(text: object, is_path: bool = False) -> str:
+    """Return HTML of a name that does not turn what stands beside it, as Arabic would.
+
+    A path that is too long for its line is broken after a folder, if it can be.
+
+    Examples
+    --------
+    >>> print(isolated("cats & dogs"), isolated("cats/1.jpg", is_path=True))
+    <bdi>cats &amp; dogs</bdi> <bdi>cats/<wbr>1.jpg</bdi>
+    """
     from markupsafe import Markup
 
     seen = printable(str(text))
-    return Markup("<bdi>{}</bdi>").format(seen if seen.strip() else repr(seen))
+    seen = seen if seen.strip() else repr(seen)
+    slash = Markup("/<wbr>" if is_path else "/")
+    return Markup("<bdi>{}</bdi>").format(slash.join(seen.split("/")))
