@@ -64,6 +64,7 @@ from pyimagesearch.utils.files import make_parents
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
 from pyimagesearch.utils.versions import installed_versions
+from pyimagesearch.utils.wording import counted
 
 FLOAT_BYTES = 4  # per number of a row
 PACKAGES = ("h5py", "keras", "ncnn", "numpy", "openvino", "pillow", "tensorflow")
@@ -316,8 +317,10 @@ def main(argv: list[str] | None = None) -> None:
     if choice.weights == "random":
         logger.warning("random weights: the features are untrained")
     done = extract(**arguments, choice=choice)
-    rate = done.n_computed / done.elapsed_s
-    logger.info(f"{done.n_computed:,} images in {done.elapsed_s:.1f} s ({rate:.1f} images/s)")
+    if done.n_computed:  # all rows may have been copied
+        rate = done.n_computed / done.elapsed_s
+        images = counted(done.n_computed, "image")
+        logger.info(f"{images} in {done.elapsed_s:.1f} s ({rate:.1f} images/s)")
     logger.info(f"{arguments['output']}: {done.shape[0]:,} x {done.shape[1]:,} features")
 
 

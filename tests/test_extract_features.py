@@ -228,6 +228,16 @@ def test_the_story_is_told_on_stdout(image_folder, monkeypatch, capsys):
     assert lines[5] == "[INFO] f.hdf5: 15 x 24 features"
 
 
+def test_no_speed_is_printed_where_all_rows_are_copied(image_folder, monkeypatch, capsys):
+    extract_features.extract(image_folder, "old.hdf5", load_network=load_fake)
+    flags = "-d", str(image_folder), "-o", "new.hdf5", "--reuse", "old.hdf5"
+    assert run_main(monkeypatch, *flags) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "[INFO] reuse: 15 of 15 rows copied from 'old.hdf5'",
+        "[INFO] new.hdf5: 15 x 24 features",
+    ]
+
+
 def test_on_a_terminal_the_bar_counts_pictures_up_to_100_percent(image_folder):
     program = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"

@@ -60,7 +60,7 @@ class NetworkChoice:
         if self.folder and self.folder.is_file():
             raise InputError(
                 f"network '{self.network}' is a file that does not end in {SAVED}: expected a "
-                f"name, a {SAVED} file or the folder of a preset; give a file of weights as such"
+                f"name, a {SAVED} file or a preset's folder; give a file of weights as the weights"
             )
         if self.file is None and not self.is_preset:
             network = zoo.find(self.network, presets.image_presets())
