@@ -195,6 +195,20 @@ def block_the_folder() -> None:
             id="weights that are not there",
         ),
         pytest.param(
+            lambda: Path("folder").mkdir(),
+            ["-m", "a.keras", "-w", "folder"],
+            1,
+            "no weights file 'folder': expected the one that the features were made with",
+            id="a folder as weights",
+        ),
+        pytest.param(
+            leave_it,
+            ["-m", "a.onnx"],
+            1,
+            r"model 'a.onnx' ends in '\.onnx', a format that is not written: expected \.keras, ",
+            id="another format",
+        ),
+        pytest.param(
             leave_it,
             ["-m", "net.keras"],
             1,

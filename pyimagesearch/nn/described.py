@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from pyimagesearch.nn import presets
-from pyimagesearch.nn.choice import NetworkChoice
+from pyimagesearch.nn import presets, zoo
+from pyimagesearch.nn.choice import SAVED, NetworkChoice
 from pyimagesearch.nn.description import Description, Weights
 from pyimagesearch.nn.loading import load_network
 from pyimagesearch.nn.network import Network
@@ -67,7 +67,8 @@ def check_described(description: Description, weights_file: Path | None = None) 
     if weights_file is None:
         raise InputError(f"no weights file '{recorded.name}': expected {expected}")
     # Before a network that may be quite another is built.
-    if weights_file.is_dir():
+    is_file = description.network in zoo.ZOO or description.network.endswith(SAVED)
+    if weights_file.is_dir() and not is_file:
         sha256 = presets.Preset(weights_file.name, weights_file).weights().sha256
     else:
         require_readable(weights_file, "weights file", expected)

@@ -40,14 +40,14 @@ def network_of(
     Raises
     ------
     InputError
-        If the features file does not record it, the weights are gone or others, or a whole model
-        cannot hold it.
+        If a file's suffix promises another format, if the features file does not record the
+        network, if the weights are gone or others, or if a whole model cannot hold it.
     """
+    for path in paths:
+        check_suffix(path)
     paths = [path for path in paths if is_whole(path)]
     if not paths:
         return None
-    for path in paths:
-        check_suffix(path)
     try:
         description = Description.from_json(features.record.to_json())
     except (KeyError, TypeError, ValueError) as error:

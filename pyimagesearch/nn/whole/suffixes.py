@@ -5,6 +5,7 @@ from pathlib import Path
 from pyimagesearch.utils import InputError
 
 WHOLE, PHONE = ".keras", ".tflite"
+NOT_WRITTEN = (".h5", ".hdf5", ".onnx")  # formats of models that a pickle under their name is not
 
 
 def is_whole(path: str | Path) -> bool:
@@ -19,8 +20,16 @@ def is_whole(path: str | Path) -> bool:
 
 
 def check_suffix(path: str | Path) -> None:
-    """Refuse a suffix in capitals, by which Keras does not know its own files."""
+    """Refuse a suffix that promises a format which the file would not have.
+
+    Keras does not know its own files by a suffix in capitals.
+    """
     suffix = Path(path).suffix
+    if suffix.lower() in NOT_WRITTEN:
+        raise InputError(
+            f"model '{path}' ends in '{suffix}', a format that is not written: expected "
+            f"{WHOLE}, {PHONE}, .skops, or .cpickle for a pickle"
+        )
     if is_whole(path) and suffix != suffix.lower():
         raise InputError(
             f"model '{path}' ends in '{suffix}': expected '{suffix.lower()}', which Keras and "
