@@ -23,7 +23,6 @@ if __name__ == "__main__":
 import argparse
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -48,6 +47,7 @@ from pyimagesearch.results import (
 from pyimagesearch.results.commandline import add_answer_options
 from pyimagesearch.utils.arguments import add_computing_options, script_parser, user_path
 from pyimagesearch.utils.console import keep_stdout_for_the_table, print_row
+from pyimagesearch.utils.filenames import typed_path
 from pyimagesearch.utils.pathchecks import refuse_overwriting
 from pyimagesearch.utils.progress import progress_bar
 from pyimagesearch.utils.script import script
@@ -119,7 +119,7 @@ def classify(
     images : UnlabelledImages
         The images.
     extractor : Extractor
-        What gives the features that it was trained on.
+        Computes the features that it was trained on.
 
     Yields
     ------
@@ -139,7 +139,7 @@ def paths_given(arguments: argparse.Namespace) -> list[str]:
     given = [*arguments.inputs, *filter(None, [arguments.images])]
     # Bytes, as the names of files are: not all of them are UTF-8.
     typed = (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if "-" in given else ()
-    stdin = [os.fsdecode(line) for line in typed if line]
+    stdin = [typed_path(line) for line in typed if line]
     return list(chain.from_iterable(stdin if path == "-" else [path] for path in given))
 
 

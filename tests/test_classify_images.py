@@ -66,14 +66,14 @@ def table(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines() if not line.startswith("[")]
 
 
-def test_a_picture_gets_the_probabilities_of_its_training(trained, image_folder, capsys):
+def test_an_image_gets_the_probabilities_of_its_training(trained, image_folder, capsys):
     model, X, paths = trained
-    pictures = [str(image_folder / path) for path in paths]
-    assert run_main("-m", "m.cpickle", *pictures, "--csv", "a.csv", "--all", "-j", "2") == 0
+    images = [str(image_folder / path) for path in paths]
+    assert run_main("-m", "m.cpickle", *images, "--csv", "a.csv", "--all", "-j", "2") == 0
     with Path("a.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["path", "class", "probability", *CLASSES]
-    assert [row[0] for row in rows] == pictures
+    assert [row[0] for row in rows] == images
     expected = model.predict_proba(X)
     got = np.array([row[3:] for row in rows], float)
     np.testing.assert_allclose(got, expected, atol=1e-12)
@@ -136,10 +136,10 @@ def test_an_image_whose_features_are_not_finite_ends_the_run(
     Image.new("RGB", (32, 32)).save(black)
     broken.write_bytes(b"no image")  # black pixels take its place in the batch
     assert classify(broken, red).startswith("[ERROR] 1 of 2 images cannot be read")
-    said = (
+    printed = (
         f"[ERROR] 24 of the 24 features of '{black}' are NaN or infinite: 'fake' may have damaged"
     )
-    assert classify(broken, red, red, black).startswith(said)
+    assert classify(broken, red, red, black).startswith(printed)
 
 
 def type_in(monkeypatch, typed: bytes) -> None:
@@ -178,12 +178,12 @@ def test_tsv_has_nothing_but_rows_on_stdout_and_escapes_tabs(trained, image_fold
     odd = image_folder / "odd\tname\n.jpg"
     (image_folder / "cats" / "cats_000.jpg").rename(odd)
     assert run_main("-m", "m.cpickle", str(odd), "--tsv") == 0
-    said = capsys.readouterr()
-    (row,) = said.out.splitlines()
+    printed = capsys.readouterr()
+    (row,) = printed.out.splitlines()
     path, _, probability = row.split("\t")
     assert path == f"{image_folder}/odd\\tname\\n.jpg"
     assert 0 < float(probability) <= 1
-    assert "[INFO] classified 1 of 1 image " in said.err
+    assert "[INFO] classified 1 of 1 image " in printed.err
 
 
 def test_columns_are_aligned_whatever_the_names(trained, image_folder, capsys):
@@ -195,16 +195,16 @@ def test_columns_are_aligned_whatever_the_names(trained, image_folder, capsys):
     assert len(widths) == 1
 
 
-def test_bad_pictures_are_named_and_the_others_judged(trained, image_folder, capsys):
+def test_bad_images_are_named_and_the_others_classified(trained, image_folder, capsys):
     (image_folder / "cats" / "cats_000.jpg").write_bytes(b"")
     arguments = ["-m", "m.cpickle", str(image_folder), "gone.jpg", "--csv", "a.csv"]
     assert run_main(*arguments) == 1
-    said = capsys.readouterr()
-    assert len(table(said.out)) == 14
+    printed = capsys.readouterr()
+    assert len(table(printed.out)) == 14
     assert len(Path("a.csv").read_text().splitlines()) == 15
-    assert "cats_000.jpg' cannot be read: it is empty" in said.err
-    assert "'gone.jpg' cannot be read" in said.err
-    assert said.err.splitlines()[-1].startswith("[ERROR] 2 of 16 images cannot be read")
+    assert "cats_000.jpg' cannot be read: it is empty" in printed.err
+    assert "'gone.jpg' cannot be read" in printed.err
+    assert printed.err.splitlines()[-1].startswith("[ERROR] 2 of 16 images cannot be read")
 
 
 def test_ctrl_c_keeps_the_rows_that_were_done(trained, image_folder, capsys):
@@ -220,13 +220,13 @@ def test_ctrl_c_keeps_the_rows_that_were_done(trained, image_folder, capsys):
     network.compute = compute
     arguments = ["-m", "m.cpickle", str(image_folder), "--csv", "a.csv"]
     assert classify_images.main(arguments, load=lambda *_, **__: network) == 130
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     line = "[WARNING] stopped by SIGINT; 'a.csv.partial' holds what was written until then\n"
-    assert said.err == line
+    assert printed.err == line
     with Path("a.csv.partial").open(newline="") as file:
         _, *rows = csv.reader(file)
     assert len(rows) >= 4
-    assert [row[0] for row in rows] == [row[0] for row in table(said.out)]
+    assert [row[0] for row in rows] == [row[0] for row in table(printed.out)]
     assert not Path("a.csv").exists()
 
 
@@ -242,7 +242,7 @@ def test_an_error_on_a_terminal_has_a_line_of_its_own(trained, image_folder):
         "main(['-m', 'm.cpickle', sys.argv[3], '--csv', 'a.csv'], load=lambda *_, **__: network)\n"
     )
     paths = [str(ROOT), str(ROOT / "tests"), str(image_folder)]
-    drawn = run_on_a_terminal([sys.executable, "-c", program, *paths], Path("said"))
+    drawn = run_on_a_terminal([sys.executable, "-c", program, *paths], Path("printed"))
     lines = drawn.splitlines()
     assert any("Classifying Images: " in line for line in lines)
     assert f"[ERROR] '{bad}' cannot be read: it is empty" in lines
@@ -256,7 +256,7 @@ def test_a_path_that_does_not_exist_is_an_error_of_its_own(trained, capsys):
     assert lines[-1] == "[ERROR] 1 of 1 image cannot be read: replace it"
 
 
-def test_labelled_pictures_are_reported_on(trained, image_folder, capsys):
+def test_labelled_images_are_evaluated(trained, image_folder, capsys):
     (image_folder / "birds").mkdir()
     (image_folder / "cats" / "cats_000.jpg").rename(image_folder / "birds" / "1.jpg")
     assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
@@ -327,15 +327,15 @@ def test_a_wrong_table_is_refused_before_the_network_is_loaded(trained, image_fo
 
 def test_images_that_trained_the_classifier_are_counted(trained, image_folder, capsys):
     assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
-    said = capsys.readouterr()
-    assert "[INFO] accuracy 1.0000" in said.out
-    assert said.err == (
+    printed = capsys.readouterr()
+    assert "[INFO] accuracy 1.0000" in printed.out
+    assert printed.err == (
         "[WARNING] 13 of 15 evaluated images trained the classifier: the accuracy of the others "
         "is 1.0000\n"
     )
 
 
-def test_the_class_of_a_picture_above_the_working_folder_is_known(
+def test_the_class_of_an_image_above_the_working_folder_is_known(
     trained, image_folder, monkeypatch, capsys
 ):
     below = image_folder / "cats" / "below"
@@ -346,7 +346,7 @@ def test_the_class_of_a_picture_above_the_working_folder_is_known(
     assert "[INFO] accuracy 1.0000" in capsys.readouterr().out
 
 
-def test_a_sheet_of_no_picture_is_not_announced(trained, capsys):
+def test_a_sheet_without_an_image_is_not_announced(trained, capsys):
     arguments = ["-m", "m.cpickle", "gone.jpg", "--sheet", "s.png", "--csv", "a.csv"]
     assert run_main(*arguments) == 1
     out = capsys.readouterr().out
@@ -359,7 +359,7 @@ def test_the_sheet_shows_the_least_sure_first(trained, image_folder, monkeypatch
     drawn = []
     monkeypatch.setattr(answers, "N_LEAST_SURE", 4)
     monkeypatch.setattr(
-        collectedanswers, "draw_contact_sheet", lambda pictures, path, **_: drawn.extend(pictures)
+        collectedanswers, "draw_contact_sheet", lambda tiles, path, **_: drawn.extend(tiles)
     )
     assert run_main("-m", "m.cpickle", str(image_folder), "--sheet", "s.png") == 0
     probabilities = sorted(float(row[2]) for row in table(capsys.readouterr().out))
@@ -401,17 +401,17 @@ def test_a_wrong_input_gets_one_line(trained, monkeypatch, capsys, arguments, me
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["--csv", "--sheet"])
 @pytest.mark.parametrize("named", [["p.png"], ["folder"], ["link.png"]], ids=lambda named: named[0])
-def test_a_picture_to_judge_is_not_overwritten(trained, image_folder, capsys, option, named):
+def test_an_image_to_classify_is_not_overwritten(trained, image_folder, capsys, option, named):
     Path("folder").mkdir()
-    picture = Path("folder/p.png")
-    picture.write_bytes((image_folder / "cats" / "cats_000.jpg").read_bytes())
-    Path("link.png").symlink_to(picture)
-    Path("p.png").symlink_to(picture)
-    before = picture.read_bytes()
+    image = Path("folder/p.png")
+    image.write_bytes((image_folder / "cats" / "cats_000.jpg").read_bytes())
+    Path("link.png").symlink_to(image)
+    Path("p.png").symlink_to(image)
+    before = image.read_bytes()
     assert run_main("-m", "m.cpickle", *named, option, "folder/../folder/p.png") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"[ERROR] {option} would overwrite '{named[0]}")
-    assert picture.read_bytes() == before
+    assert image.read_bytes() == before
 
 
 @pytest.mark.parametrize("given", [["-w", "net.keras"], []], ids=["given", "recorded"])
@@ -518,7 +518,7 @@ def test_an_empty_path_is_wrong_usage_and_not_the_current_folder(flags, capsys):
     assert "the path is empty" in capsys.readouterr().err
 
 
-def test_an_empty_name_is_no_folder():
+def test_an_empty_name_is_not_a_folder():
     with pytest.raises(InputError, match="the name of an image is empty"):
         list_images([""])
 
@@ -532,9 +532,9 @@ def test_a_labelled_folder_names_its_class_in_any_normal_form(
     save_classifier("m.cpickle", model, model.label_names_, model.extraction_)
     (image_folder / "cats").rename(image_folder / unicodedata.normalize(form, "caf\u00e9"))
     assert run_main("-m", "m.cpickle", "--labelled", str(image_folder)) == 0
-    said = capsys.readouterr().out
-    assert "not in the report" not in said
-    (row,) = (line for line in said.splitlines() if line.lstrip().startswith("caf\u00e9  "))
+    printed = capsys.readouterr().out
+    assert "not in the report" not in printed
+    (row,) = (line for line in printed.splitlines() if line.lstrip().startswith("caf\u00e9  "))
     assert row.split()[-1] == "5"
 
 
@@ -545,7 +545,7 @@ def test_a_labelled_folder_is_the_class_of_exactly_its_name_first():
 
 @pytest.fixture
 def guarded(trained, image_folder) -> Path:
-    """The same classifier, which can tell unknown images, and a folder of two such."""
+    """The same classifier, which recognises unknown images, and a folder of two such."""
     model, X, _ = trained
     with open_features("f.hdf5") as features:
         fit_unknown_detector(X, features.labels, 0.01).attach(model)
@@ -619,14 +619,14 @@ def test_no_unknown_names_a_class_of_all(guarded, capsys):
 def test_unknown_images_are_left_out_of_the_report_and_counted(guarded, image_folder, capsys):
     (guarded / "more.png").rename(image_folder / "cats" / "more.png")
     assert run_main("-m", "m.cpickle", str(image_folder), "--labelled") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert (
         "[INFO] not in the report: 1 image in 'flowers' (not a known class)\n"
         "[INFO] answered ?: 1 of 1 image of other classes\n"
         "[INFO] answered ?, not in the report: 1 of 16 images of known classes "
         "(coverage 93.8%)\n[INFO] accuracy 1.0000"
-    ) in said
-    assert said.count(" 15\n") >= 2  # the support of the averages
+    ) in printed
+    assert printed.count(" 15\n") >= 2  # the support of the averages
 
 
 def test_a_folder_of_unknown_images_alone_has_no_report(guarded, image_folder, capsys):
@@ -634,8 +634,8 @@ def test_a_folder_of_unknown_images_alone_has_no_report(guarded, image_folder, c
         path.unlink()
     (guarded / "more.png").rename(image_folder / "cats" / "more.png")
     assert run_main("-m", "m.cpickle", str(image_folder / "cats"), "--labelled") == 0
-    said = capsys.readouterr().out
-    assert "(coverage 0.0%)\n[INFO] all are answered ?: no report\n" in said
+    printed = capsys.readouterr().out
+    assert "(coverage 0.0%)\n[INFO] all are answered ?: no report\n" in printed
 
 
 def test_unknown_images_come_first_on_the_sheet(guarded, image_folder, monkeypatch):
@@ -644,12 +644,12 @@ def test_unknown_images_come_first_on_the_sheet(guarded, image_folder, monkeypat
         collectedanswers, "draw_contact_sheet", lambda *a, **o: drawn.append((a, o))
     )
     assert run_main("-m", "m.cpickle", str(image_folder), "--sheet", "a.png") == 0
-    (((pictures, _), options),) = drawn
-    assert {picture.image.parent.name for picture in pictures[:2]} == {"flowers"}
-    assert all(picture.predicted_name.startswith("? (nearest ") for picture in pictures[:2])
-    assert all(picture.predicted_name in CLASSES for picture in pictures[2:])
-    assert pictures[0].probability <= pictures[1].probability
-    assert "?: how similar" in options["legend"]
+    (((tiles, _), options),) = drawn
+    assert {tile.image.parent.name for tile in tiles[:2]} == {"flowers"}
+    assert all(tile.predicted_name.startswith("? (nearest ") for tile in tiles[:2])
+    assert all(tile.predicted_name in CLASSES for tile in tiles[2:])
+    assert tiles[0].probability <= tiles[1].probability
+    assert "?: similarity of the nearest" in options["legend"]
 
 
 def test_an_image_that_cannot_be_read_is_not_called_unknown(guarded, image_folder, capsys):
@@ -663,7 +663,10 @@ def test_an_image_that_cannot_be_read_is_not_called_unknown(guarded, image_folde
 
 def test_unknown_images_stand_apart_in_the_report(guarded, image_folder):
     arguments = ["-m", "m.cpickle", str(image_folder), "--labelled"]
-    assert run_main(*arguments, "--report", "r.json", "--report", "r.html") == 0
+    reports = ["--report", "r.json", "--report", "r.html", "--sort", "sorted"]
+    assert run_main(*arguments, *reports) == 0
+    apart = {path.name for path in Path("sorted", "_unknown").iterdir()}
+    assert apart == {"stripes.png", "more.png"}
     assert json.loads(Path("r.json").read_text())["n_unknown"] == 2
     page = Path("r.html").read_text("utf-8")
     assert "answered ?: 2 of 2 images of other classes" in page

@@ -43,10 +43,37 @@ def test_a_file_that_was_there_is_never_overwritten(images, tmp_path):
     assert found(tmp_path / "sorted") == {"cats/1 (2).jpg": b"image 0"}
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b"])
-def test_classes_that_cannot_name_a_folder_are_refused(tmp_path, name):
-    with pytest.raises(InputError, match="cannot be the name of a folder: expected names without"):
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "it is not a name"),
+        ("..", "it is not a name"),
+        ("a/b", "it is not a name"),
+        ("a\0b", "embedded null byte"),
+        ("a" * 300, "file name too long"),
+    ],
+)
+def test_classes_that_cannot_name_a_folder_are_refused(tmp_path, name, why):
+    with pytest.raises(InputError, match=f"cannot be the name of a folder here: {why}; rename"):
         ClassFolders(tmp_path, ["cats", name])
+    assert not list(tmp_path.iterdir())
+
+
+def test_classes_that_the_file_system_does_not_distinguish_are_refused(tmp_path, monkeypatch):
+    mkdir = Path.mkdir
+
+    def in_lower_case(path, *arguments, **options):
+        mkdir(path.with_name(path.name.lower()), *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", in_lower_case)
+    ClassFolders(tmp_path, ["cats", "Dogs"])
+    with pytest.raises(InputError, match=r"class 'Cats' cannot .*takes it for the name of another"):
+        ClassFolders(tmp_path, ["cats", "Cats"])
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_first_image(images):
+    with pytest.raises(InputError, match=r"cannot make folders in '.*': Not a directory; change"):
+        ClassFolders(images[0] / "sorted", ["cats"])
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(images, tmp_path):

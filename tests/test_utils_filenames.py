@@ -11,7 +11,8 @@ import pytest
 from draw import draw_images
 
 from pyimagesearch.io import HDF5DatasetWriter
-from pyimagesearch.utils.filenames import recorded_path, why_no_text
+from pyimagesearch.utils import InputError
+from pyimagesearch.utils.filenames import recorded_path, typed_path, why_no_text
 
 ROOT = Path(__file__).parents[1]
 ASCII = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
@@ -38,6 +39,20 @@ def test_a_recorded_name_is_that_of_its_file(tmp_path, recorded):
 def test_a_name_that_is_not_utf_8_stays_as_it_is():
     assert recorded_path("caf\udce9") == Path("caf\udce9")
     assert why_no_text("caf\udce9") == r"'caf\udce9' is not valid UTF-8: rename it"
+
+
+def test_a_recorded_name_is_taken_as_it_is_where_names_are_text(monkeypatch):
+    """As on Windows, which has no bytes to decode; the surrogates may come from elsewhere."""
+    monkeypatch.setattr(sys, "getfilesystemencodeerrors", lambda: "surrogatepass")
+    for name in ("café", "caf\udce9", "half a pair \ud83d"):
+        assert recorded_path(name) == Path(name)
+
+
+def test_a_typed_path_that_can_name_no_file_is_refused(monkeypatch):
+    assert typed_path(b"caf\xe9") == "caf\udce9"
+    monkeypatch.setattr(os, "fsdecode", lambda line: line.decode("utf-8", "surrogatepass"))
+    with pytest.raises(InputError, match=r"b'caf\\xe9' on stdin is not UTF-8: expected paths"):
+        typed_path(b"caf\xe9")
 
 
 def test_a_class_folder_that_cannot_be_spelled_is_not_called_invalid(tmp_path):

@@ -150,6 +150,16 @@ def test_a_replaced_file_keeps_its_permissions_from_the_first_byte_on(tmp_path, 
     assert permissions(target) == mode
 
 
+def test_a_read_only_file_is_not_replaced(tmp_path):
+    target = tmp_path / "report.json"
+    target.write_text("keep")
+    target.chmod(0o444)
+    for write in (check_writable, lambda path: replacing(path).__enter__()):
+        with pytest.raises(InputError, match=r"report.json' is read-only: make it writable, or"):
+            write(target)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["keep"]
+
+
 def test_a_link_stays_a_link(tmp_path):
     target, link = tmp_path / "elsewhere" / "report.json", tmp_path / "link.json"
     target.parent.mkdir()

@@ -1,4 +1,4 @@
-"""The address of a scheduler: as given, or as its file has it."""
+"""The address of a scheduler: as given, or read from its file."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def _address_in(path: str) -> str:
             f"no scheduler file '{path}': expected one, or tcp://HOST:PORT or tls://HOST:PORT"
         )
     try:
-        return str(json.loads(Path(path).read_text())["address"])
+        return str(json.loads(Path(path).read_text("utf-8"))["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"'{path}' is not a scheduler file: expected one of dask scheduler --scheduler-file"

@@ -1,11 +1,10 @@
-"""What is kept of a classifier's answers to images, and what is made of it once all are there."""
+"""A classifier's answers to images: collected, then reported, drawn and written."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyimagesearch.linear import (
-    UNKNOWN,
     Answer,
     LabelledEvaluation,
     Tally,
@@ -17,6 +16,8 @@ from pyimagesearch.reporting import AnswersReport, SheetTile, draw_contact_sheet
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.classfolders import ClassFolders
 from pyimagesearch.utils.wording import counted
+
+UNKNOWN_FOLDER = "_unknown"  # not "?", which Windows does not allow in a name
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +45,9 @@ class CollectedAnswers:
         Raises
         ------
         InputError
-            If that cannot be a folder, or a class the name of one.
+            If that cannot be a folder, or a class cannot have one in it.
         """
-        self._folders = ClassFolders(folder, self._names, link)
+        self._folders = ClassFolders(folder, [*self._names, UNKNOWN_FOLDER], link)
 
     def compare_with(self, labels: Mapping[Path, str], training: TrainingImages) -> None:
         """Have each answer compared with the label that its image has already from now on."""
@@ -67,7 +68,7 @@ class CollectedAnswers:
         self._tally.add(answer)
         self._report.add(answer)
         if self._folders is not None:
-            name = UNKNOWN if answer.is_unknown else self._names[answer.predicted]
+            name = UNKNOWN_FOLDER if answer.is_unknown else self._names[answer.predicted]
             self._folders.add(answer.path, name)
         if self._evaluation is not None:
             self._evaluation.add(answer)
@@ -91,12 +92,12 @@ class CollectedAnswers:
             SheetTile(answer.path, answer.path.name, *answer.caption(self._names))
             for answer in tally.least_sure
         ]
-        similar = " (?: how similar the nearest one is)" if tally.n_unknown else ""
+        similar = " (?: similarity of the nearest image)" if tally.n_unknown else ""
         draw_contact_sheet(
             tiles,
             Path(path),
             title=f"{len(tiles):,} of {tally.n_answers:,} images, the least sure first",
-            legend="file → class, and how probable it seems" + similar,
+            legend="file → class and its probability" + similar,
             load=image_reader(self._images.decoding),
         )
         logger.info(f"sheet: {path}")
@@ -119,7 +120,7 @@ class CollectedAnswers:
         logger.info(f"report: {path}")
 
     def require_all(self) -> None:
-        """Complain of images without an answer.
+        """Raise if images have no answer.
 
         Raises
         ------

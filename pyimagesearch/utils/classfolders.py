@@ -3,14 +3,13 @@
 import filecmp
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
 from pyimagesearch.utils.errors import InputError
 from pyimagesearch.utils.files import replacing
-
-NO_FOLDERS = ("", ".", "..")
 
 
 class ClassFolders:
@@ -31,7 +30,8 @@ class ClassFolders:
     Raises
     ------
     InputError
-        If `root` is not a folder, or a class name cannot name one.
+        If `root` cannot be a folder, or a class cannot have one of its own
+        name, as on Windows one called ``CON`` cannot.
 
     Examples
     --------
@@ -48,12 +48,16 @@ class ClassFolders:
         self._root, self._link = Path(root), link
         if os.path.lexists(self._root) and not self._root.is_dir():
             raise InputError(f"'{root}' is not a folder: expected one to sort images into")
-        for name in names:
-            if name in NO_FOLDERS or "/" in name or "\0" in name:
-                raise InputError(
-                    f"class {name!r} cannot be the name of a folder: expected names without '/'; "
-                    "rename the class, or do not sort"
-                )
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".", dir=self._root) as trial:
+                for name in names:
+                    _require_folder(Path(trial), name)
+        except OSError as error:
+            raise InputError(
+                f"cannot make folders in '{root}': {error.strerror}; change its permissions, or "
+                "give another folder"
+            ) from error
 
     def add(self, file: Path, name: str) -> Path:
         """Put a file into the folder of a class, and return its path there.
@@ -83,6 +87,23 @@ class ClassFolders:
                 f"cannot put '{file}' into '{folder}': {(error.strerror or str(error)).lower()}"
             ) from error
         return place
+
+
+def _require_folder(trial: Path, name: str) -> None:
+    """Try a class name as the name of a folder: which ones work depends on the file system."""
+    why = None if Path(name).name == name not in ("", "..") else "it is not a name"
+    try:
+        if not why:
+            (trial / name).mkdir()
+    except FileExistsError:
+        why = "this file system takes it for the name of another class"
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).lower()
+    if why:
+        raise InputError(
+            f"class {name!r} cannot be the name of a folder here: {why}; rename the class, or do "
+            "not sort"
+        )
 
 
 def _is_same(place: Path, file: Path) -> bool:

@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from pyimagesearch.utils.errors import InputError
+
 
 def recorded_path(text: str) -> Path:
     """Return the path that a text names, as this process spells it.
@@ -16,7 +18,23 @@ def recorded_path(text: str) -> Path:
     >>> recorded_path("animals/cats") == Path("animals/cats")
     True
     """
+    if sys.getfilesystemencodeerrors() != "surrogateescape":  # Windows, where names are text
+        return Path(text)
     return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
+
+
+def typed_path(line: bytes) -> str:
+    """Return the path in a line of stdin.
+
+    Raises
+    ------
+    InputError
+        If it can name no file: on Windows, names are text.
+    """
+    try:
+        return os.fsdecode(line)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{line!r} on stdin is not UTF-8: expected paths, one per line") from error
 
 
 def why_no_text(name: str) -> str:

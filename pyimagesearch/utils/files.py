@@ -19,7 +19,7 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 CANNOT_SYNC_FOLDER = (*CANNOT_SYNC, errno.EBADF, errno.EACCES, errno.EPERM)
 HAS_FOLDERS = hasattr(os, "O_DIRECTORY")  # that can be opened, unlike those of Windows
-OPEN_FILES_ARE_FIXED = os.name == "nt"  # who renames or deletes them is refused
+OPEN_FILES_ARE_FIXED = os.name == "nt"  # renaming or deleting them fails
 PARTIAL = ".partial"
 
 
@@ -49,7 +49,7 @@ def replacing(path: Path, keep_partial: bool = False) -> Iterator[Path]:
     ------
     InputError
         If the folder is missing or cannot be written to, `path` is not a
-        plain file, or the disk is full.
+        plain file or is read-only, or the disk is full.
 
     Examples
     --------
@@ -195,6 +195,8 @@ def _create_beside(target: Path, named: Path) -> Path:
             raise InputError(f"'{named.parent}' is not a folder: create it, or give another output")
         if target.exists() and not target.is_file():
             raise InputError(f"'{named}' is not a plain file: give the name of a file to write")
+        if target.exists() and not target.stat().st_mode & stat.S_IWUSR:
+            raise InputError(f"'{named}' is read-only: make it writable, or give another output")
         if target.exists() and _is_kept_by_its_owner(target):
             raise InputError(f"'{named}' belongs to another user: give another output")
         return _create(target)

@@ -117,12 +117,12 @@ def _load(layers: Sequence[Node]):
     net.opt.use_bf16_storage = False
     with temporary_folder() as folder:
         structure, weights = folder / "chain.param", folder / "chain.bin"
-        structure.write_text(_structure(layers))
+        structure.write_text(_structure(layers), "ascii", newline="\n")
         with weights.open("wb") as file:
             for layer in layers:
                 file.write(_weights(layer))
         if net.load_param(str(structure)) or net.load_model(str(weights)):
-            raise RuntimeError("ncnn does not take the network that Keras built")
+            raise RuntimeError("ncnn does not accept the network")
     return net
 
 
@@ -145,7 +145,7 @@ def _options(layer: Node) -> tuple[str, str]:
     size, _, n_in, n_out = kernel.shape
     options = f"0={n_out} 1={size} 4={_padding(layer)} 5=1 6={kernel.size} 9={int(relu)}"
     if n_in < WINOGRAD_CHANNELS:
-        options += f" 31={1 << 6}"  # what this layer goes without: Winograd
+        options += f" 31={1 << 6}"  # this layer does not use Winograd
     return "Convolution", options
 
 

@@ -41,7 +41,7 @@ def write_whole(
     network : KerasNetwork
         What computes the features. Its layers are frozen.
     classifier : WholeClassifier
-        What stands behind it.
+        The classifier behind it.
     predict : callable
         Takes rows of features, and gives the probabilities that are expected of them.
     pixels : ndarray of uint8, shape (n, height, width, 3)
@@ -131,7 +131,7 @@ def _features(network: KerasNetwork, pixels: np.ndarray) -> np.ndarray:
 
 
 def _require_readable_without_keras(whole: Path, classifier: WholeClassifier) -> None:
-    """Raise where Keras has come to name the parts of its files otherwise."""
+    """Raise if Keras names the parts of its files in another way than is expected here."""
     found = read_whole(whole)
     if not np.array_equal(found.kernel, classifier.kernel):
         raise RuntimeError("Keras does not save the classifier where it is looked for")
@@ -172,12 +172,17 @@ def _in_a_fresh_process(program: str, *paths: Path, **environment: str):
     command = [sys.executable, "-P", PROGRAMS / program, *paths]
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.run(
-        command, env=os.environ | quiet | environment, capture_output=True, text=True, check=False
+        command,
+        env=os.environ | quiet | environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
 
 
 def _last_line(done: subprocess.CompletedProcess) -> str:
-    if done.returncode < 0:  # what stderr ends with is older
+    if done.returncode < 0:  # the end of stderr is older
         return f"it was ended by {signal.Signals(-done.returncode).name}"
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     return lines[-1].rstrip(".:")
