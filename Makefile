@@ -24,7 +24,7 @@ lint: .venv/ready
 demo: .venv/ready
 	$(BIN)/python tests/demo.py $(DEMO) $(WEIGHTS)
 
-# The picture in README.md, of the page of the demo.
+# The image in README.md, of the page of the demo.
 picture: demo
 	$(BIN)/python tests/browser.py $(DEMO)/report.html docs/report.png
 

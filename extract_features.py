@@ -115,7 +115,7 @@ class Extraction:
         How many of the rows this run has computed; the others were there, or in
         earlier files.
     elapsed_s : float
-        Seconds from the first image in to the last row on the disk.
+        Seconds from the first image read to the last row written.
     """
 
     shape: tuple[int, int]
@@ -241,7 +241,7 @@ def begun_record(
 
 
 def completed_record(record: RunRecord, checked: CheckedImages, extractor: Extractor) -> RunRecord:
-    """Add of which images the rows are, what was in these, and what computes them."""
+    """Add which images the rows come from, the digests of these, and what computes them."""
     return replace(
         record,
         processors=extractor.processors,

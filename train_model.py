@@ -139,7 +139,7 @@ def train(
     jobs : int
         How many cores to use.
     balanced : bool
-        Let each class count alike.
+        Give each class the same weight.
     calibrate : bool
         Divide the classifier by the temperature of its held-out scores.
     unknown_share : float or None
@@ -177,7 +177,7 @@ def train(
     if calibrate:
         apply_temperature(search.model, temperature)
     notes = rows.notes
-    del rows  # what is evaluated is read in blocks, in its place
+    del rows  # the rows to evaluate are read in blocks
 
     logger.info("evaluating...")
     n_rows, n_train = features.shape[0], features.n_train

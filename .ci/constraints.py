@@ -33,7 +33,7 @@ HEADER = """\
 
 
 def environments() -> Iterator[dict[str, str]]:
-    """Yield what tells the environments apart in which this project is installed."""
+    """Yield what distinguishes the environments in which this project is installed."""
     for python, (platform, system), machine in itertools.product(PYTHONS, SYSTEMS, MACHINES):
         yield {
             "python_version": python,

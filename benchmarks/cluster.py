@@ -200,9 +200,9 @@ def measure(dataset: Path, folder: Path, address: str | None, weights: str | Non
     output = folder / f"{time.monotonic_ns()}.hdf5"
     options = [f"--measure-in={output}", f"--cluster={address or ''}"]
     options += [f"--weights={weights}"] if weights else []
-    said, peak = run_watched([sys.executable, __file__, str(dataset), *options])
+    out, peak = run_watched([sys.executable, __file__, str(dataset), *options])
     output.unlink()
-    return json.loads(said.splitlines()[-1]) | {"peak_mb": peak / 1e6}
+    return json.loads(out.splitlines()[-1]) | {"peak_mb": peak / 1e6}
 
 
 def compare(dataset: Path, folder: Path, weights: str) -> None:

@@ -55,10 +55,10 @@ def run_script(images: Path, output: Path, choice: NetworkChoice) -> tuple[float
     command = [sys.executable, ROOT / "extract_features.py", "--dataset", images]
     command += ["--output", output, *network_options(choice)]
     before, started = os.times(), time.perf_counter()
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     elapsed_s, after = time.perf_counter() - started, os.times()
     cpu_s = after.children_user + after.children_system
-    return elapsed_s, cpu_s - before.children_user - before.children_system, said.splitlines()[-2]
+    return elapsed_s, cpu_s - before.children_user - before.children_system, out.splitlines()[-2]
 
 
 def seconds_each(function: Callable, items: Iterable, jobs: int) -> float:

@@ -225,8 +225,8 @@ PEERS = {
 
 def measure(*arguments: str) -> dict[str, float]:
     """Run one way in a process of its own, and watch the memory of its tree."""
-    said, peak_bytes = run_watched([sys.executable, __file__, *arguments])
-    return json.loads(said.splitlines()[-1]) | {"peak_mb": peak_bytes / 1e6}
+    out, peak_bytes = run_watched([sys.executable, __file__, *arguments])
+    return json.loads(out.splitlines()[-1]) | {"peak_mb": peak_bytes / 1e6}
 
 
 def print_ways(results: dict[str, dict[str, float]]) -> None:

@@ -15,11 +15,11 @@ def run_watched(command: list[str]) -> tuple[str, int]:
     peaks = [0]
     watcher = threading.Thread(target=watch, args=(process, peaks))
     watcher.start()
-    said, complaints = process.communicate()
+    out, complaints = process.communicate()
     watcher.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{complaints}")
-    return said, peaks[0]
+    return out, peaks[0]
 
 
 def watch(process: subprocess.Popen, peaks: list[int], kinds: tuple[str, ...] = ("Pss",)) -> None:

@@ -164,8 +164,8 @@ class Engine:
 
     Attributes
     ----------
-    said : dict
-        What it said of itself with the first features.
+    facts : dict
+        What it reported about itself with the first features.
     start_s : float
         Seconds until then.
     """
@@ -180,8 +180,8 @@ class Engine:
         self._peaks = [0]
         self._watcher = threading.Thread(target=watch, args=(self._process, self._peaks))
         self._watcher.start()
-        self.said = self._answer()
-        self.start_s = self.said["at"] - started_at
+        self.facts = self._answer()
+        self.start_s = self.facts["at"] - started_at
         self.features = np.load(f"{folder}/{engine}.npy")
 
     def seconds(self, n_images: int) -> float:
@@ -219,7 +219,7 @@ def rates(by_turns: list[Engine]) -> list[float]:
     """Return the images per second of some engines, which have their turns."""
     counts, seconds = [], []
     for engine in by_turns:
-        at_once = engine.said["at_once"]
+        at_once = engine.facts["at_once"]
         trial_s = engine.seconds(at_once)
         counts.append(at_once * min(max(int(TURN_S / trial_s), 1), MOST // at_once))
         seconds.append([trial_s] if counts[-1] == at_once else [])
@@ -254,7 +254,7 @@ def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bo
     if name not in VGG:
         list_layers(NetworkChoice(name))  # has them kept
     with engines(name, folder, weights) as (keras, own):
-        said = own.said
+        facts = own.facts
         images_per_s = [0.0, 0.0] if only_check else rates([keras, own])
         distances = [distance(engine.features, exact) for engine in (keras, own)]
         peaks = [engine.end() for engine in (keras, own)]
@@ -262,10 +262,10 @@ def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bo
         weights.unlink()
     if only_check:
         print(
-            f"| {name} | {distances[0]:.1e} | {said['engine']} | {distances[1]:.1e} |", flush=True
+            f"| {name} | {distances[0]:.1e} | {facts['engine']} | {distances[1]:.1e} |", flush=True
         )
     else:
-        rows, columns, channels = said["shape"]
+        rows, columns, channels = facts["shape"]
         plain = f"{rows} x {columns} x {channels:,} = {rows * columns * channels:,}"
         cells = [
             f"{rate:.1f} | {engine.start_s:.1f} | {peak / 1e6:,.0f} | {far:.1e}"
@@ -275,8 +275,8 @@ def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bo
         ]
         times = images_per_s[1] / images_per_s[0]
         print(
-            f"| {name} | {ZOO[name].size} | {plain} | {channels:,} | {cells[0]} | {said['engine']} "
-            f"| {cells[1]} | {times:.2f} |",
+            f"| {name} | {ZOO[name].size} | {plain} | {channels:,} | {cells[0]} "
+            f"| {facts['engine']} | {cells[1]} | {times:.2f} |",
             flush=True,
         )
     return distances[1] <= max(MOST_TIMES_KERAS * distances[0], AS_GOOD_AS_EQUAL)  # NaN is not

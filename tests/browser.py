@@ -166,9 +166,9 @@ class Browser:
 
 
 if __name__ == "__main__":
-    page, picture = map(Path, sys.argv[1:])
+    page, image = map(Path, sys.argv[1:])
     with Browser() as shown:
         shown.open(page.resolve(), width=800)
         shown.ask("location.hash = 'matrix'")
-        shown.screenshot(picture, whole=False)
-    Image.open(picture).quantize(128).save(picture, optimize=True)
+        shown.screenshot(image, whole=False)
+    Image.open(image).quantize(128).save(image, optimize=True)

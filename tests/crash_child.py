@@ -1,7 +1,7 @@
 """Start children that are killed, from a process that has imported all they need.
 
 A child is a fork of that process, since importing takes longer than most of
-them live. It is no fork of pytest's own process, which may have threads.
+them live. It is not a fork of pytest's own process, which may have threads.
 """
 
 import functools

@@ -92,7 +92,7 @@ class State:
     files : dict of str to bytes
         The folder.
     promised : int
-        How many rows the writer has said are safe.
+        How many rows the writer has reported safe.
     """
 
     files: dict[str, bytes]

@@ -1,4 +1,4 @@
-"""`make demo`: what it draws, and when it goes on with random weights."""
+"""`make demo`: what it draws, and when it continues with random weights."""
 
 import errno
 import hashlib

@@ -34,17 +34,17 @@ def nursery():
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures") / "images"
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("images") / "images"
     draw_images(folder, CLASSES, N // len(CLASSES))
     return folder
 
 
 @pytest.fixture(scope="module")
-def digest(nursery, pictures, tmp_path_factory) -> str:
+def digest(nursery, images, tmp_path_factory) -> str:
     """Return the SHA-256 of the file that a run without a break makes."""
     output = tmp_path_factory.mktemp("whole") / "features.hdf5"
-    assert nursery.run("extract", argv=command(pictures, output)) == 0
+    assert nursery.run("extract", argv=command(images, output)) == 0
     return sha256(output)
 
 
@@ -53,9 +53,9 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "features.hdf5"
 
 
-def command(pictures: Path, output: Path, **options: object) -> list[str]:
+def command(images: Path, output: Path, **options: object) -> list[str]:
     flags = {"--buffer-size": 5, "--jobs": 2} | options
-    paths = ["--dataset", str(pictures), "--output", str(output)]
+    paths = ["--dataset", str(images), "--output", str(output)]
     return [*paths, *(str(part) for flag in flags.items() for part in flag)]
 
 
@@ -91,10 +91,8 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_is_completed_to_the_same_bytes(
-    nursery, pictures, digest, output
-):
-    argv = command(pictures, output)
+def test_a_run_killed_at_any_moment_is_completed_to_the_same_bytes(nursery, images, digest, output):
+    argv = command(images, output)
     rng = random.Random(0)
     latest_s = 0.4
     found = []
@@ -118,11 +116,11 @@ def test_a_run_killed_at_any_moment_is_completed_to_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_kill_costs_little_work_however_large_the_buffer(nursery, pictures, output, tmp_path):
+def test_a_kill_costs_little_work_however_large_the_buffer(nursery, images, output, tmp_path):
     computed = tmp_path / "computed"
     computed.touch()
     options = {"flush_seconds": 0.1, "computed": computed, "delay_s": 0.02}
-    argv = command(pictures, output, **{"--buffer-size": 10_000, "--jobs": 1})
+    argv = command(images, output, **{"--buffer-size": 10_000, "--jobs": 1})
     child = nursery.start("extract", argv=argv, **options)
     wait_until(lambda: computed.stat().st_size >= 40)
     os.kill(child, signal.SIGKILL)
@@ -131,26 +129,28 @@ def test_a_kill_costs_little_work_however_large_the_buffer(nursery, pictures, ou
     assert n_rows(output) >= computed.stat().st_size - 20
 
 
-def test_no_room_for_the_file_is_said_before_the_work_starts(nursery, pictures, output, tmp_path):
+def test_too_little_room_for_the_file_is_reported_before_the_work_starts(
+    nursery, images, output, tmp_path
+):
     log = tmp_path / "log"
-    argv = command(pictures, output)
+    argv = command(images, output)
     assert nursery.run("extract", log, argv=argv, n_bytes=60_000) == 1
-    *_, said = log.read_text().splitlines()
-    assert said.startswith(f"[ERROR] cannot make '{partial(output)}' (")
-    assert said.endswith("File too large; make room, or give another output")
+    *_, printed = log.read_text().splitlines()
+    assert printed.startswith(f"[ERROR] cannot make '{partial(output)}' (")
+    assert printed.endswith("File too large; make room, or give another output")
     assert list(output.parent.iterdir()) == [log]
 
 
 def test_a_disk_that_fills_up_keeps_what_has_been_computed(
-    nursery, pictures, digest, output, tmp_path
+    nursery, images, digest, output, tmp_path
 ):
     log = tmp_path / "log"
-    argv = command(pictures, output)
+    argv = command(images, output)
     assert nursery.run("extract", log, argv=argv, n_bytes_when_computing=4_000) == 1
-    *_, said = log.read_text().splitlines()
-    assert said == (
+    *_, printed = log.read_text().splitlines()
+    assert printed == (
         f"[ERROR] cannot write to '{partial(output)}': File too large; '{partial(output)}' "
-        f"holds {n_rows(output)} of {N} rows: run the same again to resume"
+        f"holds {n_rows(output)} of {N} rows: run the same command again to resume"
     )
     assert nursery.run("extract", argv=argv) == 0
     assert sha256(output) == digest
@@ -196,20 +196,20 @@ class Run:
 @pytest.mark.slow
 @pytest.mark.parametrize("concurrent", [True, False])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_request_to_stop_keeps_the_rows_and_says_how_to_resume(
-    nursery, pictures, digest, output, tmp_path, number, concurrent
+def test_a_request_to_stop_keeps_the_rows_and_reports_how_to_resume(
+    nursery, images, digest, output, tmp_path, number, concurrent
 ):
-    argv = command(pictures, output)
+    argv = command(images, output)
     with Run(argv, delay_s=0.03, concurrent=concurrent) as run:
         wait_until(lambda: has_rows(output))
         run.process.send_signal(number)
-        code, _, said = run.end()
+        code, _, printed = run.end()
     n_kept = n_rows(output)
     assert 0 < n_kept < N
     assert code == 128 + number
-    assert said == (
+    assert printed == (
         f"[WARNING] stopped by {number.name}; '{partial(output)}' "
-        f"holds {n_kept} of {N} rows: run the same again to resume\n"
+        f"holds {n_kept} of {N} rows: run the same command again to resume\n"
     )
     log = tmp_path / "log"
     assert nursery.run("extract", log, argv=argv, concurrent=concurrent) == 0
@@ -218,16 +218,16 @@ def test_a_request_to_stop_keeps_the_rows_and_says_how_to_resume(
 
 
 @pytest.mark.slow
-def test_a_run_that_copies_rows_is_stopped_and_killed_and_goes_on(
-    nursery, pictures, digest, output, tmp_path
+def test_a_run_that_copies_rows_is_stopped_and_killed_and_resumed(
+    nursery, images, digest, output, tmp_path
 ):
     some = tmp_path / "some"
     some.mkdir()
     for name in CLASSES[:2]:
-        (some / name).symlink_to(pictures / name)
+        (some / name).symlink_to(images / name)
     old = tmp_path / "old.hdf5"
     assert nursery.run("extract", argv=command(some, old)) == 0
-    argv = [*command(pictures, output), "--reuse", str(old)]
+    argv = [*command(images, output), "--reuse", str(old)]
     with Run(argv, delay_s=0.1) as run:
         wait_until(lambda: has_rows(output))
         run.process.send_signal(signal.SIGINT)
@@ -244,8 +244,8 @@ def test_a_run_that_copies_rows_is_stopped_and_killed_and_goes_on(
 
 
 @pytest.mark.slow
-def test_a_second_request_to_stop_does_not_wait(pictures, output, tmp_path):
-    argv = command(pictures, output)
+def test_a_second_request_to_stop_does_not_wait(images, output, tmp_path):
+    argv = command(images, output)
     prepared = tmp_path / "prepared"
     with Run(argv, delay_s=10.0, concurrent=False, prepared=str(prepared)) as run:
         wait_until(prepared.exists)  # the first batch, which takes 20 seconds
@@ -255,27 +255,27 @@ def test_a_second_request_to_stop_does_not_wait(pictures, output, tmp_path):
         assert run.process.poll() is None
         started = time.monotonic()
         run.process.send_signal(signal.SIGINT)
-        code, _, said = run.end()
+        code, _, printed = run.end()
     assert time.monotonic() - started < 10
     assert code == 130
-    assert said == (
+    assert printed == (
         f"[WARNING] stopped by SIGINT; '{partial(output)}' holds 0 of {N} rows: "
-        "run the same again to resume\n"
+        "run the same command again to resume\n"
     )
 
 
 @pytest.mark.slow
-def test_a_request_to_stop_while_pictures_are_checked_is_one_line(pictures, tmp_path, output):
+def test_a_request_to_stop_while_images_are_checked_is_one_line(images, tmp_path, output):
     many = tmp_path / "many"
     for copy in range(25):
-        for path in pictures.glob("*/*.jpg"):
+        for path in images.glob("*/*.jpg"):
             (many / path.parent.name).mkdir(parents=True, exist_ok=True)
             os.link(path, many / path.parent.name / f"{copy}_{path.name}")
     with Run(command(many, output)) as run:
         run.wait_for_line("checking 1,500 images")
         run.process.send_signal(signal.SIGINT)
-        code, said, complaints = run.end()
-    assert "loading" not in said
+        code, printed, complaints = run.end()
+    assert "loading" not in printed
     assert (code, complaints) == (130, "[WARNING] stopped by SIGINT\n")
     assert not partial(output).exists()
 
@@ -320,7 +320,7 @@ def unfinished(image_folder, output, monkeypatch) -> Path:
     with pytest.raises(BrokenOffError) as caught:
         extract(image_folder, output, breaking_network(3, break_off))
     assert caught.value.__notes__ == [
-        f"'{partial(output)}' holds 6 of 15 rows: run the same again to resume"
+        f"'{partial(output)}' holds 6 of 15 rows: run the same command again to resume"
     ]
     return image_folder
 
@@ -332,15 +332,15 @@ def described(**changes: object):
     return network
 
 
-def add_picture(images: Path) -> None:
+def add_image(images: Path) -> None:
     shutil.copy(images / "cats" / "cats_000.jpg", images / "cats" / "new.jpg")
 
 
-def remove_picture(images: Path) -> None:
+def remove_image(images: Path) -> None:
     (images / "cats" / "cats_000.jpg").unlink()
 
 
-def rename_picture(images: Path) -> None:
+def rename_image(images: Path) -> None:
     (images / "cats" / "cats_000.jpg").rename(images / "cats" / "new.jpg")
 
 
@@ -351,17 +351,17 @@ def rename_class(images: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        pytest.param(add_picture, "paths (1 new, such as 'cats/new.jpg')", id="added"),
-        pytest.param(remove_picture, "paths (1 gone, such as 'cats/cats_000.jpg')", id="removed"),
+        pytest.param(add_image, "paths (1 new, such as 'cats/new.jpg')", id="added"),
+        pytest.param(remove_image, "paths (1 gone, such as 'cats/cats_000.jpg')", id="removed"),
         pytest.param(
-            rename_picture,
+            rename_image,
             "paths (1 gone, such as 'cats/cats_000.jpg', 1 new, such as 'cats/new.jpg')",
             id="renamed",
         ),
         pytest.param(rename_class, "paths (5 gone, such as 'cats/", id="class renamed"),
     ],
 )
-def test_other_pictures_are_refused_and_named(unfinished, output, change, named):
+def test_other_images_are_refused_and_named(unfinished, output, change, named):
     before = partial(output).read_bytes()
     change(unfinished)
     with pytest.raises(InputError) as caught:
@@ -482,13 +482,13 @@ def test_a_run_resumes_with_the_batches_of_one_without_a_break(image_folder, out
 
 
 @pytest.mark.slow
-def test_a_second_run_on_one_output_is_refused_and_the_first_goes_on(
-    nursery, pictures, digest, output
+def test_a_second_run_on_one_output_is_refused_and_the_first_continues(
+    nursery, images, digest, output
 ):
-    nursery.start("extract", argv=command(pictures, output), delay_s=0.03)
+    nursery.start("extract", argv=command(images, output), delay_s=0.03)
     wait_until(lambda: has_rows(output))
     with pytest.raises(InputError) as caught:
-        extract(pictures, output)
+        extract(images, output)
     assert str(caught.value) == (
         f"'{partial(output)}' is being written by another run: wait for it, or give another output"
     )
@@ -518,7 +518,7 @@ def cut_short(path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("concurrent", [True, False])
-def test_a_picture_that_changes_after_the_check_stops_the_run_and_costs_no_row(
+def test_an_image_that_changes_after_the_check_stops_the_run_and_costs_no_row(
     image_folder, output, tmp_path, change, why, concurrent, monkeypatch
 ):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1500000000")
@@ -531,7 +531,7 @@ def test_a_picture_that_changes_after_the_check_stops_the_run_and_costs_no_row(
         extract(image_folder, output, changing)
     assert f"'{last}' {why}" in str(caught.value)
     assert caught.value.__notes__ == [
-        f"'{partial(output)}' holds 14 of 15 rows: run the same again to resume"
+        f"'{partial(output)}' holds 14 of 15 rows: run the same command again to resume"
     ]
     last.write_bytes(contents)
     assert extract(image_folder, output).n_computed == 1
@@ -547,33 +547,31 @@ def fake_main(monkeypatch) -> Callable[[list[str]], int]:
 
 
 @pytest.fixture
-def two_bad_pictures(image_folder: Path) -> Path:
+def two_bad_images(image_folder: Path) -> Path:
     cut_short(image_folder / "dogs" / "dogs_001.jpg")
     (image_folder / "cats" / "cats_003.jpg").write_text("<html>not found</html>")
     return image_folder
 
 
-def test_all_bad_pictures_are_named_before_anything_is_written(
-    two_bad_pictures, output, fake_main, capsys
+def test_all_bad_images_are_named_before_anything_is_written(
+    two_bad_images, output, fake_main, capsys
 ):
-    assert fake_main(command(two_bad_pictures, output)) == 1
+    assert fake_main(command(two_bad_images, output)) == 1
     first, second, last = capsys.readouterr().err.splitlines()
     assert first.startswith("[ERROR] cannot read 'cats/cats_003.jpg': not a supported image")
     assert second.startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': image file is truncated")
     assert last.startswith("[ERROR] 2 of 15 images cannot be read:")
     assert "--skip-bad" in last
-    assert list(output.parent.iterdir()) == [two_bad_pictures]
+    assert list(output.parent.iterdir()) == [two_bad_images]
 
 
-def test_bad_pictures_are_left_out_where_that_is_asked_for(
-    two_bad_pictures, output, fake_main, capsys
-):
-    assert fake_main([*command(two_bad_pictures, output), "--skip-bad"]) == 0
+def test_bad_images_are_skipped_where_that_is_asked_for(two_bad_images, output, fake_main, capsys):
+    assert fake_main([*command(two_bad_images, output), "--skip-bad"]) == 0
     first, second, *_ = capsys.readouterr().err.splitlines()
     assert first.startswith("[WARNING] skipped 'cats/cats_003.jpg': not a supported image")
     assert second.startswith("[WARNING] skipped 'dogs/dogs_001.jpg': image file is truncated")
     recorded = provenance(output)
-    good = {str(path.relative_to(two_bad_pictures)) for path in two_bad_pictures.glob("*/*")}
+    good = {str(path.relative_to(two_bad_images)) for path in two_bad_images.glob("*/*")}
     good -= {"cats/cats_003.jpg", "dogs/dogs_001.jpg"}
     assert set(recorded["paths"]) == good
     assert sorted(recorded["skipped"]) == ["cats/cats_003.jpg", "dogs/dogs_001.jpg"]
@@ -585,17 +583,15 @@ def test_bad_pictures_are_left_out_where_that_is_asked_for(
         ]
 
 
-def test_bad_pictures_are_left_out_again_when_the_run_is_resumed(two_bad_pictures, output):
+def test_bad_images_are_skipped_again_when_the_run_is_resumed(two_bad_images, output):
     with pytest.raises(BrokenOffError):
-        extract(two_bad_pictures, output, breaking_network(3, break_off), skip_bad=True)
-    assert extract(two_bad_pictures, output, skip_bad=True).n_computed == 7
+        extract(two_bad_images, output, breaking_network(3, break_off), skip_bad=True)
+    assert extract(two_bad_images, output, skip_bad=True).n_computed == 7
 
 
-def test_a_picture_that_has_been_mended_is_no_longer_the_same_run(two_bad_pictures, output):
+def test_an_image_that_has_been_repaired_is_no_longer_the_same_run(two_bad_images, output):
     with pytest.raises(BrokenOffError):
-        extract(two_bad_pictures, output, breaking_network(3, break_off), skip_bad=True)
-    shutil.copy(
-        two_bad_pictures / "dogs" / "dogs_000.jpg", two_bad_pictures / "dogs" / "dogs_001.jpg"
-    )
+        extract(two_bad_images, output, breaking_network(3, break_off), skip_bad=True)
+    shutil.copy(two_bad_images / "dogs" / "dogs_000.jpg", two_bad_images / "dogs" / "dogs_001.jpg")
     with pytest.raises(InputError, match=r"paths \(1 new, such as 'dogs/dogs_001.jpg'\)"):
-        extract(two_bad_pictures, output, skip_bad=True)
+        extract(two_bad_images, output, skip_bad=True)

@@ -31,7 +31,7 @@ RANGE = (0.0, 300.0)
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Save counts of 0 to 300, of which no single image but one tells, and turned JPEGs."""
+    """Save counts of 0 to 300, which only one image shows, and turned JPEGs."""
     rng = np.random.default_rng(0)
     exif = Image.Exif()
     exif[274] = 6
@@ -90,9 +90,9 @@ def check_as_1_0_0(images, jobs, advance, earlier):
 def test_it_is_reported_and_recorded_and_decides_on_the_rows(folder, capsys):
     with console_logging("extract_features"):
         extract(folder, "f.hdf5", load_network=load_fake)
-    said = capsys.readouterr().out
-    assert "[INFO] float images: 0 to 300 becomes black to white in all 8 of them\n" in said
-    assert "[INFO] turned upright by orientation flags: 8 images\n" in said
+    printed = capsys.readouterr().out
+    assert "[INFO] float images: 0 to 300 becomes black to white in all 8 of them\n" in printed
+    assert "[INFO] turned upright by orientation flags: 8 images\n" in printed
     recorded = {"upright": True, "float_range": [0.0, 300.0], "white_16_bit": None}
     assert provenance("f.hdf5")["decoding"] == recorded
     expected = rows_of(folder, "f.hdf5", Decoding(float_range=RANGE))
@@ -100,7 +100,7 @@ def test_it_is_reported_and_recorded_and_decides_on_the_rows(folder, capsys):
 
 
 @pytest.mark.parametrize("n_batches", [0, 3, 7])
-def test_a_run_that_goes_on_takes_it_from_the_file(folder, n_batches):
+def test_a_resumed_run_takes_it_from_the_file(folder, n_batches):
     extract(folder, "whole.hdf5", load_network=load_fake)
     with pytest.raises(InputError, match="stopped here"):
         extract(folder, "f.hdf5", load_network=stopped(n_batches), buffer_size=1)
@@ -108,7 +108,7 @@ def test_a_run_that_goes_on_takes_it_from_the_file(folder, n_batches):
     assert Path("f.hdf5").read_bytes() == Path("whole.hdf5").read_bytes()
 
 
-def test_an_unfinished_file_of_1_0_0_goes_on_as_it_began(folder, monkeypatch, capsys):
+def test_an_unfinished_file_of_1_0_0_is_resumed_as_it_began(folder, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(extract_features, "check_images", check_as_1_0_0)
         extract(folder, "whole.hdf5", load_network=load_fake)

@@ -58,9 +58,7 @@ def test_the_defaults_are_those_of_the_chapter(monkeypatch):
 
 @pytest.mark.parametrize("concurrent", [True, False], ids=["in threads", "here"])
 @pytest.mark.parametrize("batch_size", [1, 4, 32])
-def test_each_row_has_the_features_and_the_label_of_its_picture(
-    image_folder, batch_size, concurrent
-):
+def test_each_row_has_the_features_and_the_label_of_its_image(image_folder, batch_size, concurrent):
     def load(*_):
         return load_fake(batch_size=batch_size, concurrent=concurrent)
 
@@ -88,7 +86,7 @@ def test_rows_are_shuffled_from_sorted_paths_by_the_seed(image_folder):
         assert json.loads(db["features"].attrs["provenance"])["paths"] == expected
 
 
-def test_the_file_says_where_its_rows_come_from(image_folder, monkeypatch):
+def test_the_file_records_where_its_rows_come_from(image_folder, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     extract(image_folder, "f.hdf5", load_network=load_fake)
     with h5py.File("f.hdf5") as db:
@@ -141,10 +139,10 @@ def test_a_wrong_input_gives_clear_lines_and_exit_code_1(
     arguments = {"-d": str(image_folder), "-o": "out.hdf5"} | changed
     flags = [part for pair in arguments.items() for part in pair]
     code = main(flags) if "-w" in changed else run_main(monkeypatch, *flags)
-    said = capsys.readouterr().err.splitlines()
+    printed = capsys.readouterr().err.splitlines()
     assert code == 1
-    assert all(line.startswith(("[ERROR] ", "[WARNING] no class ")) for line in said)
-    assert message in said[-1]
+    assert all(line.startswith(("[ERROR] ", "[WARNING] no class ")) for line in printed)
+    assert message in printed[-1]
     assert Path("exists.hdf5").read_text() == "precious"
     assert not list(Path().glob("out.hdf5*"))
 
@@ -182,18 +180,18 @@ def test_an_output_that_another_run_writes_is_refused_before_any_work(image_fold
         other.add([[0]], [0])
 
 
-def test_every_bad_picture_is_named_with_its_reason(image_folder, monkeypatch, capsys):
+def test_every_bad_image_is_named_with_its_reason(image_folder, monkeypatch, capsys):
     (image_folder / "cats" / "cats_000.jpg").write_bytes(b"")
     (image_folder / "dogs" / "dogs_001.jpg").write_text("<html>")
     assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5") == 1
-    said = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"\[ERROR\] cannot read 'cats/cats_000.jpg': it is empty", said[0])
-    assert said[1].startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': ")
-    assert "2 of 15 images" in said[2]
+    printed = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\[ERROR\] cannot read 'cats/cats_000.jpg': it is empty", printed[0])
+    assert printed[1].startswith("[ERROR] cannot read 'dogs/dogs_001.jpg': ")
+    assert "2 of 15 images" in printed[2]
     assert not list(Path().glob("f.hdf5*"))
 
 
-def test_the_line_of_a_bad_picture_is_one_and_links_are_counted(image_folder, monkeypatch, capsys):
+def test_the_line_of_a_bad_image_is_one_and_links_are_counted(image_folder, monkeypatch, capsys):
     (image_folder / "cats" / "two\nlines.jpg").symlink_to("gone.jpg")
     assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5") == 1
     named, counted = capsys.readouterr().err.splitlines()
@@ -201,7 +199,7 @@ def test_the_line_of_a_bad_picture_is_one_and_links_are_counted(image_folder, mo
     assert counted.startswith("[ERROR] 1 of 16 images cannot be read")
 
 
-def test_bad_pictures_can_be_skipped_and_are_recorded(image_folder, monkeypatch, capsys):
+def test_bad_images_can_be_skipped_and_are_recorded(image_folder, monkeypatch, capsys):
     (image_folder / "cats" / "cats_000.jpg").write_bytes(b"")
     assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5", "--skip-bad") == 0
     assert "[WARNING] skipped 'cats/cats_000.jpg': it is empty" in capsys.readouterr().err
@@ -214,9 +212,9 @@ def test_bad_pictures_can_be_skipped_and_are_recorded(image_folder, monkeypatch,
 
 def test_the_story_is_told_on_stdout(image_folder, monkeypatch, capsys):
     assert run_main(monkeypatch, "-d", str(image_folder), "-o", "f.hdf5", "-j", "1") == 0
-    said = capsys.readouterr()
-    assert said.err == ""
-    table, lines = said.out.splitlines()[:4], said.out.splitlines()[4:]
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    table, lines = printed.out.splitlines()[:4], printed.out.splitlines()[4:]
     assert table == ["[INFO] 3 classes:", "    cats    5", "    dogs    5", "    pandas  5"]
     assert lines[:4] == [
         "[INFO] loading network...",
@@ -238,7 +236,7 @@ def test_no_speed_is_printed_where_all_rows_are_copied(image_folder, monkeypatch
     ]
 
 
-def test_on_a_terminal_the_bar_counts_pictures_up_to_100_percent(image_folder):
+def test_on_a_terminal_the_bar_counts_images_up_to_100_percent(image_folder):
     program = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
         "from conftest import load_fake\n"
@@ -246,7 +244,7 @@ def test_on_a_terminal_the_bar_counts_pictures_up_to_100_percent(image_folder):
         "extract(sys.argv[3], 'f.hdf5', load_network=load_fake)\n"
     )
     paths = [str(ROOT), str(ROOT / "tests"), str(image_folder)]
-    plain = run_on_a_terminal([sys.executable, "-c", program, *paths], Path("said"))
+    plain = run_on_a_terminal([sys.executable, "-c", program, *paths], Path("printed"))
     last = plain.replace("\r", "\n").strip().splitlines()[-1]
     assert "Extracting Features: 100%" in last
     assert "15 of 15" in last
@@ -266,13 +264,13 @@ def test_on_a_terminal_a_run_resumes_also_at_its_last_row(image_folder, n_kept):
     with h5py.File("f.hdf5.partial", "r+") as db:
         db["labels"][n_kept:] = -1
     paths = [str(ROOT), str(ROOT / "tests"), str(image_folder)]
-    run_on_a_terminal([sys.executable, "-c", program, *paths], Path("said"))
-    assert Path("said").read_text() == f"{15 - n_kept}\n"
+    run_on_a_terminal([sys.executable, "-c", program, *paths], Path("printed"))
+    assert Path("printed").read_text() == f"{15 - n_kept}\n"
     assert Path("f.hdf5").read_bytes() == whole
 
 
 @pytest.fixture(scope="module")
-def two_pictures(tmp_path_factory) -> Path:
+def two_images(tmp_path_factory) -> Path:
     from draw import draw_images
 
     folder = tmp_path_factory.mktemp("two") / "images"
@@ -281,17 +279,17 @@ def two_pictures(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def of_the_chapter(two_pictures) -> dict[str, np.ndarray]:
+def of_the_chapter(two_images) -> dict[str, np.ndarray]:
     """What the lines of the chapter give, with random weights: the features of each image."""
     import keras
     from keras.applications.imagenet_utils import preprocess_input
 
     model = build(ZOO["VGG16"], (224, 224))
     fill_with_random(model)
-    paths = [str(path.relative_to(two_pictures)) for path in two_pictures.glob("*/*")]
+    paths = [str(path.relative_to(two_images)) for path in two_images.glob("*/*")]
     batch = []
     for path in paths:
-        image = keras.utils.load_img(two_pictures / path, target_size=(224, 224))
+        image = keras.utils.load_img(two_images / path, target_size=(224, 224))
         image = np.expand_dims(keras.utils.img_to_array(image), axis=0)
         batch.append(preprocess_input(image))
     features = model.predict(np.vstack(batch), batch_size=2, verbose=0)
@@ -303,15 +301,15 @@ def of_the_chapter(two_pictures) -> dict[str, np.ndarray]:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("engine", ["auto", "keras"])
 def test_the_real_network_gives_what_the_lines_of_the_chapter_give(
-    two_pictures, of_the_chapter, capfd, engine
+    two_images, of_the_chapter, capfd, engine
 ):
-    flags = ["-d", str(two_pictures), "-o", "f.hdf5", "-w", "random", "--engine", engine]
+    flags = ["-d", str(two_images), "-o", "f.hdf5", "-w", "random", "--engine", engine]
     assert main(flags) == 0
-    said = capfd.readouterr()
-    warning, of_small_classes = said.err.splitlines()
+    printed = capfd.readouterr()
+    warning, of_small_classes = printed.err.splitlines()
     assert warning == "[WARNING] random weights: the features are untrained"
     assert of_small_classes.endswith("; add images to 'cats' (1), 'dogs' (1)")
-    assert f"[INFO] engine: {'keras' if engine == 'keras' else 'ncnn'}, " in said.out
+    assert f"[INFO] engine: {'keras' if engine == 'keras' else 'ncnn'}, " in printed.out
     with h5py.File("f.hdf5") as db:
         assert db["features"].shape == (2, 25088)
         paths = json.loads(db["features"].attrs["provenance"])["paths"]
@@ -320,16 +318,16 @@ def test_the_real_network_gives_what_the_lines_of_the_chapter_give(
     assert np.abs(rows - expected).max() < 1e-5 * np.abs(expected).max()
 
 
-def test_weights_that_cannot_be_had_stop_the_script_with_one_line(
-    two_pictures, tmp_path, monkeypatch, capfd
+def test_weights_that_cannot_be_obtained_stop_the_script_with_one_line(
+    two_images, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody listens
     monkeypatch.delenv("no_proxy", raising=False)
-    assert main(["-d", str(two_pictures), "-o", "f.hdf5"]) == 1
-    said = capfd.readouterr().err
-    assert "Traceback" not in said
-    last = said.splitlines()[-1]
+    assert main(["-d", str(two_images), "-o", "f.hdf5"]) == 1
+    printed = capfd.readouterr().err
+    assert "Traceback" not in printed
+    last = printed.splitlines()[-1]
     assert last.startswith("[ERROR] cannot download the ImageNet weights of VGG16: ")
     assert "or give its path as the weights" in last
     assert not list(Path().glob("f.hdf5*"))

@@ -41,9 +41,9 @@ def output(tmp_path: Path) -> Path:
 
 def run(folder, output, **options) -> str:
     """Extract with the network of three lines; return what was printed on stdout."""
-    with contextlib.redirect_stdout(StringIO()) as said, console_logging("extract_features"):
+    with contextlib.redirect_stdout(StringIO()) as printed, console_logging("extract_features"):
         extract(folder, output, **({"load_network": load_fake} | options))
-    return said.getvalue()
+    return printed.getvalue()
 
 
 def provenance(path) -> dict:
@@ -95,7 +95,7 @@ def checked_paths(monkeypatch):
     return paths
 
 
-def test_a_run_goes_on_in_the_order_in_which_an_earlier_release_began(
+def test_a_run_is_resumed_in_the_order_in_which_an_earlier_release_began(
     image_folder, tmp_path, monkeypatch
 ):
     def backwards(*arguments):
@@ -115,7 +115,7 @@ def test_a_run_goes_on_in_the_order_in_which_an_earlier_release_began(
     assert provenance(whole)["paths"] == provenance(now)["paths"][::-1]
 
 
-def test_few_pictures_of_many_classes_train_and_test_each(tmp_path, output, capsys):
+def test_few_images_of_many_classes_train_and_test_each(tmp_path, output, capsys):
     names = [f"c{k:02}" for k in range(20)]
     draw_images(tmp_path / "images", names, 5)
     run(tmp_path / "images", output)
@@ -132,16 +132,14 @@ def swap(one: Path, other: Path) -> None:
     third.rename(other)
 
 
-def test_a_run_that_goes_on_checks_the_missing_pictures_only(
-    image_folder, unfinished, checked_paths
-):
-    said = run(image_folder, unfinished)
+def test_a_resumed_run_checks_the_missing_images_only(image_folder, unfinished, checked_paths):
+    printed = run(image_folder, unfinished)
     paths = provenance(unfinished)["paths"]
     assert sorted(checked_paths) == sorted(image_folder / path for path in paths[6:])
-    assert "checking 9 of 15 images of 3 classes..." in said
+    assert "checking 9 of 15 images of 3 classes..." in printed
 
 
-def test_a_run_that_goes_on_makes_the_same_file(image_folder, unfinished, tmp_path, monkeypatch):
+def test_a_resumed_run_makes_the_same_file(image_folder, unfinished, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     whole, broken = tmp_path / "whole.hdf5", tmp_path / "broken.hdf5"
     run(image_folder, whole)
@@ -152,13 +150,13 @@ def test_a_run_that_goes_on_makes_the_same_file(image_folder, unfinished, tmp_pa
 
 
 @pytest.mark.parametrize("rows", [(0, 2), (2, 8), (8, 12)], ids=["done", "one done", "missing"])
-def test_pictures_that_swap_their_names_are_refused_when_a_run_goes_on(
+def test_images_that_swap_their_names_are_refused_when_a_run_is_resumed(
     image_folder, unfinished, rows, monkeypatch
 ):
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
     paths = provenance(f"{unfinished}.partial")["paths"]
     one, other = (image_folder / paths[row] for row in rows)
-    for path in (one, other):  # of equal size: only the contents tell them apart
+    for path in (one, other):  # of equal size: only their contents differ
         path.write_bytes(path.read_bytes().ljust(9000, b"\0"))
     unfinished.with_name(unfinished.name + ".partial").unlink()
     with pytest.raises(InputError, match="stopped here"):
@@ -188,7 +186,7 @@ def other_settings(*_):
         pytest.param({"seed": 7}, "differs in seed", id="seed"),
     ],
 )
-def test_what_is_wrong_is_said_before_pictures_are_read(
+def test_what_is_wrong_is_reported_before_images_are_read(
     image_folder, unfinished, monkeypatch, options, message
 ):
     monkeypatch.setattr("extract_features.check_images", no_check)
@@ -196,18 +194,18 @@ def test_what_is_wrong_is_said_before_pictures_are_read(
         run(image_folder, unfinished, **options)
 
 
-def test_a_full_disk_is_said_before_pictures_are_read(image_folder, output, monkeypatch):
+def test_a_full_disk_is_reported_before_images_are_read(image_folder, output, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1000)
     monkeypatch.setattr("extract_features.check_images", no_check)
     monkeypatch.setattr(io.partialfile, "fallocate", lambda *_: False)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    said = r"cannot make '.*\.partial' \(0 MB\): No space left on device; make room"
-    with pytest.raises(InputError, match=said):
+    message = r"cannot make '.*\.partial' \(0 MB\): No space left on device; make room"
+    with pytest.raises(InputError, match=message):
         run(image_folder, output)
     assert not list(output.parent.glob("features*"))
 
 
-def test_a_picture_that_is_gone_or_new_is_said_before_pictures_are_read(
+def test_an_image_that_is_gone_or_new_is_reported_before_images_are_read(
     image_folder, unfinished, monkeypatch
 ):
     monkeypatch.setattr("extract_features.check_images", no_check)
@@ -226,8 +224,8 @@ def test_skipped_files_are_reported(image_folder, output, capsys):
     (image_folder / "cats" / "notes.txt").touch()
     (image_folder / "birds").mkdir()
     (image_folder / "birds" / "1.psd").touch()
-    said = run(image_folder, output)
-    assert "\n[INFO] skipped: 1 .psd, 1 .txt\n" in said
+    printed = run(image_folder, output)
+    assert "\n[INFO] skipped: 1 .psd, 1 .txt\n" in printed
     assert capsys.readouterr().err == ("[WARNING] no images in 'birds': it is not a class\n")
 
 
@@ -246,8 +244,8 @@ def test_splits_and_small_classes_are_warned_of(tmp_path, output, capsys):
 def test_duplicates_are_reported_and_lie_on_one_side_of_the_split(image_folder, output, capsys):
     for i in range(4):
         shutil.copy(image_folder / "cats" / "cats_000.jpg", image_folder / "cats" / f"copy{i}.jpg")
-    said = run(image_folder, output)
-    assert "duplicates: 4 of 19 images repeat another of their class byte for byte; " in said
+    printed = run(image_folder, output)
+    assert "duplicates: 4 of 19 images repeat another of their class byte for byte; " in printed
     assert capsys.readouterr().err == ""
     paths = provenance(output)["paths"]
     copies = [i for i, path in enumerate(paths) if "copy" in path or path == "cats/cats_000.jpg"]
@@ -257,15 +255,15 @@ def test_duplicates_are_reported_and_lie_on_one_side_of_the_split(image_folder, 
     assert provenance(output)["duplicate_groups"] == [copies]
 
 
-def test_an_image_saved_again_is_a_duplicate_also_of_a_run_that_goes_on(
+def test_an_image_saved_again_is_a_duplicate_in_a_resumed_run_too(
     image_folder, output, monkeypatch
 ):
     for name in ("cats/cats_000", "dogs/dogs_003"):
         with Image.open(image_folder / f"{name}.jpg") as image:
             image.save(image_folder / f"{name}.png")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")  # so that two files can be equal
-    said = run(image_folder, output)
-    assert "near duplicates: 2 images repeat another one (saved again or resized); " in said
+    printed = run(image_folder, output)
+    assert "near duplicates: 2 images repeat another one (saved again or resized); " in printed
     recorded, whole = provenance(output), output.read_bytes()
     paths = recorded["paths"]
     near = {frozenset((paths[i], paths[j])) for i, j, _ in recorded["near_duplicates"]}
@@ -284,16 +282,16 @@ def test_an_image_saved_again_is_a_duplicate_also_of_a_run_that_goes_on(
     assert output.read_bytes() == whole
 
 
-def test_a_picture_in_several_classes_is_named(image_folder, output, capsys):
+def test_an_image_in_several_classes_is_named(image_folder, output, capsys):
     shutil.copy(image_folder / "cats" / "cats_000.jpg", image_folder / "dogs" / "same.jpg")
     run(image_folder, output)
     found = capsys.readouterr().err.splitlines()
-    (said,) = (line for line in found if "the same image is in 2 classes: " in line)
-    assert "'cats/cats_000.jpg'" in said
-    assert "'dogs/same.jpg'" in said
+    (printed,) = (line for line in found if "the same image is in 2 classes: " in line)
+    assert "'cats/cats_000.jpg'" in printed
+    assert "'dogs/same.jpg'" in printed
 
 
-def test_linked_folders_and_their_pictures_are_extracted(image_folder, tmp_path, output):
+def test_linked_folders_and_their_images_are_extracted(image_folder, tmp_path, output):
     links = tmp_path / "links"
     links.mkdir()
     for name in ("cats", "dogs"):
@@ -311,7 +309,7 @@ def test_features_are_extracted_in_a_thread(image_folder, output):
     assert output.exists()
 
 
-def test_a_folder_that_cannot_be_synced_is_no_obstacle(image_folder, output, monkeypatch, capsys):
+def test_a_folder_that_cannot_be_synced_does_no_harm(image_folder, output, monkeypatch, capsys):
     real = os.fsync
 
     def fsync(descriptor):

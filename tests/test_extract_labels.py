@@ -1,4 +1,4 @@
-"""Whole runs with labels from tables and names: what is in the file, and how a run goes on."""
+"""Whole runs with labels from tables and names: what is in the file, and how a run is resumed."""
 
 import contextlib
 import random
@@ -57,8 +57,8 @@ def test_names_label_the_rows(flat, tmp_path):
     folder, labels = flat
     for path in list(folder.iterdir()):
         path.rename(folder / path.name.replace("_", "."))
-    said = run(folder, tmp_path / "f.hdf5", labels_from="name")
-    assert "cats  8\n    dogs  8\n    owls  8" in said
+    printed = run(folder, tmp_path / "f.hdf5", labels_from="name")
+    assert "cats  8\n    dogs  8\n    owls  8" in printed
     assert rows_of(tmp_path / "f.hdf5")[0] == {
         name.replace("_", "."): label for name, label in labels.items()
     }
@@ -140,7 +140,7 @@ def test_a_photograph_on_both_sides_of_a_given_split_is_warned_of(flat, tmp_path
     assert "the given split has 1 photograph on both sides, such as" in capsys.readouterr().err
 
 
-def test_a_run_goes_on_with_the_same_labels_only(flat, tmp_path):
+def test_a_run_is_resumed_with_the_same_labels_only(flat, tmp_path):
     folder, labels = flat
     header = "path,label,split,group"
     lines = [
@@ -167,7 +167,7 @@ def test_a_run_goes_on_with_the_same_labels_only(flat, tmp_path):
     assert broken.read_bytes() == whole.read_bytes()
 
 
-def test_a_run_with_a_table_does_not_go_on_without_it(image_folder, tmp_path):
+def test_a_run_with_a_table_is_not_resumed_without_it(image_folder, tmp_path):
     lines = [f"{p.relative_to(image_folder)},{p.parent.name}" for p in image_folder.rglob("*.jpg")]
     with contextlib.suppress(InputError):
         named = table(image_folder, lines, "path,label")

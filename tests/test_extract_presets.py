@@ -73,7 +73,7 @@ def test_the_rows_are_those_of_images_in_their_own_size():
     np.testing.assert_array_equal(rows, expected)
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(monkeypatch):
+def test_a_run_that_was_stopped_is_resumed_to_the_same_bytes(monkeypatch):
     def load_mortal(*arguments, **options):
         network = load_network(*arguments, **options)
         compute = type(network).__call__
@@ -100,7 +100,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(monkeypatch):
     assert Path("b.hdf5").read_bytes() == Path("features.hdf5").read_bytes()
 
 
-def test_a_run_does_not_go_on_with_another_preset(capsys):
+def test_a_run_is_not_resumed_with_another_preset(capsys):
     shutil.copy("features.hdf5", "c.hdf5.partial")
     with h5py.File("c.hdf5.partial", "r+") as file:
         record = json.loads(file["features"].attrs["provenance"])

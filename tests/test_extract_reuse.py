@@ -60,10 +60,10 @@ def test_only_new_images_are_computed_and_the_bytes_are_the_same(image_folder, t
     whole, new = tmp_path / "whole.hdf5", tmp_path / "new.hdf5"
     run(image_folder, whole)
     computed = []
-    said = run(image_folder, new, reuse=[str(grown)], load_network=counting(computed))
+    printed = run(image_folder, new, reuse=[str(grown)], load_network=counting(computed))
     assert len(computed) == 4
     assert new.read_bytes() == whole.read_bytes()
-    assert f"[INFO] reuse: 15 of 19 rows copied from '{grown}'\n" in said
+    assert f"[INFO] reuse: 15 of 19 rows copied from '{grown}'\n" in printed
 
 
 def test_rows_come_from_several_files_whatever_their_order_labels_and_names(
@@ -80,10 +80,10 @@ def test_rows_come_from_several_files_whatever_their_order_labels_and_names(
     run(image_folder, whole, seed=3)
     computed = []
     reuse = [str(tmp_path / "owls.hdf5"), str(grown)]
-    said = run(image_folder, new, seed=3, reuse=reuse, load_network=counting(computed))
+    printed = run(image_folder, new, seed=3, reuse=reuse, load_network=counting(computed))
     assert not computed
     assert new.read_bytes() == whole.read_bytes()
-    assert f"reuse: 20 of 20 rows copied from '{reuse[0]}', '{reuse[1]}'\n" in said
+    assert f"reuse: 20 of 20 rows copied from '{reuse[0]}', '{reuse[1]}'\n" in printed
 
 
 def test_of_files_that_have_the_same_rows_the_first_is_read(image_folder, tmp_path, grown):
@@ -100,7 +100,7 @@ def test_of_files_that_have_the_same_rows_the_first_is_read(image_folder, tmp_pa
 
 @pytest.mark.parametrize("n_batches", [0, 3])
 @pytest.mark.parametrize("again", [True, False], ids=["with it again", "without"])
-def test_a_run_that_was_stopped_goes_on_with_and_without_the_earlier_file(
+def test_a_run_that_was_stopped_is_resumed_with_and_without_the_earlier_file(
     image_folder, tmp_path, grown, n_batches, again
 ):
     draw_images(image_folder, ["yaks"], 6, seed=2)
@@ -109,8 +109,8 @@ def test_a_run_that_was_stopped_goes_on_with_and_without_the_earlier_file(
     reuse, stopping = [str(grown)], stop_after(n_batches)
     with pytest.raises(InputError, match="stopped here"):
         run(image_folder, new, reuse=reuse, load_network=stopping, buffer_size=1)
-    said = run(image_folder, new, reuse=reuse if again else [])
-    assert ("resuming at " in said) == bool(n_batches)
+    printed = run(image_folder, new, reuse=reuse if again else [])
+    assert ("resuming at " in printed) == bool(n_batches)
     assert new.read_bytes() == whole.read_bytes()
 
 
@@ -126,9 +126,9 @@ def test_rows_that_depend_on_their_batch_are_copied_with_all_of_it(
     (tmp_path / "labels.csv").write_text("\n".join(["path,label", *lines]))
     labels = str(tmp_path / "labels.csv")
     run(image_folder, whole, labels=labels, load_network=with_neighbours)
-    said = run(image_folder, new, labels=labels, load_network=with_neighbours, reuse=[str(old)])
-    assert "reuse: 15 of 15 rows copied" in said
-    assert "note: fake computes 2 images at a time, which may change a row's last digits" in said
+    printed = run(image_folder, new, labels=labels, load_network=with_neighbours, reuse=[str(old)])
+    assert "reuse: 15 of 15 rows copied" in printed
+    assert "note: fake computes 2 images at a time, which may change a row's last digits" in printed
     assert new.read_bytes() == whole.read_bytes()
 
     draw_images(image_folder, ["owls"], 4, seed=1)
@@ -170,10 +170,10 @@ def test_other_settings_are_refused_with_all_that_differ(
 def test_the_size_of_a_batch_means_nothing_where_rows_are_independent(
     image_folder, tmp_path, grown
 ):
-    said = run(
+    printed = run(
         image_folder, tmp_path / "new.hdf5", reuse=[str(grown)], load_network=other(batch_size=4)
     )
-    assert "reuse: 15 of 19 rows" in said
+    assert "reuse: 15 of 19 rows" in printed
 
 
 def test_another_decoding_is_refused(image_folder, tmp_path, grown):

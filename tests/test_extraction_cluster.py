@@ -171,8 +171,8 @@ def mortal(tmp_path, request):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures") / "images"
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("images") / "images"
     draw_images(folder, CLASSES, N)
     return folder
 
@@ -182,12 +182,12 @@ def load_slow(*_):
 
 
 @pytest.fixture(scope="module")
-def expected(pictures, tmp_path_factory) -> bytes:
+def expected(images, tmp_path_factory) -> bytes:
     """The file that a run on this machine makes."""
     output = tmp_path_factory.mktemp("local") / "f.hdf5"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "0")
-        extract(pictures, output, jobs=2, load_network=load_slow)
+        extract(images, output, jobs=2, load_network=load_slow)
     return output.read_bytes()
 
 
@@ -233,10 +233,10 @@ def n_rows(output: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [NcnnNetwork, OpenVINONetwork], ids=["ncnn", "openvino"])
 def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_once(
-    steady, pictures, monkeypatch, caplog, engine
+    steady, images, monkeypatch, caplog, engine
 ):
     load = partial(load_tiny, engine=engine)
-    extract(pictures, "local.hdf5", jobs=2, load_network=load)
+    extract(images, "local.hdf5", jobs=2, load_network=load)
     sent = []
     caplog.set_level(logging.INFO)
     real = Client.register_plugin
@@ -247,16 +247,16 @@ def test_the_file_is_that_of_a_run_without_a_cluster_and_the_network_travels_onc
 
     monkeypatch.setattr(Client, "register_plugin", register)
     for output, address in (("one.hdf5", steady.address), ("two.hdf5", str(steady.file))):
-        extract(pictures, output, cluster=address, load_network=load)
+        extract(images, output, cluster=address, load_network=load)
         assert Path(output).read_bytes() == Path("local.hdf5").read_bytes()
     assert len(sent) == 1  # from here
     assert f"cluster: 2 workers, 2 x {processor_model()}" in caplog.messages
-    assert f"2 workers took part: 2 x {processor_model()}" in caplog.messages
+    assert f"computed on 2 workers: 2 x {processor_model()}" in caplog.messages
     (name,) = sent
     assert steady.log().count(f"Starting Worker plugin {name}") == 2  # one per worker
 
 
-def test_features_from_a_cluster_that_are_not_finite_name_their_image(steady, pictures):
+def test_features_from_a_cluster_that_are_not_finite_name_their_image(steady, images):
     def load(*_):
         network = fake_network()
         network.compute = lambda batch: np.full((len(batch), 24), np.inf, np.float32)
@@ -264,7 +264,7 @@ def test_features_from_a_cluster_that_are_not_finite_name_their_image(steady, pi
 
     message = "24 of the 24 features of '.*jpg' are NaN or infinite: 'fake' may have damaged"
     with pytest.raises(InputError, match=message):
-        extract(pictures, "f.hdf5", cluster=steady.address, load_network=load)
+        extract(images, "f.hdf5", cluster=steady.address, load_network=load)
 
 
 def test_workers_read_images_as_this_machine_does(steady, tmp_path, monkeypatch):
@@ -334,7 +334,7 @@ def test_no_more_is_under_way_than_the_workers_ask_for(steady):
 
 @pytest.mark.slow
 def test_killed_workers_batches_are_computed_again_and_a_later_worker_helps(
-    mortal, pictures, expected, monkeypatch
+    mortal, images, expected, monkeypatch
 ):
     mortal.add_worker()
 
@@ -345,7 +345,7 @@ def test_killed_workers_batches_are_computed_again_and_a_later_worker_helps(
     on_result(monkeypatch, 5, replace)
     on_result(monkeypatch, 20, lambda: wait_until(lambda: "worker2" in logs_with_plugin(mortal)))
     on_result(monkeypatch, 30, lambda: kill(mortal.workers[1]))
-    extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_slow)
+    extract(images, "f.hdf5", cluster=mortal.address, load_network=load_slow)
     assert Path("f.hdf5").read_bytes() == expected
 
 
@@ -364,9 +364,9 @@ def load_tiny_by_twos(*_) -> NcnnNetwork:
     ],
 )
 def test_an_unfit_worker_that_joins_late_is_ignored(
-    steady, pictures, monkeypatch, caplog, unfit, why
+    steady, images, monkeypatch, caplog, unfit, why
 ):
-    extract(pictures, "local.hdf5", jobs=2, load_network=load_tiny_by_twos)
+    extract(images, "local.hdf5", jobs=2, load_network=load_tiny_by_twos)
     log = steady.folder / f"worker{len(steady.workers)}.log"
 
     def join() -> None:
@@ -375,7 +375,7 @@ def test_an_unfit_worker_that_joins_late_is_ignored(
 
     on_result(monkeypatch, 5, join)
     try:
-        extract(pictures, "f.hdf5", cluster=steady.address, load_network=load_tiny_by_twos)
+        extract(images, "f.hdf5", cluster=steady.address, load_network=load_tiny_by_twos)
     finally:
         kill(steady.workers[-1])
     (warning,) = (line for line in caplog.messages if " ignored: " in line)
@@ -384,7 +384,7 @@ def test_an_unfit_worker_that_joins_late_is_ignored(
 
 
 @pytest.mark.slow
-def test_a_run_with_unfit_workers_alone_waits_for_others(mortal, pictures, monkeypatch, caplog):
+def test_a_run_with_unfit_workers_alone_waits_for_others(mortal, images, monkeypatch, caplog):
     def replace() -> None:
         monkeypatch.setattr(cluster_module, "WORKERS_S", 1.0)
         mortal.add_worker(hidden=("ncnn",))
@@ -393,7 +393,7 @@ def test_a_run_with_unfit_workers_alone_waits_for_others(mortal, pictures, monke
 
     on_result(monkeypatch, 5, replace)
     with pytest.raises(InputError, match=r"had no worker for 1 s, with '.* not computed"):
-        extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_tiny_by_twos)
+        extract(images, "f.hdf5", cluster=mortal.address, load_network=load_tiny_by_twos)
     assert " ignored: " in caplog.text
 
 
@@ -406,24 +406,24 @@ def logs_with_plugin(processes: Processes) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_run_that_has_lost_all_workers_continues_here(mortal, pictures, expected, monkeypatch):
+def test_a_run_that_has_lost_all_workers_continues_here(mortal, images, expected, monkeypatch):
     def lose_all() -> None:
         monkeypatch.setattr(cluster_module, "WORKERS_S", 1.0)
         kill(mortal.workers[0])
 
     on_result(monkeypatch, 10, lose_all)
     with pytest.raises(InputError, match=r"had no worker for 1 s, with '.* not computed"):
-        extract(pictures, "f.hdf5", cluster=mortal.address, load_network=load_slow, buffer_size=4)
+        extract(images, "f.hdf5", cluster=mortal.address, load_network=load_slow, buffer_size=4)
     assert 0 < n_rows("f.hdf5") < 3 * N
-    extract(pictures, "f.hdf5", jobs=2, load_network=load_slow)
+    extract(images, "f.hdf5", jobs=2, load_network=load_slow)
     assert Path("f.hdf5").read_bytes() == expected
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mortal", [0], indirect=True)
-def test_an_image_that_ends_every_worker_is_named(mortal, pictures, tmp_path):
+def test_an_image_that_ends_every_worker_is_named(mortal, images, tmp_path):
     mortal.add_worker()
-    shutil.copytree(pictures, tmp_path / "images")
+    shutil.copytree(images, tmp_path / "images")
     Image.new("RGB", (32, 32), "white").save(tmp_path / "images" / "cats" / "white.png")
 
     def load_deadly(*_):
@@ -456,9 +456,9 @@ raise SystemExit(extract_features.main(sys.argv[1:]))
 """
 
 
-def start_script(pictures: Path, address: str) -> subprocess.Popen:
+def start_script(images: Path, address: str) -> subprocess.Popen:
     program = PROGRAM.format(paths=[str(ROOT), str(ROOT / "tests")])
-    flags = ["-d", str(pictures), "-o", "f.hdf5", "-s", "4", "--cluster", address]
+    flags = ["-d", str(images), "-o", "f.hdf5", "-s", "4", "--cluster", address]
     return subprocess.Popen(
         [sys.executable, "-c", program, *flags],
         stdout=subprocess.PIPE,
@@ -467,41 +467,41 @@ def start_script(pictures: Path, address: str) -> subprocess.Popen:
     )
 
 
-def test_workers_compute_only_what_is_in_no_earlier_file(steady, pictures, expected, tmp_path):
+def test_workers_compute_only_what_is_in_no_earlier_file(steady, images, expected, tmp_path):
     for name in CLASSES[1:]:
         (tmp_path / "some").mkdir(exist_ok=True)
-        (tmp_path / "some" / name).symlink_to(pictures / name)
+        (tmp_path / "some" / name).symlink_to(images / name)
     extract(tmp_path / "some", "old.hdf5", load_network=load_fake)
     done = extract(
-        pictures, "f.hdf5", cluster=steady.address, reuse=["old.hdf5"], load_network=load_slow
+        images, "f.hdf5", cluster=steady.address, reuse=["old.hdf5"], load_network=load_slow
     )
     assert done.n_computed == N
     assert Path("f.hdf5").read_bytes() == expected
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_run_that_can_be_resumed(steady, pictures, expected):
-    process = start_script(pictures, steady.address)
+def test_ctrl_c_ends_a_run_that_can_be_resumed(steady, images, expected):
+    process = start_script(images, steady.address)
     wait_until(lambda: n_rows("f.hdf5") > 0)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=TIMEOUT_S)
+    _, printed = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 130
-    assert said.startswith("[WARNING] stopped by SIGINT")
-    assert len(said.splitlines()) == 1
-    extract(pictures, "f.hdf5", cluster=steady.address, load_network=load_slow)
+    assert printed.startswith("[WARNING] stopped by SIGINT")
+    assert len(printed.splitlines()) == 1
+    extract(images, "f.hdf5", cluster=steady.address, load_network=load_slow)
     assert Path("f.hdf5").read_bytes() == expected
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_dies_is_reported_in_one_line(mortal, pictures, expected):
-    process = start_script(pictures, mortal.address)
+def test_a_scheduler_that_dies_is_reported_in_one_line(mortal, images, expected):
+    process = start_script(images, mortal.address)
     wait_until(lambda: n_rows("f.hdf5") > 0)
     kill(mortal.scheduler)
-    _, said = process.communicate(timeout=TIMEOUT_S)
+    _, printed = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 1
-    assert said.startswith(f"[ERROR] lost the scheduler at '{mortal.address}'")
-    assert len(said.splitlines()) == 1
-    extract(pictures, "f.hdf5", jobs=2, load_network=load_slow)
+    assert printed.startswith(f"[ERROR] lost the scheduler at '{mortal.address}'")
+    assert len(printed.splitlines()) == 1
+    extract(images, "f.hdf5", jobs=2, load_network=load_slow)
     assert Path("f.hdf5").read_bytes() == expected
 
 
@@ -514,11 +514,11 @@ def test_a_scheduler_that_dies_is_reported_in_one_line(mortal, pictures, expecte
         pytest.param("tls://127.0.0.1:9", "no certificates for tls://", id="no certificate"),
     ],
 )
-def test_a_scheduler_that_is_not_there_is_reported(pictures, monkeypatch, capsys, address, message):
+def test_a_scheduler_that_is_not_there_is_reported(images, monkeypatch, capsys, address, message):
     monkeypatch.setattr(scheduler, "CONNECT_S", 0.3)
     Path("f.py").write_text("{}")
     with pytest.raises(InputError, match=message):
-        extract(pictures, "f.hdf5", cluster=address, load_network=load_slow)
+        extract(images, "f.hdf5", cluster=address, load_network=load_slow)
     assert capsys.readouterr().err == ""
     assert not list(Path().glob("f.hdf5*"))
 
@@ -600,12 +600,12 @@ def test_the_address_of_a_worker_is_not_a_scheduler(steady):
         "tcp://127.0.0.1:8786/status",
     ],
 )
-def test_a_malformed_address_is_reported_before_the_network_is_loaded(pictures, address):
-    said = (
+def test_a_malformed_address_is_reported_before_the_network_is_loaded(images, address):
+    message = (
         f"^'{re.escape(address)}' is not the address of a Dask scheduler: expected tcp://HOST:PORT"
     )
-    with pytest.raises(InputError, match=said):
-        extract(pictures, "f.hdf5", cluster=address, load_network=None)
+    with pytest.raises(InputError, match=message):
+        extract(images, "f.hdf5", cluster=address, load_network=None)
 
 
 def test_the_classifying_command_refuses_a_malformed_address_first(capsys):
@@ -627,33 +627,33 @@ def test_an_address_may_be_that_of_a_later_internet():
 
 
 @pytest.mark.slow
-def test_unfit_workers_are_reported_before_the_work_starts(tmp_path, pictures, monkeypatch):
+def test_unfit_workers_are_reported_before_the_work_starts(tmp_path, images, monkeypatch):
     monkeypatch.setattr(cluster_module, "WORKERS_S", 0.5)
     with Processes(tmp_path) as processes:
         for address in (processes.address, f"--scheduler-file {processes.file}"):
             message = f"had no worker for 0 s: start some with: dask worker {address}$"
             with pytest.raises(InputError, match=message):
-                extract(pictures, "f.hdf5", cluster=address.split()[-1], load_network=load_tiny)
+                extract(images, "f.hdf5", cluster=address.split()[-1], load_network=load_tiny)
         processes.add_worker(hidden=("ncnn", "openvino"))
         monkeypatch.setattr(cluster_module, "WORKERS_S", TIMEOUT_S)
         for engine in (NcnnNetwork, OpenVINONetwork):
             load = partial(load_tiny, engine=engine)
             message = rf"worker tcp://\S+ does not match: {engine.engine} is missing there"
             with pytest.raises(InputError, match=message):
-                extract(pictures, "f.hdf5", cluster=processes.address, load_network=load)
+                extract(images, "f.hdf5", cluster=processes.address, load_network=load)
     assert not list(Path().glob("f.hdf5*"))
 
 
 @pytest.mark.slow
-def test_a_worker_whose_disk_is_full_is_named(tmp_path, pictures):
+def test_a_worker_whose_disk_is_full_is_named(tmp_path, images):
     with Processes(tmp_path) as processes:
         processes.add_worker(program=FULL_DISK)
         with pytest.raises(InputError, match=r"^worker tcp://\S+ cannot load the .* No space left"):
-            extract(pictures, "f.hdf5", cluster=processes.address, load_network=load_tiny)
+            extract(images, "f.hdf5", cluster=processes.address, load_network=load_tiny)
 
 
 @pytest.mark.slow
-def test_what_fails_on_a_worker_is_no_loss_of_the_scheduler(steady, pictures):
+def test_a_failure_on_a_worker_is_not_reported_as_a_lost_scheduler(steady, images):
     def load(*_):
         network = fake_network()
 
@@ -667,7 +667,7 @@ def test_what_fails_on_a_worker_is_no_loss_of_the_scheduler(steady, pictures):
 
     message = r"^a worker of the cluster at 'tcp://.*' failed \(no room there\): "
     with pytest.raises(InputError, match=message):
-        extract(pictures, "f.hdf5", cluster=steady.address, load_network=load)
+        extract(images, "f.hdf5", cluster=steady.address, load_network=load)
 
 
 @pytest.mark.parametrize("engine", ["ncnn", "openvino"])
@@ -691,10 +691,10 @@ def test_the_third_number_of_pythons_version_does_not_matter():
     )
 
 
-def test_without_dask_the_option_names_what_to_install(pictures, monkeypatch):
+def test_without_dask_the_option_names_what_to_install(images, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyimagesearch.extraction.cluster", None)
     with pytest.raises(InputError, match=r"pip install -r requirements-cluster\.txt"):
-        extract(pictures, "f.hdf5", cluster="tcp://127.0.0.1:9", load_network=load_slow)
+        extract(images, "f.hdf5", cluster="tcp://127.0.0.1:9", load_network=load_slow)
 
 
 def test_processors_of_several_models_are_counted():
@@ -740,5 +740,5 @@ def test_a_network_for_keras_arrives_with_its_weights_and_batches():
 def test_help_warns_of_unprotected_schedulers(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert "anyone who reaches an unprotected scheduler can run code on its workers" in said
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "anyone who reaches an unprotected scheduler can run code on its workers" in printed

@@ -37,7 +37,7 @@ def test_an_unfinished_file_is_completed_to_the_same_bytes(monkeypatch):
     assert Path("unfinished").read_bytes() == Path("features.hdf5").read_bytes()
 
 
-def test_a_features_file_tells_of_its_images_and_nothing_that_1_0_0_did_not_know():
+def test_a_features_file_records_its_images_and_nothing_that_1_0_0_did_not_know():
     with open_features("features.hdf5") as features:
         record = features.record
         assert features.shape == (16, 24)

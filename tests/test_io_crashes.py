@@ -98,7 +98,7 @@ def test_after_every_crash_a_file_of_the_outputs_name_is_whole(run):
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_after_every_crash_the_rows_that_were_said_to_be_safe_are_there(run):
+def test_after_every_crash_the_rows_that_were_reported_safe_are_there(run):
     states, _ = replayed(run)
     data = {"rows": ROWS, "labels": LABELS} | RUNS[run]
     for state in states:
@@ -207,20 +207,20 @@ def test_a_request_to_stop_at_any_line_is_one_line_that_counts_the_rows(nursery,
         if code == 0:
             break
         assert code == 128 + number
-        said = log.read_text()
-        assert said.count("\n") == 1
-        assert said.startswith(f"[WARNING] stopped by {number.name}")
+        printed = log.read_text()
+        assert printed.count("\n") == 1
+        assert printed.startswith(f"[WARNING] stopped by {number.name}")
         if partial(output).exists():
             n_rows = n_right_rows(partial(output), ROWS[:6], LABELS[:6])
             found.add(n_rows)
-            if "holds" not in said:
+            if "holds" not in printed:
                 unsaid.append(n_rows)
             else:
-                claim = f"'{partial(output)}' holds {n_rows} of 6 rows: run the same again to"
-                assert claim in said
+                claim = f"'{partial(output)}' holds {n_rows} of 6 rows: run the same command again"
+                assert claim in printed
             partial(output).unlink()
         else:
-            assert "holds" not in said
+            assert "holds" not in printed
             output.unlink(missing_ok=True)
     assert line > 200
     assert found == {0, 2, 4, 6}
@@ -291,7 +291,7 @@ def n_descriptors() -> int:
     ],
 )
 @pytest.mark.parametrize(("owner", "name"), FAULTS)
-def test_wherever_a_call_fails_one_line_says_so_and_the_same_again_completes(
+def test_wherever_a_call_fails_one_line_reports_it_and_the_same_command_completes(
     owner, name, lasting, error_number, names_at, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
@@ -303,22 +303,22 @@ def test_wherever_a_call_fails_one_line_says_so_and_the_same_again_completes(
         with Failing(owner, name, at, lasting, error_number) as failing:
             try:
                 write_rows(output, names_at=names_at)
-                said = None
+                printed = None
             except InputError as error:
-                said = "; ".join([str(error), *getattr(error, "__notes__", [])])
+                printed = "; ".join([str(error), *getattr(error, "__notes__", [])])
         if not failing.failed:
             break
-        if said is None:
+        if printed is None:
             assert output.exists()  # it could do without
         else:
-            assert "\n" not in said
-            assert str(output) in said
-            assert os.strerror(error_number) in said
+            assert "\n" not in printed
+            assert str(output) in printed
+            assert os.strerror(error_number) in printed
         assert n_descriptors() == n_before
         assert not partial(output).with_name(partial(output).name + ".new").exists()
         if partial(output).exists():
             n_rows = n_right_rows(partial(output), ROWS, LABELS)
-            assert n_rows == 0 or re.search(r"holds (\d+) of 12 rows", said)
+            assert n_rows == 0 or re.search(r"holds (\d+) of 12 rows", printed)
         if not output.exists():
             write_rows(output, names_at=names_at)
         assert output.read_bytes() == whole
@@ -328,7 +328,7 @@ def test_wherever_a_call_fails_one_line_says_so_and_the_same_again_completes(
 
 
 @pytest.mark.parametrize(("owner", "name"), FAULTS)
-def test_a_caller_who_goes_on_after_a_failure_gets_a_whole_file_or_none(
+def test_a_caller_who_continues_after_a_failure_gets_a_whole_file_or_none(
     owner, name, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
@@ -379,10 +379,10 @@ def pipe(tmp_path_factory):
 def test_a_disk_without_room_is_one_line_and_leaves_nothing(nursery, output, pipe, n_bytes):
     log, read = pipe
     assert nursery.run("write to a full disk", log, output=output, n_bytes=n_bytes) == 1
-    said = read()
-    assert said.startswith(f"[ERROR] cannot make '{partial(output)}' (")
-    assert said.endswith("File too large; make room, or give another output\n")
-    assert said.count("\n") == 1
+    printed = read()
+    assert printed.startswith(f"[ERROR] cannot make '{partial(output)}' (")
+    assert printed.endswith("File too large; make room, or give another output\n")
+    assert printed.count("\n") == 1
     assert list(output.parent.iterdir()) == []
 
 
@@ -404,19 +404,19 @@ def test_a_disk_that_fills_up_is_one_line_and_keeps_the_rows(
     log, read = pipe
     full = {"n_bytes": n_bytes, "from_row": from_row}
     assert nursery.run("write to a full disk", log, output=output, **full) == 1
-    said = re.fullmatch(
+    printed = re.fullmatch(
         f"\\[ERROR\\] cannot write to '{partial(output)}': File too large; "
-        f"'{partial(output)}' holds ([0-9]+) of 12 rows: run the same again to resume\n",
+        f"'{partial(output)}' holds ([0-9]+) of 12 rows: run the same command again to resume\n",
         read(),
     )
-    assert from_row <= int(said[1]) <= n_right_rows(partial(output), ROWS, LABELS)
+    assert from_row <= int(printed[1]) <= n_right_rows(partial(output), ROWS, LABELS)
     write_rows(output)
     assert output.read_bytes() == whole
 
 
 @pytest.mark.parametrize("n_columns", [1, 3, 13])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
-def test_no_label_lies_across_two_sectors(output, n_columns, dtype):
+def test_no_label_spans_two_sectors(output, n_columns, dtype):
     with HDF5DatasetWriter((7, n_columns), output, dtype=dtype) as writer:
         writer.storeClassLabels(["cats"])
         assert writer.labels.id.get_offset() % writer.labels.dtype.itemsize == 0

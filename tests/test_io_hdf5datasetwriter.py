@@ -426,9 +426,9 @@ def test_of_two_processes_that_start_at_once_one_writes_and_one_is_refused(outpu
     ]
     while all(run.poll() is None for run in runs):
         time.sleep(0.01)
-    said = [run.communicate(b"\n")[1].decode() for run in runs]
+    printed = [run.communicate(b"\n")[1].decode() for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 1]
-    assert any("another run" in words for words in said)
+    assert any("another run" in words for words in printed)
     assert output.exists()
 
 
@@ -437,7 +437,7 @@ def test_a_missing_folder_is_named(tmp_path):
         HDF5DatasetWriter((10, 4), tmp_path / "missing" / "features.hdf5")
 
 
-def test_a_left_over_of_a_creation_that_was_killed_is_no_obstacle(output):
+def test_a_leftover_of_a_killed_creation_does_no_harm(output):
     left_over = partial(output).with_name(partial(output).name + ".new")
     left_over.write_bytes(b"half a header")
     write(output).close()

@@ -79,7 +79,7 @@ def test_a_digest_takes_eight_bytes(path):
         pytest.param(lambda m: m.label_names_.pop(), "1 names for 2 classes", id="names missing"),
         pytest.param(
             lambda m: m.extraction_.update(feature_shape=[7, 7, 512]),
-            "takes 6 numbers per image, and the network that it names gives 7 x 7 x 512",
+            "takes 6 numbers per image, but the network that it names gives 7 x 7 x 512",
             id="other network",
         ),
         *[
@@ -98,18 +98,18 @@ def test_a_digest_takes_eight_bytes(path):
                 ({"extraction_": ["VGG16"]}, "it is damaged"),
                 ({"extraction_": {"feature_shape": None}}, "it is damaged"),
                 ({"extraction_": {"feature_shape": [2, "3"]}}, "it is damaged|network that"),
-                ({"extraction_": EXTRACTION | {"weights_file": 5}}, "file of weights by a text"),
+                ({"extraction_": EXTRACTION | {"weights_file": 5}}, "weights file is not text"),
                 ({"coef_": np.zeros((1, 5))}, "coefficients of 5, not 6 numbers"),
-                ({"coef_": np.zeros((3, 6))}, "give no probability of each class"),
-                ({"coef_": np.full((1, 6), np.nan)}, "give no probability of each class"),
+                ({"coef_": np.zeros((3, 6))}, "not give a probability for each class"),
+                ({"coef_": np.full((1, 6), np.nan)}, "not give a probability for each class"),
                 ({"coef_": np.zeros(6)}, "it is damaged"),
                 ({"coef_": None}, "it is damaged"),
                 ({"classes_": np.array([0.0, 1.0])}, "it is damaged"),
                 ({"classes_": np.array(["cats", "dogs"])}, "it is damaged"),
                 ({"classes_": np.array([], int)}, "it is damaged"),
                 ({"sklearn_version_": None}, "does not record which scikit-learn"),
-                ({"training_digests_": ["0" * 16]}, "training images by digests of 8 bytes"),
-                ({"training_digests_": np.zeros(2)}, "training images by digests of 8 bytes"),
+                ({"training_digests_": ["0" * 16]}, "not recorded as digests of 8 bytes"),
+                ({"training_digests_": np.zeros(2)}, "not recorded as digests of 8 bytes"),
             )
         ],
     ],
@@ -146,7 +146,7 @@ def test_another_version_of_scikit_learn_is_a_warning(path, monkeypatch, caplog)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04junk", b"<html>"], ids=["empty", "cut", "html"])
-def test_what_is_no_model_file_is_refused(path, content):
+def test_what_is_not_a_model_file_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a classifier for images"):
         load_classifier(path)
@@ -185,7 +185,7 @@ def test_a_pickle_of_numpy_1_is_told_from_one_of_numpy_2(tmp_path):
         assert pickle_makers(path) == [maker]
 
 
-def test_of_a_damaged_pickle_is_said_what_it_says_itself(tmp_path):
+def test_the_versions_in_a_damaged_pickle_are_reported(tmp_path):
     path = tmp_path / "model.cpickle"
     save_classifier(path, fitted(), NAMES, EXTRACTION)
     content = path.read_bytes()
@@ -195,14 +195,14 @@ def test_of_a_damaged_pickle_is_said_what_it_says_itself(tmp_path):
     assert pickle_makers(path) == []
 
 
-def test_a_class_that_has_moved_from_its_module_is_no_damage(path, monkeypatch):
+def test_a_class_that_has_moved_from_its_module_is_not_damage(path, monkeypatch):
     save_classifier(path, fitted(), NAMES, EXTRACTION)
     monkeypatch.delattr("sklearn.linear_model._logistic.LogisticRegression")
     with pytest.raises(InputError, match=r"cannot be used with .*LogisticRegression.* train it ag"):
         load_classifier(path)
 
 
-def test_an_attribute_that_another_version_wants_is_no_damage(path, monkeypatch):
+def test_an_attribute_that_another_version_wants_is_not_damage(path, monkeypatch):
     model = fitted()
     with monkeypatch.context() as patch:
         patch.setattr(sklearn, "__version__", "0.1")

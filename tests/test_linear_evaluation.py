@@ -24,7 +24,7 @@ def blocks(rows, step=7):
         yield slice(start, start + step), rows[start : start + step]
 
 
-def test_rows_are_judged_in_blocks_as_they_are_at_once(rows, model):
+def test_rows_are_evaluated_in_blocks_as_they_are_at_once(rows, model):
     labels = np.arange(60) % 3
     evaluated = evaluate(model, blocks(rows), labels, NAMES)
     probabilities = model.predict_proba(rows)

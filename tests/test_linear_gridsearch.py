@@ -138,7 +138,7 @@ def make_nearly_equal_rows(n_rows, seed):
 @pytest.mark.parametrize(
     ("n_rows", "seed", "C"), [(120, 2, 0.1), (30, 6, 1e4), (60, 10, 1e4), (60, 34, 1e4)]
 )
-def test_a_fit_to_nearly_equal_rows_is_what_its_certificate_says(n_rows, seed, C):
+def test_a_fit_to_nearly_equal_rows_is_as_good_as_its_certificate(n_rows, seed, C):
     X, y = make_nearly_equal_rows(n_rows, seed)
     found = search(X, y, [C], tolerance=1e-6)
     assert all(solution.converged for solution in found.fits)
@@ -358,7 +358,7 @@ def test_the_pickled_model_predicts_without_this_project(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "predicted.npy"), y)
 
 
-def test_a_fit_that_is_cut_short_says_so_and_warns_of_nothing():
+def test_a_fit_that_is_cut_short_is_noted_without_a_warning():
     X, y = make_rows(60, 8, 3, separation=0.3)
     found = search(X, y, [100.0], max_iter=1)
     assert not found.fits[-1].converged
@@ -452,7 +452,7 @@ def conflicting(n_pairs, n_features, n_classes, seed=0):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_every_fit_converges_on_pictures_that_lie_in_two_classes(seed):
+def test_every_fit_converges_on_images_that_are_in_two_classes(seed):
     X, y = conflicting(100, 300, 6, seed)
     found = grid_search(X, y, C_GRID, StratifiedKFold(3).split(y, y))
     assert [fit.converged for fit in found.fits] == [True] * 19

@@ -1,4 +1,4 @@
-"""The memory a search is said to need, beside what one takes."""
+"""The estimated memory of a search, compared with what it takes."""
 
 import subprocess
 import sys

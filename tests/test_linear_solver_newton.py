@@ -229,7 +229,7 @@ def products_taken(rows, labels, strength, monkeypatch):
 
 
 def overlapping(n, d):
-    """Return rows of three classes that cannot be told apart well, and their labels."""
+    """Return rows of three classes that cannot be separated well, and their labels."""
     random, labels = np.random.default_rng(0), np.arange(n) % 3
     X = random.standard_normal((n, d)) * np.arange(1, d + 1) ** -0.5
     X += 0.1 * random.standard_normal((3, d))[labels]

@@ -121,7 +121,7 @@ def test_with_all_rows_the_preconditioner_inverts_the_hessian_of_two_classes(
     np.testing.assert_allclose(found, v, atol=1e-9 if double else 1e-4)
 
 
-def test_of_many_rows_few_that_are_drawn_tell_nearly_all_of_the_hessian(make_rows):
+def test_few_rows_drawn_of_many_give_nearly_all_of_the_hessian(make_rows):
     random, labels = np.random.default_rng(0), np.arange(20_000) % 2
     rows = make_rows(random.standard_normal((20_000, 16)) * np.arange(1, 17) ** -1.0)
     p = random.random(20_000).astype(np.float32)

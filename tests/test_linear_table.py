@@ -17,8 +17,8 @@ def fit(max_iter: int) -> GridSearch:
 
 def test_every_fit_that_has_not_converged_is_named():
     search = fit(max_iter=0)
-    said = [note.partition(" has not converged")[0] for note in notes(search)[1:]]
-    assert said == [
+    printed = [note.partition(" has not converged")[0] for note in notes(search)[1:]]
+    assert printed == [
         *[f"the fit of fold {fold} at C = {C}" for C in (1, 10) for fold in (1, 2, 3)],
         f"the last fit at C = {search.best_C:g}",
     ]
@@ -33,9 +33,9 @@ def test_fits_that_have_converged_need_no_note():
 
 @pytest.mark.parametrize(("best", "is_noted"), [(0.1, True), (1.0, False), (10.0, True)])
 def test_a_best_c_at_an_edge_of_the_grid_is_noted(best, is_noted):
-    said = notes(SimpleNamespace(grid=(0.1, 1.0, 10.0), best_C=best, fits=[], balanced=False))
+    printed = notes(SimpleNamespace(grid=(0.1, 1.0, 10.0), best_C=best, fits=[], balanced=False))
     expected = f"the best C, {best:g}, is at the edge of the grid: widen it with --C"
-    assert said == ([expected] if is_noted else [])
+    assert printed == ([expected] if is_noted else [])
 
 
 def test_the_columns_stand_below_their_headings_and_the_best_c_has_a_star():

@@ -51,7 +51,7 @@ def test_new_images_and_none_at_all_need_no_warning():
     assert counted([], packed=None) is None
 
 
-def test_a_classifier_that_knows_no_training_images_says_so():
+def test_a_classifier_without_a_record_of_training_images_is_reported():
     assert counted([(OTHERS[0], True)], packed=None) == (
         "the classifier does not record which images trained it: train it again to be warned if "
         "these did"

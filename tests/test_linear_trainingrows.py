@@ -72,7 +72,7 @@ def test_all_classes_that_train_badly_are_named_in_a_line_each():
         ),
         pytest.param(
             [1, 1, 1, 1, 0, 0, 0, 0],
-            ["all 2 test rows are of class 'cats', for the rows are sorted by class: "],
+            ["all 2 test rows are of class 'cats', because the rows are sorted by class: "],
             id="descending",
         ),
         pytest.param(
@@ -158,7 +158,7 @@ def test_no_group_is_in_two_folds():
     ("keys", "message"),
     [
         ([0] * 6 + [1] * 6, "the 12 rows to train on are in 2 groups: expected 3 at least, one"),
-        ([0] * 6 + list(range(1, 7)), "in 7 groups, and one fold takes all but one class away"),
+        ([0] * 6 + list(range(1, 7)), "in 7 groups, and one fold has all images of"),
     ],
 )
 def test_groups_that_cannot_be_folds_are_refused(keys, message):

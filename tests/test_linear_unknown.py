@@ -154,7 +154,7 @@ def test_the_promise_holds_where_not_all_rows_are_kept_or_compared(monkeypatch):
 
 @pytest.fixture(params=["m.cpickle", "m.skops"])
 def saved(request, tmp_path):
-    """A classifier in a file, and what is kept with it to tell unknown images."""
+    """A classifier in a file, and what is kept with it to recognise unknown images."""
     X, y = draw(300, 600)
     model = LogisticRegression().fit(X.astype(float), y)
     detector = fit_unknown_detector(X, y, 0.05)
@@ -172,7 +172,7 @@ def test_a_file_of_either_kind_gives_the_same_answers(saved):
     assert UnknownDetector.of(loaded).likenesses(rows) == detector.likenesses(rows)
 
 
-def test_a_classifier_without_it_tells_nothing():
+def test_a_classifier_without_a_detector_reports_nothing_unknown():
     assert UnknownDetector.of(LogisticRegression()) is None
 
 
@@ -187,8 +187,8 @@ def test_a_classifier_without_it_tells_nothing():
         ("labels", np.zeros(300), "a class for each training row"),
         ("labels", None, "a class for each training row"),
         ("labels", np.full(300, 3, np.int32), "of classes that it does not know"),
-        ("threshold", float("nan"), "threshold of unknown images is no cosine"),
-        ("threshold", "0.5", "threshold of unknown images is no cosine"),
+        ("threshold", float("nan"), "threshold of unknown images is not a cosine"),
+        ("threshold", "0.5", "threshold of unknown images is not a cosine"),
     ],
 )
 def test_a_damaged_one_is_refused_when_it_is_loaded(saved, name, value, message):

@@ -126,8 +126,8 @@ RANDOM = ("--weights", "random")
             id="weights of a sibling",
         ),
         pytest.param(FILE, write_lambda, 1, "it has a Lambda layer", id="Lambda"),
-        pytest.param(FILE, write_truncated, 1, "is no whole .keras file", id="truncated"),
-        pytest.param(FILE, write_text, 1, "is no whole .keras file", id="text"),
+        pytest.param(FILE, write_truncated, 1, "is not a complete .keras file", id="truncated"),
+        pytest.param(FILE, write_text, 1, "is not a complete .keras file", id="text"),
         pytest.param(
             FILE, write_nan, 1, "layer 'damaged' of 'net.keras' has weights that are NaN", id="NaN"
         ),
@@ -146,10 +146,10 @@ def test_a_network_asked_for_wrongly_gets_one_line(flags, prepare, code, message
     if prepare:
         prepare()
     assert run_on_images(*flags) == code
-    said = capsys.readouterr().err.splitlines()
-    assert message in said[-1]
+    printed = capsys.readouterr().err.splitlines()
+    assert message in printed[-1]
     begins = "usage: " if code == 2 else ("[WARNING] ", "[ERROR] ")
-    assert all(line.startswith(begins) for line in said[: None if code == 1 else 1])
+    assert all(line.startswith(begins) for line in printed[: None if code == 1 else 1])
     assert not list(Path().glob("f.hdf5*"))
 
 
@@ -169,8 +169,8 @@ def test_features_that_overflow_are_refused_with_the_image_and_the_reason(capsys
 
 def errors(capsys) -> list[str]:
     """Return what was complained of; the tiny folder is warned about, too."""
-    said = capsys.readouterr().err.splitlines()
-    return [line for line in said if not line.startswith("[WARNING] ")]
+    printed = capsys.readouterr().err.splitlines()
+    return [line for line in printed if not line.startswith("[WARNING] ")]
 
 
 def test_pooling_what_has_no_rows_and_columns_is_refused(capsys):

@@ -23,7 +23,7 @@ from pyimagesearch.utils import InputError
 # TensorFlow's arrays are converted by numpy in an older way (tensorflow 2.21).
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-PICTURES = photographs(7)
+IMAGES = photographs(7)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def expected(model) -> np.ndarray:
     """What the chapter's own lines give: (7, 25088)."""
     import keras
 
-    batch = keras.applications.vgg16.preprocess_input(PICTURES.astype(np.float32))
+    batch = keras.applications.vgg16.preprocess_input(IMAGES.astype(np.float32))
     features = model.predict(batch, batch_size=7, verbose=0)
     return features.reshape((features.shape[0], 512 * 7 * 7))
 
@@ -57,7 +57,7 @@ def vgg16_on_keras():
 @pytest.mark.slow
 def test_keras_features_are_those_of_predict_in_batches_of_one_shape(vgg16_on_keras, expected):
     assert vgg16_on_keras.batch_size == 3
-    prepared = vgg16_on_keras.preprocess(PICTURES)
+    prepared = vgg16_on_keras.preprocess(IMAGES)
     rows = np.concatenate([vgg16_on_keras(prepared[i : i + 3]) for i in (0, 3, 6)])
     assert rows.dtype == np.float32
     assert relative_difference(rows, expected) < 1e-5
@@ -69,7 +69,7 @@ def test_keras_features_are_those_of_predict_in_batches_of_one_shape(vgg16_on_ke
 def test_ncnn_features_agree_with_keras_for_any_batch_and_threads(
     vgg16_on_ncnn, expected, threads, batch
 ):
-    prepared = vgg16_on_ncnn.preprocess(PICTURES)
+    prepared = vgg16_on_ncnn.preprocess(IMAGES)
     with ThreadPoolExecutor(threads) as pool:
         batches = pool.map(vgg16_on_ncnn, [prepared[i : i + batch] for i in range(0, 7, batch)])
         rows = np.concatenate(list(batches))
@@ -78,13 +78,13 @@ def test_ncnn_features_agree_with_keras_for_any_batch_and_threads(
 
 
 @pytest.mark.slow
-def test_ncnn_features_of_a_picture_are_the_same_bits_whatever_its_neighbours(vgg16_on_ncnn):
-    prepared = vgg16_on_ncnn.preprocess(PICTURES)
+def test_ncnn_features_of_an_image_are_the_same_bits_whatever_its_neighbours(vgg16_on_ncnn):
+    prepared = vgg16_on_ncnn.preprocess(IMAGES)
     alone = np.concatenate([vgg16_on_ncnn(prepared[i : i + 1]) for i in range(7)])
     np.testing.assert_array_equal(vgg16_on_ncnn(prepared), alone)
 
 
-SMALL_PICTURES = PICTURES[:2, :96, :96]
+SMALL_IMAGES = IMAGES[:2, :96, :96]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def cut_by_hand(small_model, request) -> tuple[str, np.ndarray]:
     import keras
 
     cut = keras.Model(small_model.inputs, small_model.get_layer(request.param).output)
-    batch = keras.applications.vgg16.preprocess_input(SMALL_PICTURES.astype(np.float32))
+    batch = keras.applications.vgg16.preprocess_input(SMALL_IMAGES.astype(np.float32))
     return request.param, cut.predict(batch, verbose=0)
 
 
@@ -124,7 +124,7 @@ def test_vgg16_cut_anywhere_and_pooled_is_what_keras_gives(cut_by_hand, engine):
         network = load_network(choice, engine, batch_size=2)
         assert (network.description.layer, network.description.pooling) == (layer, pooling)
         assert network.description.n_features == expected.shape[1]
-        rows = network(network.preprocess(SMALL_PICTURES))
+        rows = network(network.preprocess(SMALL_IMAGES))
         assert relative_difference(rows, expected) < 1e-5
 
 
@@ -173,9 +173,9 @@ def test_ncnn_computes_kernels_of_other_sizes_and_linear_layers_too(size, tmp_pa
     model = keras.Model(start, x)
     chain = plain_chain(saved_graph(model, tmp_path))
     network = NcnnNetwork(chain, describe_model(model), why="a test")
-    pictures = np.random.default_rng(0).standard_normal((3, *size, 3), np.float32)
-    expected = model.predict(pictures, verbose=0).reshape(3, -1)
-    assert relative_difference(network(pictures), expected) < 1e-5
+    images = np.random.default_rng(0).standard_normal((3, *size, 3), np.float32)
+    expected = model.predict(images, verbose=0).reshape(3, -1)
+    assert relative_difference(network(images), expected) < 1e-5
 
 
 def test_only_plain_chains_are_taken_for_one(tmp_path):
@@ -242,13 +242,13 @@ def installed(monkeypatch, *names: str) -> None:
         pytest.param(
             ("ncnn", "openvino"),
             BRANCHED,
-            ("openvino", "no GPU; all of it translated"),
+            ("openvino", "no GPU; every layer supported"),
             id="branched",
         ),
         pytest.param(
             ("openvino",),
             CHAIN,
-            ("openvino", "no GPU; all of it translated"),
+            ("openvino", "no GPU; every layer supported"),
             id="chain without ncnn",
         ),
         pytest.param(
@@ -272,7 +272,7 @@ def test_keras_computes_what_has_no_translation_and_the_layer_is_named(monkeypat
         load_network(untranslatable, "openvino")
 
 
-def test_what_lies_behind_the_cut_needs_no_translation(monkeypatch, untranslatable):
+def test_layers_after_the_cut_need_no_translation(monkeypatch, untranslatable):
     installed(monkeypatch, "openvino")
     choice = dataclasses.replace(untranslatable, layer="conv")
     assert load_network(choice).engine == "openvino"
@@ -338,10 +338,10 @@ def test_a_backend_that_cannot_be_imported_is_named(backend):
         text=True,
         check=False,
     )
-    (said,) = done.stderr.splitlines()
+    (printed,) = done.stderr.splitlines()
     assert done.returncode == 1
-    assert said.startswith(f"[ERROR] cannot import Keras with KERAS_BACKEND '{backend}': ")
-    assert said.endswith("; install it, or unset KERAS_BACKEND")
+    assert printed.startswith(f"[ERROR] cannot import Keras with KERAS_BACKEND '{backend}': ")
+    assert printed.endswith("; install it, or unset KERAS_BACKEND")
 
 
 IMPORT = (
@@ -392,12 +392,12 @@ def import_with(settings: str | None, tmp_path: Path) -> subprocess.CompletedPro
 )
 def test_settings_that_keras_cannot_use_are_named(settings, reason, tmp_path):
     done = import_with(settings, tmp_path)
-    (said,) = done.stderr.splitlines()
+    (printed,) = done.stderr.splitlines()
     assert done.returncode == 1
-    assert said.startswith(
+    assert printed.startswith(
         f"[ERROR] cannot import Keras {reason.format(path=tmp_path / 'keras.json')}"
     )
-    assert said.endswith("delete that file")
+    assert printed.endswith("delete that file")
 
 
 @pytest.mark.slow
@@ -416,7 +416,7 @@ def test_settings_do_not_change_the_features(settings, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["keras", "ncnn"])
-def test_an_engine_without_a_temporary_folder_says_so_in_a_line(engine, tmp_path, monkeypatch):
+def test_an_engine_without_a_temporary_folder_reports_it_in_one_line(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     choice = NetworkChoice(weights="random", size=(32, 32))
     with pytest.raises(InputError, match="cannot write in the temporary folder"):

@@ -75,7 +75,7 @@ def test_a_file_is_used_whole_or_cut(head, layer, cut_after, shape):
     assert relative_difference(rows, by_hand(model, cut_after)) < 1e-5
 
 
-def test_a_file_for_pictures_of_any_size_needs_a_size():
+def test_a_file_for_images_of_any_size_needs_a_size():
     model = backbone(size=None)
     model.save("net.keras")
     with pytest.raises(InputError, match="takes images of any size: give the size"):
@@ -220,15 +220,17 @@ def save_another_archive() -> None:
             save_impossible_layer, "net.keras': Invalid value for argument `filters`", id="layer"
         ),
         pytest.param(save_two_inputs, r"takes \[.*\]: expected images", id="two inputs"),
-        pytest.param(save_truncated, "is no whole .keras file", id="truncated"),
+        pytest.param(save_truncated, "is not a complete .keras file", id="truncated"),
         pytest.param(save_another_archive, "cannot load the network", id="another archive"),
         pytest.param(
-            lambda: Path("net.keras").write_text("hello"), "is no whole .keras file", id="text"
+            lambda: Path("net.keras").write_text("hello"),
+            "is not a complete .keras file",
+            id="text",
         ),
         pytest.param(lambda: None, "no network file 'net.keras'", id="missing"),
     ],
 )
-def test_what_is_no_safe_network_for_pictures_is_refused_in_one_line(save, message):
+def test_what_is_not_a_safe_network_for_images_is_refused_in_one_line(save, message):
     save()
     with pytest.raises(InputError, match=message) as caught:
         load("net.keras")

@@ -192,7 +192,7 @@ def test_a_classifier_within_is_left_out_too():
 
 
 @pytest.mark.parametrize("size", [16, 24])
-def test_a_network_within_for_any_size_tells_what_its_layers_give(size):
+def test_an_inner_network_for_any_size_has_the_shapes_of_its_layers(size):
     inner = base(size=None)
     save(functional(inner, size=None))
     with pytest.raises(InputError, match="takes images of any size: give the size"):
@@ -331,7 +331,7 @@ def test_a_sequential_network_that_was_called_before_it_was_saved_knows_its_inpu
     assert relative_difference(network(PIXELS), by_hand(model, model.layers[1].name, PIXELS)) < 1e-6
 
 
-def test_a_wrong_layer_names_the_path_of_the_one_within():
+def test_a_wrong_layer_names_the_path_of_the_inner_one():
     save(functional(base()))
     with pytest.raises(InputError, match=r"has no layer 'outrelu' .*: expected 'base/out_relu'"):
         load(layer="outrelu")

@@ -155,7 +155,7 @@ def test_a_network_is_cut_at_a_block(preset, family, layer):
         pytest.param({"interpolation": "nearest", "scale": 1 / 255, "offset": None}, id="plain"),
     ],
 )
-def test_images_are_prepared_as_the_converter_says(preset, converter):
+def test_images_are_prepared_as_by_the_converter(preset, converter):
     folder = preset("densenet", **converter)
     assert_same(features(NetworkChoice(str(folder)), pixels()), by_hand(folder, pixels()))
 

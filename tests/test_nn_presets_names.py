@@ -1,4 +1,4 @@
-"""The names of KerasHub's presets, and what is said where one cannot be had."""
+"""The names of KerasHub's presets, and the errors where one cannot be used."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def test_a_name_that_is_nowhere_is_answered_with_the_nearest_of_both_worlds():
 
 
 @needs_keras_hub
-def test_a_name_of_keras_applications_is_no_preset(tmp_path, monkeypatch):
+def test_a_name_of_keras_applications_is_not_a_preset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("vgg16").mkdir()
     assert not NetworkChoice("vgg16").is_preset

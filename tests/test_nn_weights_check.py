@@ -15,7 +15,7 @@ from pyimagesearch.utils import InputError
         pytest.param("model.pt", r"ends in '\.pt'", id="another kind"),
     ],
 )
-def test_what_is_no_weights_file_is_refused_at_once(tmp_path, name, message):
+def test_what_is_not_a_weights_file_is_refused_at_once(tmp_path, name, message):
     (tmp_path / "model.pt").touch()
     path = name if name == "imagnet" else str(tmp_path / name)
     with pytest.raises(InputError, match=message):

@@ -21,10 +21,10 @@ def test_a_full_temporary_folder_is_not_the_fault_of_the_file(tmp_path, narrow, 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(zipfile.ZipFile, "extract", fail)
-    said = r"cannot write in the temporary folder '.*': No space left on device; .*TMPDIR"
-    with pytest.raises(InputError, match=said):
+    message = r"cannot write in the temporary folder '.*': No space left on device; .*TMPDIR"
+    with pytest.raises(InputError, match=message):
         load_vgg(str(path))
-    with pytest.raises(InputError, match=said), weights.named_misfit(path, "VGG16"):
+    with pytest.raises(InputError, match=message), weights.named_misfit(path, "VGG16"):
         fail()
 
 

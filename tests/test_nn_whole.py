@@ -286,7 +286,7 @@ def test_a_network_of_keras_used_as_one_layer_is_written_for_keras_and_phones(la
 
 
 @pytest.mark.slow
-def test_a_model_for_phones_gives_the_same_and_says_what_it_takes():
+def test_a_model_for_phones_gives_the_same_and_describes_its_input():
     choice = NetworkChoice("net.keras", preprocessing="tf", size=(16, 16), pooling="avg")
     base().save("net.keras")
     _, _, _, differences = written(choice, "a.tflite")
@@ -336,7 +336,7 @@ def test_nothing_is_written_where_the_answers_differ():
 
 
 @pytest.mark.parametrize(
-    ("path", "program", "said"),
+    ("path", "program", "message"),
     [
         pytest.param(
             "a.keras", "readback.py", "'a.keras' is not written: .*out of luck", id="back"
@@ -344,14 +344,14 @@ def test_nothing_is_written_where_the_answers_differ():
         pytest.param("a.tflite", "convert.py", "cannot convert .*out of luck; write", id="phone"),
     ],
 )
-def test_a_fresh_process_that_fails_is_quoted(path, program, said, monkeypatch, tmp_path):
+def test_a_fresh_process_that_fails_is_quoted(path, program, message, monkeypatch, tmp_path):
     base().save("net.keras")
     choice = NetworkChoice("net.keras", preprocessing="tf", size=(16, 16))
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / program).write_text("raise SystemExit('noise\\nout of luck.')")
     monkeypatch.setattr(writing, "PROGRAMS", programs)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         written(choice, path)
     assert not Path(path).exists()
 
@@ -372,11 +372,11 @@ def damaged_head(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "make", "said"),
+    ("path", "make", "message"),
     [
         pytest.param("a.keras", lambda path: None, "no classifier 'a.keras'", id="gone"),
         pytest.param(
-            "a.keras", lambda path: Path(path).write_bytes(b"no"), "it is no archive", id="cut"
+            "a.keras", lambda path: Path(path).write_bytes(b"no"), "it is not an archive", id="cut"
         ),
         pytest.param("a.keras", packed, "has no 'classifier.json'", id="of Keras"),
         pytest.param("a.KERAS", packed, r"ends in '\.KERAS': expected '\.keras'", id="capitals"),
@@ -387,9 +387,9 @@ def damaged_head(path: str) -> None:
         ),
     ],
 )
-def test_what_is_no_whole_model_is_refused_in_one_line(path, make, said):
+def test_what_is_not_a_whole_model_is_refused_in_one_line(path, make, message):
     make(path)
-    with pytest.raises(InputError, match=said) as raised:
+    with pytest.raises(InputError, match=message) as raised:
         read_whole(Path(path))
     assert "\n" not in str(raised.value)
 
@@ -413,7 +413,7 @@ def test_a_suffix_in_capitals_is_refused():
     check_suffix("a.SKOPS")
 
 
-def test_a_fresh_process_that_is_killed_is_said_to_be(monkeypatch, tmp_path):
+def test_a_fresh_process_that_is_killed_is_reported_as_killed(monkeypatch, tmp_path):
     base().save("net.keras")
     killed = (
         "import os, sys\nprint('noise', file=sys.stderr, flush=True)\nos.kill(os.getpid(), 9)\n"

@@ -52,7 +52,7 @@ def test_its_size_is_the_one_that_keras_takes_by_default(name, monkeypatch):
 
     imagenet_utils = module_of(name).imagenet_utils
     monkeypatch.setattr(imagenet_utils, "obtain_input_shape", obtain_input_shape)
-    if name.startswith("MobileNetV3"):  # built for any size by default; its text tells its own
+    if name.startswith("MobileNetV3"):  # built for any size by default; its text names its own
         assert "(224, 224, 3)" in constructor_of(name).__doc__
         assert zoo.ZOO[name].size == 224
         return

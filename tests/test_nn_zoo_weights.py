@@ -262,9 +262,9 @@ def test_published_weights_are_the_same_network_from_wherever_they_come(
     by_hand.rename(path)
     downloaded, loaded = kerasmodel.zoo_model(network, SIZE, "imagenet")
     assert loaded.name == "imagenet"
-    picture = np.full((1, *SIZE, 3), 100, np.float32)
-    same = downloaded.predict(picture, verbose=0)
-    np.testing.assert_array_equal(from_file.predict(picture, verbose=0), same)
+    image = np.full((1, *SIZE, 3), 100, np.float32)
+    same = downloaded.predict(image, verbose=0)
+    np.testing.assert_array_equal(from_file.predict(image, verbose=0), same)
     rescaling = [x for x in downloaded.layers if isinstance(x, keras.layers.Rescaling)]
     assert len(rescaling) == 2
     normalization = next(x for x in downloaded.layers if isinstance(x, keras.layers.Normalization))

@@ -193,7 +193,7 @@ def test_a_class_folder_inside_another_is_warned_of():
     assert "its 1 image is of class 'b', not 'cats'" in line
 
 
-def test_a_folder_of_the_same_name_inside_a_class_is_no_other_class():
+def test_a_folder_of_the_same_name_inside_a_class_is_not_another_class():
     (line,) = class_warnings(labelled("cats/1", "cats/cats/2", "dogs/3"))
     assert "are collected from several folders" in line
 

@@ -370,7 +370,7 @@ def test_a_damaged_image_is_refused_with_the_reason(tmp_path, kind):
     assert why in reason(write(tmp_path, data))
 
 
-def test_what_is_no_file_is_refused_with_the_reason(tmp_path):
+def test_what_is_not_a_file_is_refused_with_the_reason(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     (tmp_path / "dangling.jpg").symlink_to("gone.jpg")
     assert reason(tmp_path / "folder.jpg") == "it is a folder"

@@ -156,7 +156,7 @@ def test_a_given_split_is_kept_with_both_parts_in_shuffled_order(is_test):
 
 
 @given(keys=st.lists(st.integers(0, 9), min_size=8, max_size=40), seed=st.integers(0, 9))
-def test_no_group_lies_on_both_sides_and_no_image_is_lost(keys, seed):
+def test_no_group_is_on_both_sides_and_no_image_is_lost(keys, seed):
     labels = np.random.default_rng(seed).integers(0, 2, len(keys))
     order, n_train = split_order(labels, keys)
     assert sorted(order) == list(range(len(keys)))

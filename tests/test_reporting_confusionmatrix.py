@@ -26,7 +26,7 @@ from pyimagesearch.utils import InputError
 ANIMALS = ["cats", "dogs", "panda"]
 MATRIX = np.array([[41, 7, 2], [0, 33, 17], [5, 1, 64]])
 SUFFIXES = (".png", ".svg", ".pdf")
-NO_PICTURES = 224  # of 255, in red, green and blue
+NO_IMAGES = 224  # of 255, in red, green and blue
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -146,11 +146,11 @@ def luminance(rgb):
         pytest.param(np.zeros((3, 3), int), "No test images", id="nothing"),
     ],
 )
-def test_the_title_tells_the_accuracy(matrix, title):
+def test_the_title_has_the_accuracy(matrix, title):
     assert confusion_figure(matrix, ANIMALS).axes[0].get_title(loc="left") == title
 
 
-def test_a_class_without_test_pictures_is_a_grey_row_and_the_title_says_so(tmp_path):
+def test_a_class_without_test_images_is_a_grey_row_as_the_title_explains(tmp_path):
     path = tmp_path / "matrix.png"
     matrix = [[5, 1, 0], [0, 0, 0], [0, 2, 9]]
 
@@ -159,7 +159,7 @@ def test_a_class_without_test_pictures_is_a_grey_row_and_the_title_says_so(tmp_p
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
     # Three cells of 156 x 156 pixels less the lines around them.
-    assert (pixels == NO_PICTURES).all(axis=-1).sum() == pytest.approx(3 * 156**2, rel=0.05)
+    assert (pixels == NO_IMAGES).all(axis=-1).sum() == pytest.approx(3 * 156**2, rel=0.05)
     title = confusion_figure(matrix, ANIMALS).axes[0].get_title(loc="left")
     assert title.endswith("\ngrey rows: classes without test images")
 
@@ -247,7 +247,7 @@ def test_the_counts_of_101_classes_fit_and_can_be_read(renderer, axes_of_101):
     assert axes.texts[0].get_fontsize() * PIXELS_PER_INCH / 72 > 12
 
 
-def test_101_classes_make_a_picture_of_about_3000_pixels(renderer, axes_of_101):
+def test_101_classes_make_an_image_of_about_3000_pixels(renderer, axes_of_101):
     inches = axes_of_101[0].figure.get_tightbbox(renderer)
 
     # With names of 28 characters on all four sides.
@@ -374,7 +374,7 @@ def test_the_same_matrix_gives_the_same_bytes_on_any_day(tmp_path, suffix, monke
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_the_users_matplotlibrc_does_not_matter_and_is_left_alone(tmp_path):
+def test_the_users_matplotlibrc_does_not_matter_and_is_unchanged(tmp_path):
     theirs = {"text.usetex": True, "axes.facecolor": "red", "font.size": 30, "savefig.dpi": 20}
     draw_confusion_matrix(MATRIX, ANIMALS, tmp_path / "plain.png")
 
@@ -422,7 +422,7 @@ def test_a_failed_drawing_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_matplotlib_cannot_draw_is_said_before_the_work(tmp_path, monkeypatch, suffix):
+def test_what_matplotlib_cannot_draw_is_reported_before_the_work(tmp_path, monkeypatch, suffix):
     check_drawing(tmp_path / f"m{suffix}")
 
     def fail(self, file, **options):

@@ -26,7 +26,7 @@ RED = (255, 0, 0)
 
 
 def made(n_mistakes):
-    """Return mistakes whose names tell them apart."""
+    """Return mistakes whose names distinguish them."""
     return [
         SheetTile(Path(f"{number}.jpg"), f"true{number}", f"wrong{number}", 0.75)
         for number in range(n_mistakes)
@@ -76,7 +76,7 @@ def boxes(figure):
         (48, 1113, "48 worst of 1,113 mistakes (of 2,000 test images)"),
     ],
 )
-def test_the_title_tells_how_many_of_how_many(n_drawn, n_mistakes, title):
+def test_the_title_has_how_many_of_how_many(n_drawn, n_mistakes, title):
     assert sheet_title(n_drawn, n_mistakes, n_test_images=2000) == title
 
 
@@ -105,7 +105,7 @@ def test_another_number_of_mistakes_can_be_asked_for(tmp_path):
     assert "true2" not in texts
 
 
-def test_a_sheet_without_mistakes_says_so(tmp_path):
+def test_a_sheet_without_mistakes_has_a_title_for_that(tmp_path):
     assert sheet_texts(tmp_path, []) == ["No mistakes in 2,000 test images"]
 
 
@@ -145,14 +145,14 @@ def test_thumbnails_fill_their_tile_and_keep_their_aspect_ratio(size, drawn):
     assert abs(columns.min() - (TILE - 1 - columns.max())) <= 1
 
 
-def test_a_picture_of_a_tiles_size_is_drawn_pixel_by_pixel(tmp_path):
-    picture = np.random.default_rng(0).integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
+def test_an_image_of_a_tiles_size_is_drawn_pixel_by_pixel(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
 
-    pixels = sheet_pixels(tmp_path, made(2), load=lambda path: picture)
+    pixels = sheet_pixels(tmp_path, made(2), load=lambda path: image)
 
     for left in (GAP, GAP + TILE + GAP):
         tile = pixels[HEADER : HEADER + TILE, left : left + TILE]
-        np.testing.assert_array_equal(tile, picture)
+        np.testing.assert_array_equal(tile, image)
 
 
 def test_mistakes_run_from_left_to_right_and_down():
@@ -193,7 +193,7 @@ def test_long_names_keep_both_their_ends(tmp_path):
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("gone"), InputError("cannot be read")])
-def test_a_picture_that_cannot_be_read_is_a_grey_tile_with_its_name(tmp_path, error):
+def test_an_image_that_cannot_be_read_is_a_grey_tile_with_its_name(tmp_path, error):
     def load(path):
         raise error
 
@@ -209,7 +209,7 @@ def test_a_long_file_name_stays_on_its_tile():
     def load(path):
         raise FileNotFoundError
 
-    mistake = SheetTile(Path("a_very_long_name_of_a_picture_that_is_gone.jpg"), "cats", "dogs", 0.5)
+    mistake = SheetTile(Path("a_very_long_name_of_an_image_that_is_gone.jpg"), "cats", "dogs", 0.5)
     texts, (tile,) = boxes(figure_of([mistake], load))
 
     on_the_tile = [text for text in texts if tile.overlaps(text)]
@@ -217,7 +217,7 @@ def test_a_long_file_name_stays_on_its_tile():
     assert all(tile.x0 < text.x0 and text.x1 < tile.x1 for text in on_the_tile)
 
 
-def test_a_defect_of_the_loader_is_not_taken_for_an_unreadable_picture(tmp_path):
+def test_a_defect_of_the_loader_is_not_mistaken_for_an_unreadable_image(tmp_path):
     def load(path):
         raise TypeError("a defect")
 
@@ -225,13 +225,13 @@ def test_a_defect_of_the_loader_is_not_taken_for_an_unreadable_picture(tmp_path)
         sheet_texts(tmp_path, made(1), load)
 
 
-def test_pictures_of_any_mode_are_drawn_through_the_projects_loader(tmp_path):
+def test_images_of_any_mode_are_drawn_through_the_projects_loader(tmp_path):
     grey = np.linspace(0, 255, 64).reshape(8, 8).astype(np.uint8)
-    pictures = [Image.fromarray(grey).convert(mode) for mode in ("L", "P", "1", "RGBA", "CMYK")]
-    pictures.append(Image.fromarray(grey.astype(np.uint16) * 257))
-    paths = [tmp_path / f"{number}.tif" for number in range(len(pictures))]
-    for picture, path in zip(pictures, paths, strict=True):
-        picture.save(path)
+    images = [Image.fromarray(grey).convert(mode) for mode in ("L", "P", "1", "RGBA", "CMYK")]
+    images.append(Image.fromarray(grey.astype(np.uint16) * 257))
+    paths = [tmp_path / f"{number}.tif" for number in range(len(images))]
+    for image, path in zip(images, paths, strict=True):
+        image.save(path)
 
     texts = sheet_texts(tmp_path, [SheetTile(path, "a", "b", 0.5) for path in paths], load_image)
 

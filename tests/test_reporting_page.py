@@ -170,7 +170,7 @@ def test_the_page_needs_no_other_file(animals):
     assert [source for source in sources if not source.startswith(("#", "data:"))] == []
 
 
-def test_the_report_lies_in_the_page(tmp_path):
+def test_the_report_is_in_the_page(tmp_path):
     page = tmp_path / "page.html"
     names = [*ODD_NAMES, "]]>"]
     labels = np.arange(len(names))
@@ -337,7 +337,7 @@ def test_long_values_of_the_provenance_are_cut(tmp_path):
 
 @pytest.mark.parametrize("mean", [0.0, 0.02, 0.5, 0.97, 1.0])
 @pytest.mark.parametrize("std", [0.0, 0.004, 0.3])
-def test_the_plot_of_any_accuracies_lies_within_its_frame(mean, std):
+def test_the_plot_of_any_accuracies_is_within_its_frame(mean, std):
     grid = (0.1, 1.0, 1e5)
     search = [{"C": C, "mean_accuracy": mean, "std_accuracy": std} for C in grid]
     plot = accuracy_plot(search, 1.0)

@@ -111,7 +111,7 @@ def test_digests_that_are_not_those_of_the_rows_are_left_out(features, digests):
     assert not hasattr(pickle.loads(Path("m.cpickle").read_bytes()), "training_digests_")
 
 
-def test_the_first_three_quarters_train_and_the_rest_judge(features, capsys):
+def test_the_first_three_quarters_train_and_the_rest_test(features, capsys):
     rows, labels = features
     assert train() == 0
     model = pickle.loads(Path("out/m.cpickle").read_bytes())
@@ -126,9 +126,9 @@ def test_the_first_three_quarters_train_and_the_rest_judge(features, capsys):
 
 def test_the_story_is_that_of_the_chapter(capsys):
     assert train() == 0
-    said = capsys.readouterr()
-    assert said.err == ""
-    lines = said.out.splitlines()
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    lines = printed.out.splitlines()
     assert lines[0] == "[INFO] tuning hyperparameters..."
     assert lines[1].startswith("[INFO] best hyperparameters: {'C': ")
     assert lines[2].split()[:3] == ["C", "accuracy", "std"]
@@ -145,12 +145,12 @@ def test_the_best_c_at_the_edge_of_the_grid_is_noted(capsys):
     assert train("--C", "1000", "10000") == 0
     assert note in capsys.readouterr().out
     assert train("--C", "1e-12", "1000", "10000") == 0
-    said = capsys.readouterr().out
-    assert "may lie beyond" not in said
-    assert f"*{1000:>9g}" in said
+    printed = capsys.readouterr().out
+    assert "may lie beyond" not in printed
+    assert f"*{1000:>9g}" in printed
 
 
-def test_the_report_for_machines_says_what_the_screen_says(features, capsys):
+def test_the_json_report_has_what_the_screen_shows(features, capsys):
     _, labels = features
     assert train("--report", "r.json") == 0
     report = json.loads(Path("r.json").read_text("utf-8"))
@@ -223,10 +223,10 @@ def test_the_confusion_matrix_is_drawn():
     assert "панда" in Path("plots/cm.svg").read_text("utf-8")
 
 
-def test_the_mistakes_are_drawn_from_where_the_file_says(image_folder):
+def test_the_mistakes_are_drawn_from_the_recorded_folder(image_folder):
     rows, labels = draw_rows()
-    pictures = sorted(str(path.relative_to(image_folder)) for path in image_folder.rglob("*.jpg"))
-    paths = [pictures[i % len(pictures)] for i in range(N_ROWS)]
+    images = sorted(str(path.relative_to(image_folder)) for path in image_folder.rglob("*.jpg"))
+    paths = [images[i % len(images)] for i in range(N_ROWS)]
     provenance = {"dataset": str(image_folder), "paths": paths}
     write(Path("g.hdf5"), rows, labels, provenance=provenance)
     assert main(["-d", "g.hdf5", "-m", "m.cpickle", "--mistakes", "mistakes.svg"]) == 0
@@ -245,14 +245,14 @@ def test_what_the_features_came_from_is_not_overwritten(capsys, option, name):
     with h5py.File("f.hdf5", "r+") as db:
         db["features"].attrs["provenance"] = json.dumps(recorded)
     assert train(option, name) == 1
-    said = capsys.readouterr()
-    (line,) = said.err.splitlines()
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
     assert line.startswith(f"[ERROR] {option} would overwrite '")
-    assert (said.out, Path(name).read_text()) == ("", "precious")
+    assert (printed.out, Path(name).read_text()) == ("", "precious")
 
 
 @pytest.mark.parametrize("key", ["dataset", "paths", "digests", "skipped", "weights_file"])
-def test_what_is_recorded_as_unknown_is_no_obstacle(capsys, key):
+def test_what_is_recorded_as_unknown_does_no_harm(capsys, key):
     recorded = {"dataset": ".", "paths": ["a"] * N_ROWS, "digests": ["0" * 16] * N_ROWS, key: None}
     with h5py.File("f.hdf5", "r+") as db:
         db["features"].attrs["provenance"] = json.dumps(recorded)
@@ -307,7 +307,7 @@ def sorted_by_class() -> str:
     rewrite("features", data=rows[order])
     rewrite("labels", data=labels[order])
     return (
-        "all 20 test rows are of class 'панда', for the rows are sorted by class: the accuracy "
+        "all 20 test rows are of class 'панда', because the rows are sorted by class: the accuracy "
         "means nothing for the other classes; shuffle the rows"
     )
 
@@ -338,7 +338,7 @@ def none_of_a_class() -> str:
     )
 
 
-def no_pictures() -> None:
+def no_images() -> None:
     recorded = {"dataset": ".", "paths": [f"cats/{row}.jpg" for row in range(N_ROWS)]}
     with h5py.File("f.hdf5", "r+") as db:
         db["features"].attrs["provenance"] = json.dumps(recorded)
@@ -370,7 +370,7 @@ WRONG_INPUTS = [
     pytest.param(None, ["--plot", "cm.jpeg"], ".jpeg", id="plot of another kind"),
     pytest.param(None, ["--report", "out/m.cpickle"], "--report and --model", id="same output"),
     pytest.param(None, ["--mistakes", "m.png"], "does not record its images", id="no paths"),
-    pytest.param(no_pictures, ["--mistakes", "m.png"], "none of the images", id="no images"),
+    pytest.param(no_images, ["--mistakes", "m.png"], "none of the images", id="no images"),
 ]
 
 
@@ -381,11 +381,11 @@ def test_a_wrong_input_gives_one_line_before_the_search(
     if spoil is not None:
         spoil()
     assert train(*arguments) == 1
-    said = capsys.readouterr()
-    (line,) = said.err.splitlines()
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
     assert line.startswith("[ERROR] ")
     assert message in line
-    assert "best hyperparameters" not in said.out
+    assert "best hyperparameters" not in printed.out
     assert not list(Path().glob("out/*"))
 
 
@@ -433,13 +433,13 @@ def noted(*arguments: str) -> list[str]:
 
 
 @pytest.mark.parametrize("make", [sorted_by_class, never_written, few_of_a_class, none_of_a_class])
-def test_what_makes_an_accuracy_worth_less_is_said_on_the_screen_and_in_the_report(capsys, make):
+def test_what_makes_an_accuracy_less_meaningful_is_on_the_screen_and_in_the_report(capsys, make):
     note = make()
     assert note in noted("-d", "f.hdf5", "--C", "1")
-    said = capsys.readouterr()
-    assert f"[INFO] note: {note}\n" in said.out
-    assert said.out.index(note) < said.out.index("tuning hyperparameters")
-    assert said.err == ""
+    printed = capsys.readouterr()
+    assert f"[INFO] note: {note}\n" in printed.out
+    assert printed.out.index(note) < printed.out.index("tuning hyperparameters")
+    assert printed.err == ""
 
 
 def test_ordinary_rows_are_noted_nothing_of():
@@ -465,16 +465,16 @@ def test_a_signal_stops_the_search_without_a_trace(monkeypatch, capsys, number):
     signals = [number]
 
     def stop():
-        if signals:  # the other threads go on for a while
+        if signals:  # the other threads continue for a while
             os.kill(os.getpid(), signals.pop())
 
     bar = SimpleNamespace(increment=stop)
     shown = SimpleNamespace(start=lambda: contextlib.nullcontext(bar))
     monkeypatch.setattr("train_model.progress_bar", lambda title, total: shown)
     assert train() == 128 + number
-    said = capsys.readouterr()
-    assert said.err == f"[WARNING] stopped by {number.name}\n"
-    assert said.out == "[INFO] tuning hyperparameters...\n"
+    printed = capsys.readouterr()
+    assert printed.err == f"[WARNING] stopped by {number.name}\n"
+    assert printed.out == "[INFO] tuning hyperparameters...\n"
     assert not list(Path("out").iterdir())
 
 
@@ -517,16 +517,16 @@ def train_on_a_terminal(*arguments: str, code: int = 0) -> tuple[str, str]:
     """Return what the script says on stdout, and what it draws on a terminal as stderr."""
     command = [sys.executable, ROOT / "train_model.py", "--db", "f.hdf5", "--model", "m.cpickle"]
     command += arguments
-    drawn = run_on_a_terminal(command, Path("said"), code)
-    return Path("said").read_text(), drawn
+    drawn = run_on_a_terminal(command, Path("printed"), code)
+    return Path("printed").read_text(), drawn
 
 
 @pytest.mark.slow
 def test_a_bar_on_a_terminal_counts_the_fits_of_each_c_once_and_leaves_the_story_alone():
-    said, drawn = train_on_a_terminal("--C", "1", "1", "10")
+    printed, drawn = train_on_a_terminal("--C", "1", "1", "10")
     assert re.findall(r"(\d+) of (\d+)", drawn)[-1] == ("7", "7")
-    assert said.startswith("[INFO] tuning hyperparameters...\n[INFO] best hyperparameters: ")
-    assert "Training" not in said
+    assert printed.startswith("[INFO] tuning hyperparameters...\n[INFO] best hyperparameters: ")
+    assert "Training" not in printed
 
 
 @pytest.mark.slow
@@ -537,7 +537,7 @@ def test_the_bar_is_there_before_the_first_fit_and_an_error_has_a_line_of_its_ow
     assert drawn.splitlines()[-1].startswith("[ERROR] 'f.hdf5': features are of size 1e-40")
 
 
-def test_what_tells_unknown_images_goes_with_the_classifier_and_is_tried(features, capsys):
+def test_the_unknown_detector_is_saved_with_the_classifier_and_tested(features, capsys):
     rows, labels = features
     groups = {"duplicate_groups": [[*range(20)]], "groups": [[*range(10, 30)]]}
     write(

@@ -141,9 +141,9 @@ def test_images_of_one_file_that_look_like_those_of_the_other_are_warned_of(caps
 
     write(Path("other.hdf5"), rows[50:], labels[50:], provenance=made(digests=digests[50:]))
     train("--test", "other.hdf5")
-    said = capsys.readouterr()
-    assert " look like " not in said.err
-    assert "note: near duplicates between the two files are not looked for: one of them" in said.out
+    printed = capsys.readouterr()
+    assert " look like " not in printed.err
+    assert "note: near duplicates between the two files cannot be found: one of them" in printed.out
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_the_images_of_both_files_are_known(tmp_path):
     assert np.array_equal(blocks, rows[40:60])
 
 
-def test_a_balanced_training_says_so_and_is_in_the_model(capsys):
+def test_a_balanced_training_is_reported_and_is_in_the_model(capsys):
     rows, labels = draw_rows()
     few = np.sort(np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels)[::3]]))
     write(Path("f.hdf5"), rows[few], labels[few])

@@ -85,9 +85,9 @@ def test_the_suspects_are_drawn_and_nothing_is_moved(image_folder):
 
 def test_what_cannot_be_drawn_is_refused_before_the_search(capsys):
     assert main(["--db", "f.hdf5", "--model", "m.cpickle", "--suspects", "s.txt"]) == 1
-    said = capsys.readouterr()
-    assert "'s.txt': expected a name that ends in .csv, .png, .svg or .pdf;" in said.err
-    assert "tuning" not in said.out
+    printed = capsys.readouterr()
+    assert "'s.txt': expected a name that ends in .csv, .png, .svg or .pdf;" in printed.err
+    assert "tuning" not in printed.out
 
 
 def test_labels_that_are_right_leave_no_line(labels, capsys):

@@ -72,8 +72,8 @@ def test_one_search_writes_each_model_and_each_gives_the_same_answers(
     for model, weights in [("a.cpickle", ["-w", "elsewhere.keras"]), ("a.keras", [])]:
         options = ["--csv", "a.csv", "--all", "--labelled", *weights]
         assert classify_images.main(["-m", model, str(image_folder), *options]) == 0
-        said = capsys.readouterr()
-        assert "11 of 15 evaluated images trained the classifier" in said.err
+        printed = capsys.readouterr()
+        assert "11 of 15 evaluated images trained the classifier" in printed.err
         with Path("a.csv").open(newline="") as file:
             header, *rows = csv.reader(file)
         assert header[3:] == list(CLASSES)
@@ -82,7 +82,7 @@ def test_one_search_writes_each_model_and_each_gives_the_same_answers(
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_weights_that_have_moved_are_found_where_the_user_says(extracted, capsys):
+def test_weights_that_have_moved_are_found_by_the_given_path(extracted, capsys):
     Path("net.keras").rename("elsewhere.keras")
     assert train("-m", "a.keras", "-w", "elsewhere.keras") == 0
     assert Path("a.keras").exists()
@@ -157,20 +157,20 @@ def block_the_folder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "arguments", "code", "said"),
+    ("spoil", "arguments", "code", "message"),
     [
         pytest.param(
             lose_the_description,
             ["-m", "a.keras"],
             1,
-            r"'f.hdf5' does not say which network made its features, .*; leave out --model a.keras",
+            "'f.hdf5' does not record which network made its features, .*; leave out --model",
             id="a features file of another tool",
         ),
         pytest.param(
             lambda: record(feature_shape=[7]),
             ["-m", "a.tflite"],
             1,
-            "'f.hdf5' has 5 features a row, and the network that it names gives 7",
+            "'f.hdf5' has 5 features per row, but its network gives 7",
             id="a description of other features",
         ),
         pytest.param(
@@ -238,20 +238,20 @@ def block_the_folder() -> None:
     ],
 )
 def test_wrong_usage_gets_one_line_before_the_search(
-    extracted, spoil, arguments, code, said, capsys
+    extracted, spoil, arguments, code, message, capsys
 ):
     spoil()
     capsys.readouterr()
     assert train(*arguments) == code
     output = capsys.readouterr()
-    assert re.search(said, output.err.splitlines()[-1])
+    assert re.search(message, output.err.splitlines()[-1])
     assert code == 2 or len(output.err.splitlines()) == 1
     assert "tuning" not in output.out
     assert not Path("a.keras").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         pytest.param(["-m", "a.tflite"], "'a.tflite' is a model for apps on phones", id="phone"),
         pytest.param(["-m", "net.keras"], "'net.keras' has no 'classifier.json'", id="of Keras"),
@@ -262,16 +262,16 @@ def test_wrong_usage_gets_one_line_before_the_search(
     ],
 )
 def test_a_classifier_that_cannot_classify_is_refused_in_one_line(
-    extracted, image_folder, arguments, said, capsys
+    extracted, image_folder, arguments, message, capsys
 ):
     Path("a.tflite").touch()
     capsys.readouterr()
     assert classify_images.main([*arguments, str(image_folder)]) == 1
-    assert last_error(capsys).startswith(f"[ERROR] {said}")
+    assert last_error(capsys).startswith(f"[ERROR] {message}")
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_what_tells_unknown_images_is_said_to_stay_behind(extracted, capsys):
+def test_a_whole_model_is_reported_to_lack_the_unknown_detector(extracted, capsys):
     assert train("-m", "a.keras", "--unknown", "0.2") == 0
     assert "note: a whole model cannot recognise unknown images" in capsys.readouterr().out
     assert train("-m", "a.keras") == 0

@@ -108,7 +108,7 @@ class Cluster:
         if kind is not None:
             return
         models = self.took_part.values()
-        logger.info(f"{counted(len(models), 'worker')} took part: {_counted_models(models)}")
+        logger.info(f"computed on {counted(len(models), 'worker')}: {_counted_models(models)}")
         if others := set(models) - set(self.processors):
             logger.warning(
                 f"processors that joined later and are not recorded: {', '.join(sorted(others))}"

@@ -83,7 +83,7 @@ class Dispatch:
         ------
         InputError
             If all workers are lost, or an image ends every worker that computes
-            nothing but it.
+            it alone.
         """
         try:
             while batch := list(islice(images, self._batch_size)):

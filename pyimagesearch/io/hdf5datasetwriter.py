@@ -34,7 +34,7 @@ class HDF5DatasetWriter:
     `outputPath` when every row is there, so a file of that name is whole.
     Rows reach the disk before their labels, and a row that is not there has
     the label -1: after a kill at any moment, each row whose label is 0 or
-    more is right, and ``resume=True`` goes on at the first that is not.
+    more is complete, and ``resume=True`` continues at the first missing one.
     ``<outputPath>.partial.lock`` keeps other processes away meanwhile.
 
     Parameters
@@ -78,7 +78,7 @@ class HDF5DatasetWriter:
     ------
     InputError
         A ValueError: if an argument is wrong, `outputPath` exists, an earlier
-        ``.partial`` is in the way or does not match, another process is
+        ``.partial`` exists or does not match, another process is
         writing, or the disk cannot hold the file.
 
     Examples
@@ -134,7 +134,7 @@ class HDF5DatasetWriter:
             else:
                 raise InputError(
                     f"'{self.partialPath}' holds an unfinished run: "
-                    "pass resume=True to go on with it, or delete it to start again"
+                    "pass resume=True to continue it, or delete it to start again"
                 )
         except BaseException:
             self._release()
@@ -285,12 +285,12 @@ class HDF5DatasetWriter:
         )
 
     def _create(self, classLabels: list[str] | None) -> None:
-        """Make a new ``.partial`` with what is known, and take over its rows."""
+        """Make a new ``.partial`` with what is known, and copy the rows of the old one."""
         draft = self._partial.with_name(self._partial.name + ".new")
         db = None
         try:
             if self.db is not None and self.idx == 0:
-                # Nothing to take over: make room first, space for two may be missing.
+                # No rows to copy: make room first, space for two may be missing.
                 self._close_file()
                 self._partial.unlink()
             n_bytes, n_others = self._sizes(classLabels)
@@ -306,7 +306,7 @@ class HDF5DatasetWriter:
         except BaseException as error:
             partialfile.abandon(db)
             draft.unlink(missing_ok=True)
-            self._go_on_after(error)
+            self._continue_after(error)
             raise
 
     def _sizes(self, classLabels: list[str] | None) -> tuple[int, int]:
@@ -340,7 +340,7 @@ class HDF5DatasetWriter:
         partialfile.sync(db)
 
     def _reopen(self, classLabels: list[str] | None) -> None:
-        """Go on with the ``.partial`` of an earlier run, if it is the same."""
+        """Continue the ``.partial`` of an earlier run, if it is the same."""
         with unfinished.readable(self.partialPath):
             self._open_file()
             found = unfinished.inspect(self.db, self.partialPath, self.dataKey)
@@ -354,7 +354,7 @@ class HDF5DatasetWriter:
         self.db = partialfile.open_hdf5(self._partial, "r+")
         self.data, self.labels = self.db.get(self.dataKey), self.db.get("labels")
 
-    def _go_on_after(self, error: BaseException) -> None:
+    def _continue_after(self, error: BaseException) -> None:
         """Open the file again if it has rows, and end if it has none or cannot be opened."""
         if self.db is None and self.idx:
             try:
@@ -399,7 +399,7 @@ class HDF5DatasetWriter:
         held = f"'{self.partialPath}' holds {self.idx:,} of {self.dims[0]:,} rows"
         if isinstance(error, NotResumableError):
             return f"{held} and cannot be resumed: delete it"
-        return f"{held}: run the same again to resume"
+        return f"{held}: run the same command again to resume"
 
     def _check_open(self) -> None:
         if self.db is None:

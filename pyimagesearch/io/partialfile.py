@@ -60,7 +60,7 @@ def check_new_output(output: Path) -> None:
         as_input_error(f"cannot make '{output}'", "; give another output"),
         contextlib.suppress(FileNotFoundError),
     ):
-        os.lstat(_lock_path(partial_path(output)))  # the longest name on the way there
+        os.lstat(_lock_path(partial_path(output)))  # the longest name that is needed
 
 
 def check_not_busy(output: Path) -> None:
@@ -108,10 +108,10 @@ def check_room(output: Path, n_bytes: int) -> None:
 def lock(partial: Path) -> int:
     """Take the one writer's lock of an unfinished file.
 
-    It lies on a file of its own, ``<partial>.lock``: on Windows, what is open cannot
-    get another name, and what is locked cannot be written by HDF5, which opens
-    the file itself. The lock vanishes with a killed process; the file that is
-    left then is in nobody's way.
+    The lock is on a file of its own, ``<partial>.lock``: on Windows an open file
+    cannot be renamed, and HDF5, which opens the ``.partial`` itself, could not write
+    to a locked one. The system releases the lock of a killed process; the lock file
+    that stays behind does no harm.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def lock(partial: Path) -> int:
     Returns
     -------
     int
-        The descriptor that carries the lock, for `unlock`.
+        The descriptor that holds the lock, for `unlock`.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def lock(partial: Path) -> int:
 
 
 def unlock(partial: Path, descriptor: int) -> None:
-    """Give a lock up, and remove its file, as far as that can be done."""
+    """Release a lock, and remove its file if possible."""
     path = _lock_path(partial)
     if files.OPEN_FILES_ARE_FIXED:
         os.close(descriptor)
@@ -149,7 +149,7 @@ def unlock(partial: Path, descriptor: int) -> None:
             path.unlink()
         return
     with contextlib.suppress(OSError):
-        path.unlink()  # before it is closed, or it could be another's by then
+        path.unlink()  # while it is locked, so that it is no other run's
     os.close(descriptor)
 
 
@@ -178,8 +178,8 @@ def _is_still(path: Path, descriptor: int) -> bool:
 def open_hdf5(path: Path, mode: str) -> h5py.File:
     """Open a file whose lock is already ours: HDF5's own lock would collide.
 
-    New objects start at a multiple of 8 bytes: a label across two sectors of
-    the disk could be written by half, and be another label.
+    New objects start at a multiple of 8 bytes: a label that spans two sectors of
+    the disk could be half written, and read as another label.
     """
     return h5py.File(path, mode, locking=False, alignment_threshold=1, alignment_interval=8)
 
@@ -217,9 +217,9 @@ def sync(db: h5py.File) -> None:
 
 
 def finish(db: h5py.File) -> None:
-    """Close a file, and return once it is on the disk as it will stay.
+    """Close a file, and return once it is on the disk in its final form.
 
-    HDF5 writes a last byte when it closes a file: that it is not open.
+    When HDF5 closes a file, it writes one last byte, which marks it as closed.
     """
     path = Path(db.filename)
     with _system_errors():
@@ -245,7 +245,7 @@ def abandon(db: h5py.File | None) -> None:
 
 
 def require_room(path: Path, n_bytes: int, n_written: int) -> None:
-    """Make an empty file, and raise OSError now if it cannot become as large as needed.
+    """Make an empty file, and raise OSError now if it cannot grow as large as needed.
 
     HDF5 ends the process with a segmentation fault when a write fails while
     it creates a file (1.14.6): it must begin only if there is room.

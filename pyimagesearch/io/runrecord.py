@@ -14,8 +14,8 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.filenames import recorded_path
 
 # The metadata of a field.
-ROWS = {"decides_rows": True}  # with another value a run is not resumed
-RUN = {"decides_rows": False}  # with another value the rows are the same
+ROWS = {"affects_rows": True}  # with another value a run is not resumed
+RUN = {"affects_rows": False}  # with another value the rows are the same
 IMAGES = ROWS | {"per_image": True}  # about single images: not kept in a classifier
 LOOKS = RUN | {"per_image": True}
 TEXT, TEXTS = {"expected": "a string"}, {"expected": "a list of strings"}
@@ -100,7 +100,7 @@ class RunRecord:
         known = {
             name: getattr(self, name)
             for name in FIELDS
-            # Weights from no file of the user are written as null.
+            # Weights that are not from a file of the user are written as null.
             if getattr(self, name) is not None or (name == "weights_file" and self.weights)
         }
         return known | dict(self.others)
@@ -133,7 +133,7 @@ class RunRecord:
 
 
 FIELDS = {entry.name: entry.metadata for entry in fields(RunRecord) if entry.name != "others"}
-OF_THE_RUN = frozenset(name for name, of in FIELDS.items() if not of["decides_rows"])
+OF_THE_RUN = frozenset(name for name, of in FIELDS.items() if not of["affects_rows"])
 PER_IMAGE = frozenset(name for name, of in FIELDS.items() if of.get("per_image"))
 
 

@@ -1,4 +1,4 @@
-"""What an unfinished file holds: of which run it is, and how many rows are done."""
+"""What an unfinished file holds: which run began it, and how many rows are done."""
 
 import contextlib
 import json
@@ -23,8 +23,8 @@ from pyimagesearch.utils.wording import counted
 class Unfinished:
     """The state of a ``.partial``.
 
-    Besides one digest over all, those of single images are recorded, 20 bytes
-    each: with these a resumed run need not read the images that are done. That
+    Besides one digest of all images, each has its own in the record, 20 bytes
+    long: so a resumed run need not read the images that are done. That
     they have not changed since is seen from the file system, not recorded:
     equal images give equal files.
 

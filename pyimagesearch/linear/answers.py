@@ -44,8 +44,8 @@ class Answer:
     problem : str or None
         Why it cannot be read.
     likeness : Likeness or None
-        How much it is like those that trained the classifier; None if that is
-        not asked.
+        How similar it is to those that trained the classifier; None if not
+        measured.
     """
 
     path: Path
@@ -89,7 +89,7 @@ def answers_to(
     model : LogisticRegression or LinearClassifier
         The classifier.
     detector : UnknownDetector or None
-        Measures how much a row is like those that trained; None not to ask.
+        Measures how similar a row is to those that trained; None to skip that.
     batches : iterable of ndarray of float32, shape (b, n_features)
         The rows.
 
@@ -152,9 +152,9 @@ class AnswerTable:
 
 @contextlib.contextmanager
 def csv_rows(
-    path: str | None, names: Sequence[str], all_classes: bool, tells_unknown: bool = False
+    path: str | None, names: Sequence[str], all_classes: bool, with_unknown: bool = False
 ) -> Iterator[Callable]:
-    """Yield what writes an answer as a row; the file is there once it is whole.
+    """Yield what writes an answer as a row; the file appears once it is complete.
 
     Parameters
     ----------
@@ -164,9 +164,9 @@ def csv_rows(
         Names of the classes.
     all_classes : bool
         Whether a row has the probability of each class.
-    tells_unknown : bool
-        Whether a row says if the image is unknown, which class is nearest, and
-        how similar that is. An unknown one has ``?`` for a class, and no
+    with_unknown : bool
+        Whether a row has columns for whether the image is unknown, which class is
+        nearest and how similar that is. An unknown one has ``?`` for a class, and no
         probability of it.
     """
     if path is None:
@@ -177,7 +177,7 @@ def csv_rows(
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file)
-        likeness = ("unknown", "nearest class", "similarity") if tells_unknown else ()
+        likeness = ("unknown", "nearest class", "similarity") if with_unknown else ()
         classes = names if all_classes else ()
         writer.writerow(["path", "class", "probability", *likeness, *classes])
 
@@ -194,7 +194,7 @@ def csv_rows(
 
 
 class Tally:
-    """What is left of the answers once each has been printed.
+    """The counts of the answers, and the least sure ones.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ class Tally:
         width = max((display_width(printable(name)) for name, _ in counts), default=0)
         lines = [f"{padded(printable(name), width)}  {n:,}" for name, n in counts]
         if n_more := len(self._counts) - len(counts):
-            lines.append(f"and {n_more:,} classes more")
+            lines.append(f"and {n_more:,} more classes")
         if self.n_unknown:
             lines.append(f"{padded(UNKNOWN, width)}  {self.n_unknown:,}")
         return lines
@@ -252,8 +252,7 @@ def _sureness(answer: Answer) -> tuple[bool, float]:
 class LabelledEvaluation:
     """How well a classifier does on images whose classes are known.
 
-    Images that it calls unknown have no answer that could be right: they are
-    left out, and counted.
+    Unknown images have no predicted class: they are left out, and counted.
 
     Parameters
     ----------
@@ -328,7 +327,7 @@ class LabelledEvaluation:
         return [*lines, f"accuracy {accuracy}\n{evaluation.report()}"]
 
     def warning(self) -> str | None:
-        """Return what makes the accuracy mean little, if anything does."""
+        """Return a warning where the accuracy is not meaningful."""
         return self._training.warning()
 
 

@@ -88,20 +88,20 @@ def probabilities(scores: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 def apply_temperature(model: "LogisticRegression", temperature: float) -> None:
-    """Divide a classifier by a temperature: its answers stay, its probabilities change."""
+    """Divide a classifier by a temperature: only its probabilities change, not its answers."""
     model.coef_ /= temperature
     model.intercept_ /= temperature
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Return how far, on average, answers are from being right as often as they claim.
+    """Return the expected calibration error: how far confidence is from accuracy.
 
     Parameters
     ----------
     confidence : ndarray of float, shape (n,)
         The probability of each answer, in [0, 1].
     right : ndarray of bool, shape (n,)
-        Whether it is the right one.
+        Whether it is correct.
 
     Returns
     -------

@@ -102,8 +102,8 @@ def load_classifier(
     Raises
     ------
     InputError
-        If the file is missing, damaged, holds anything else, or does not say
-        how its features were made.
+        If the file is missing or damaged, holds anything else, or does not
+        record how its features were made.
     """
     path = Path(path)
     if not path.is_file():
@@ -159,8 +159,8 @@ def _read_pickle(path: Path, unpickler: type[pickle.Unpickler]) -> object:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
     except (ImportError, AttributeError) as error:  # a module, or what it held, has moved
         raise _of_others(path, error, pickle_makers(path)) from error
-    except Exception as error:  # of a damaged pickle, any
-        raise _no_classifier(path, "it is no pickle, or a damaged one") from error
+    except Exception as error:  # a damaged pickle raises any type
+        raise _no_classifier(path, "not a valid pickle") from error
 
 
 def _read_skops(path: Path) -> object:
@@ -211,21 +211,21 @@ def _defect(model: object) -> str | None:
     shape = extraction.get("feature_shape", ())
     if math.prod(shape) != model.n_features_in_:
         return (
-            f"it takes {model.n_features_in_:,} numbers per image, and the network that it "
+            f"it takes {model.n_features_in_:,} numbers per image, but the network that it "
             f"names gives {' x '.join(map(str, shape)) or 'none'}"
         )
     if not isinstance(extraction.get("weights_file") or "", str):
-        return "it does not name its file of weights by a text"
+        return "the name of its weights file is not text"
     if model.coef_.shape[1] != model.n_features_in_:
         return (
             f"it has coefficients of {model.coef_.shape[1]:,}, not {model.n_features_in_:,} numbers"
         )
     probabilities = model.predict_proba(np.zeros((1, model.n_features_in_)))
     if probabilities.shape != (1, len(model.classes_)) or not np.isfinite(probabilities).all():
-        return "its coefficients give no probability of each class"
+        return "its coefficients do not give a probability for each class"
     digests = getattr(model, "training_digests_", np.empty(0, np.uint64))  # 1.0.0 kept none
     if not isinstance(digests, np.ndarray) or (digests.dtype, digests.ndim) != (np.uint64, 1):
-        return "it does not name its training images by digests of 8 bytes"
+        return "its training images are not recorded as digests of 8 bytes"
     detector = UnknownDetector.of(model)
     return detector and detector.defect(model)
 

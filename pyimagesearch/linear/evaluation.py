@@ -27,13 +27,13 @@ class Evaluation:
     labels, predicted : ndarray of int64, shape (n,)
         Indices into `label_names`.
     true_probability, predicted_probability : ndarray of float64, shape (n,)
-        What the classifier gave to the true class, and to the one it chose.
+        The probability of the true class, and of the predicted one.
     rank : ndarray of int64, shape (n,)
-        How many classes were thought likelier than the true one.
+        How many classes were more probable than the true one.
     label_names : sequence of str
         Names of all classes, also of those that no image here has.
     probabilities : ndarray of float64, shape (n, n_classes), or None
-        All that the classifier gave, where they were kept.
+        The probabilities of all classes, where they were kept.
     """
 
     labels: np.ndarray
@@ -46,12 +46,12 @@ class Evaluation:
 
     @property
     def is_right(self) -> np.ndarray:
-        """Whether the class of each image was predicted: bool, shape (n,)."""
+        """Whether each image was classified correctly: bool, shape (n,)."""
         return self.labels == self.predicted
 
     @property
     def accuracy(self) -> float:
-        """Part of the images whose class was predicted."""
+        """Share of the images that were classified correctly."""
         return float(self.is_right.mean())
 
     @property
@@ -78,7 +78,7 @@ class Evaluation:
         return float(low), float(high)
 
     def with_interval(self, share: float) -> str:
-        """Return a share of the images, and how sure it is.
+        """Return a share of the images with its confidence interval.
 
         Examples
         --------
@@ -106,13 +106,13 @@ class Evaluation:
         return confusion_matrix(self.labels, self.predicted, labels=indices)
 
     def rank_accuracy(self, n: int) -> float:
-        """Return the part of the images whose class is among the n thought likeliest."""
+        """Return the share of the images whose class is among the n most probable ones."""
         return float((self.rank < n).mean())
 
     def report(self) -> str:
         """Return scikit-learn's classification report, with every class in it, for a terminal."""
         names = [printable(name) for name in self.label_names]
-        # It aligns by the number of characters: a name is as many of these as it takes columns.
+        # It aligns by the number of characters: each name is replaced by as many as it has columns.
         stand_ins = [STAND_IN * display_width(name) for name in names]
         lines = self._classification_report(target_names=stand_ins).split("\n")
         for row, (stand_in, name) in enumerate(zip(stand_ins, names, strict=True), N_HEAD_LINES):
@@ -128,7 +128,7 @@ class Evaluation:
         return {"classes": classes, "averages": found}
 
     def worst_mistakes(self) -> np.ndarray:
-        """Return the mistakes, those first whose true class was thought least likely."""
+        """Return the mistakes, the least probable true class first."""
         mistakes = np.flatnonzero(self.labels != self.predicted)
         return mistakes[np.argsort(self.true_probability[mistakes], kind="stable")]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 C_GRID = (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
-# Gaps, as parts of the objective. At 1e-2, 31 of 39,042 predictions for the folds of pooled
+# Gaps, as fractions of the objective. At 1e-2, 31 of 39,042 predictions for the folds of pooled
 # CALTECH-101 differ from those at 1e-5; at 1e-3, 20 do (benchmarks/README.md).
 TOLERANCE = 1e-2
 LAST_TOLERANCE = 1e-3  # of the model that is kept
@@ -45,15 +45,15 @@ class Fit:
     accuracy : float or None
         Of the fold left out; of a balanced search the balanced one, the mean over its classes.
     objective : float
-        C times the sum of the log losses, and half the squared weights, as scikit-learn has it.
+        C times the sum of the log losses, and half the squared weights, as in scikit-learn.
     gap : float
-        Proven bound on how far above its minimum the objective is, as a part of it.
+        Proven bound on how far above its minimum the objective is, as a fraction of it.
     n_iter : int
         Newton steps taken.
     converged : bool
         Whether the gap is within the tolerance.
     elapsed_s : float
-        Seconds it took, beside the other folds at this C.
+        Seconds it took, together with the other folds at this C.
     """
 
     C: float
@@ -75,7 +75,7 @@ class GridSearch:
     grid : tuple of float
         The C's, in the order given, each once.
     best_C : float
-        That of the best mean accuracy, the first of several.
+        The C of the best mean accuracy; of several, the first.
     fits : list of Fit
         The folds at the first C, at the second and so on; then the last fit, to all rows.
     model : LogisticRegression
@@ -130,8 +130,8 @@ def grid_search(
     folds : iterable of (ndarray of int, ndarray of int)
         Rows to train on and rows to test on, as scikit-learn's splitters yield them.
     n_jobs : int
-        How many cores to use, by threads that share the data. The result does not depend on it, but
-        for rounding.
+        How many cores to use, by threads that share the data. The result does not depend on it,
+        except for rounding.
     tolerance : float
         The proven gap at which a fit has converged. That of the last fit is `LAST_TOLERANCE`, if
         that is less.
@@ -211,7 +211,7 @@ class Problem:
         self.folds = [tuple(np.isin(self._order, part) for part in fold) for fold in folds]
 
     def strength(self, C: float) -> float:
-        """Return what C is for scaled rows."""
+        """Return the C for scaled rows."""
         return C / self.rows.scale**2
 
     def fits(self, parts: Sequence[np.ndarray]) -> Fits:
@@ -223,7 +223,7 @@ class Problem:
         """Fit all rows, beginning at weights (K, d + 1); return the solution by features."""
         every = np.ones(len(self.labels), bool)
         (found,) = self.fits([every]).solve(self.strength(C), tolerance, [w])
-        if found.gap > tolerance:  # what the folds found has led astray: go the way they went
+        if found.gap > tolerance:  # the folds' solutions are a bad start
             path = self.fits([every])
             for smaller_C in [smaller_C for smaller_C in grid if smaller_C <= C]:
                 (again,) = path.solve(self.strength(smaller_C), tolerance)
@@ -290,8 +290,9 @@ class Problem:
 def row_weights(labels: np.ndarray, used: np.ndarray, balanced: bool = False) -> np.ndarray:
     """Return how much the loss of each row counts in a fit to those that are used: (n,).
 
-    If `balanced`, each class counts alike: as scikit-learn's ``class_weight="balanced"`` has it,
-    its n rows of N count ``N / (K n)`` each, where K classes have rows.
+    If `balanced`, each class has the same weight: as with scikit-learn's
+    ``class_weight="balanced"``, its n rows of N count ``N / (K n)`` each, where K
+    classes have rows.
     """
     weights = used / penalty_factor(labels[used])
     if not balanced:
@@ -301,7 +302,7 @@ def row_weights(labels: np.ndarray, used: np.ndarray, balanced: bool = False) ->
 
 
 def penalty_factor(labels: np.ndarray) -> int:
-    """Return how much larger scikit-learn's penalty of weights is than that of ours.
+    """Return how much larger scikit-learn's penalty of weights is than ours.
 
     Of two classes it has one row of weights, the difference of ours, whose squared length is twice
     that of our two together. So losses count half for us, and its objective is twice ours.

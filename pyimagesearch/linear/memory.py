@@ -51,7 +51,7 @@ def required_bytes(
 def memory_notes(
     shape: tuple[int, int], n_classes: int, n_jobs: int, are_mapped: bool
 ) -> list[str]:
-    """Warn of a search that may not fit in the memory there is: the estimate can be wrong.
+    """Warn of a search that may not fit in the available memory: the estimate can be wrong.
 
     Parameters
     ----------
@@ -69,5 +69,5 @@ def memory_notes(
         return []
     return [
         f"the search needs some {needed / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are "
-        "available: it will be slow or be killed; close other programs, or use a larger machine"
+        "available: it may swap or be killed; close other programs, or use a larger machine"
     ]

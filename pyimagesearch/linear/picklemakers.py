@@ -24,7 +24,7 @@ def pickle_makers(path: Path) -> list[str]:
         Such as ``["scikit-learn 1.9.1", "numpy 2"]``; what is not known is missing.
     """
     texts = []
-    with contextlib.suppress(Exception), path.open("rb") as file:  # of a damaged pickle, any
+    with contextlib.suppress(Exception), path.open("rb") as file:  # damage raises any type
         for _, argument, _ in pickletools.genops(file):
             if isinstance(argument, str):
                 texts.append(argument)

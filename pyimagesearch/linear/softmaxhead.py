@@ -53,7 +53,7 @@ def from_softmax_head(
     training_digests: Sequence[object],
     path: str | Path,
 ) -> LinearClassifier:
-    """Return the classifier that a softmax layer is.
+    """Turn a softmax layer into a classifier.
 
     Parameters
     ----------

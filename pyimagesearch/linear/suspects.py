@@ -74,8 +74,8 @@ def find_suspects(labels: np.ndarray, scores: np.ndarray, temperature: float) ->
     Suspects
         Ordered by their normalised margin.
     """
-    # Wrong labels look like answers that are too sure, and raise the temperature: they must not
-    # hide themselves. (Of the animals 82 % would be found.)
+    # Wrong labels look like overconfident answers, and raise the temperature, which would hide
+    # them: of the animals 82 % would be found.
     sharp = probabilities(scores, min(temperature, 1.0))
     n_suspects = np.count_nonzero(confident_errors(labels, sharp))
     calibrated = probabilities(scores, temperature)
@@ -138,7 +138,7 @@ def write_suspects(
     image_paths : sequence of Path
         The image of each row; empty if they are not known.
     near_duplicates : mapping of int to int
-        For a row whose image shows the same as that of another row, the other.
+        For each row whose image is a duplicate of another row's, that other row.
     """
 
     def image(row: int | None) -> object:

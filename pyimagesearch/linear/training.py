@@ -1,4 +1,4 @@
-"""A finished training: what it found, and what is logged of that."""
+"""A finished training: what it found, and what is logged about it."""
 
 import logging
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Training:
     suspects : Suspects
         Rows of both parts whose label is probably wrong.
     notes : list of str
-        What is to be known of the rows, a line each.
+        Notes on the rows, a line each.
     seconds : dict of str to float
         Wall time of reading, of the search with the last fit, and of the evaluation.
     unknown : UnknownEvaluation or None
@@ -46,7 +46,7 @@ class Training:
 
 
 def report_training(training: Training, n_rows: int) -> None:
-    """Log how well the classifier does, and what is probably wrong with the labels of the rows."""
+    """Log how well the classifier does, and how many labels are probably wrong."""
     report_evaluation(training.evaluation, training.search.balanced)
     calibration, n_suspects = training.calibration, len(training.suspects)
     if n_suspects:
@@ -58,7 +58,7 @@ def report_training(training: Training, n_rows: int) -> None:
         logger.info(
             f"calibrated with temperature {calibration.temperature:.3g}: expected calibration "
             f"error {calibration.error_before:.4f} before, {calibration.error_after:.4f} after; "
-            "the proof of the optimum is of the classifier before"
+            "the optimum is proven for the classifier before"
         )
     if training.unknown:
         logger.info(training.unknown.report())

@@ -50,7 +50,7 @@ class TrainingImages:
         self._n_trained = self._n_new = self._n_new_right = 0
 
     def add(self, digest: str, right: bool) -> None:
-        """Take note of an image's digest, and of whether it was classified rightly."""
+        """Take note of an image's digest, and of whether it was classified correctly."""
         if digest in self:
             self._n_trained += 1
         else:
@@ -65,13 +65,13 @@ class TrainingImages:
         return place < len(self._packed) and self._packed[place] == number
 
     def warning(self) -> str | None:
-        """Warn of an accuracy that means little, since the classifier knows the images already."""
+        """Warn if evaluated images have trained the classifier, which makes it look better."""
         if not self._n_trained + self._n_new:
             return None
         if self._packed is None:
             return (
                 "the classifier does not record which images trained it: train it again to be "
-                "warned if these did"
+                "warned if it evaluates these"
             )
         if not self._n_trained:
             return None

@@ -1,4 +1,4 @@
-"""What can be known of rows before a search: whether they can train, and what speaks against it."""
+"""Checks of rows before a search: whether they can train, and what makes the result uncertain."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -115,19 +115,19 @@ def stratified_folds(
             f"the {n_rows:,} rows to train on are in {counted(n_groups, 'group')}: expected "
             f"{n_folds} at least, one per fold; add images of other groups"
         )
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # `label_notes` has it
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # `label_notes` reports it
         folds = list(splitter.split(labels, labels, group_keys))
     if n_groups < n_rows and any(len(np.unique(labels[train])) < 2 for train, _ in folds):
         raise InputError(
             f"the {n_rows:,} rows to train on are in {counted(n_groups, 'group')}, and one fold "
-            "takes all but one class away: expected two classes beside each fold; add images of "
-            "other groups"
+            "has all images of all classes but one: expected two classes without it; add "
+            "images of other groups"
         )
     if any(len(np.unique(labels[train])) < 2 for train, _ in folds):
         small = there[counts[there] < 2]
         raise InputError(
             f"of two classes, {_with_counts(small, counts, label_names)} has too few of the "
-            f"{n_rows:,} rows to train on: expected 2 at least, for one is left out with its fold; "
+            f"{n_rows:,} rows to train on: expected at least 2, as one is left out with its fold; "
             "add images"
         )
     return folds
@@ -156,7 +156,7 @@ def label_notes(
     Examples
     --------
     >>> label_notes(np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]), 9, ["cats", "dogs"], 3)
-    ["all 3 test rows are of class 'dogs', for the rows are sorted by class: the accuracy \
+    ["all 3 test rows are of class 'dogs', because the rows are sorted by class: the accuracy \
 means nothing for the other classes; shuffle the rows"]
     """
     notes = []
@@ -178,7 +178,7 @@ means nothing for the other classes; shuffle the rows"]
     n_pieces = 1 + np.count_nonzero(np.diff(labels))
     is_sorted = n_pieces == len(np.unique(labels))
     if len(tested) == 1:
-        why = ", for the rows are sorted by class" if is_sorted else ""
+        why = ", because the rows are sorted by class" if is_sorted else ""
         notes.append(
             f"all {n_test:,} test rows are of class '{label_names[tested[0]]}'{why}: the "
             "accuracy means nothing for the other classes; shuffle the rows"
@@ -192,7 +192,7 @@ means nothing for the other classes; shuffle the rows"]
 
 
 def feature_notes(blocks: Iterable[tuple[slice, np.ndarray]], n_rows: int) -> list[str]:
-    """Look at all features before a search takes its time.
+    """Check all features before a long search.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Recognise images that show none of the classes: nothing that trained the classifier is like them.
+"""Recognise images that show none of the classes: no training image is similar to them.
 
 A logistic regression shares all probability among its classes, and gives one of
-them nearly all of it far away from what it has seen too. What separates them is the
-distance: the cosine between the features of an image and those of the training
+them nearly all of it even far away from its training images. What separates unknown
+images is the distance: the cosine between the features of an image and those of the training
 image that is nearest to it. Below a threshold the image is called unknown.
 
 - What is kept is a sketch of the training rows: 512 numbers of 8 bits each.
@@ -36,7 +36,7 @@ LEAST_SIMILARITY = -1.0  # of a row that has nothing to be compared with
 
 
 class Likeness(NamedTuple):
-    """How much an image is like those that trained a classifier.
+    """How similar an image is to those that trained a classifier.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Likeness(NamedTuple):
 
 @dataclass(frozen=True)
 class UnknownDetector:
-    """Whether an image is like any of those that trained a classifier.
+    """Finds out whether an image is similar to any that trained a classifier.
 
     Attributes
     ----------
@@ -96,13 +96,13 @@ class UnknownDetector:
         return [Likeness(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 
     def attach(self, model: "LogisticRegression") -> None:
-        """Keep what there is to know as attributes of a classifier, arrays and numbers."""
+        """Store the detector in a classifier, as attributes that are arrays and numbers."""
         for name in FIELDS:
             setattr(model, f"unknown_{name}_", getattr(self, name))
 
     @classmethod
     def of(cls, model: "LogisticRegression") -> "UnknownDetector | None":
-        """Return what `attach` has kept with a classifier, if it has."""
+        """Return the detector that `attach` has stored in a classifier, if any."""
         if not hasattr(model, "unknown_rows_"):
             return None
         return cls(*(getattr(model, f"unknown_{name}_", None) for name in FIELDS))
@@ -123,7 +123,7 @@ class UnknownDetector:
         if labels.min() < 0 or labels.max() >= len(model.classes_):
             return "its training rows are of classes that it does not know"
         if not all(isinstance(x, float) and -1 <= x <= 1 for x in (self.threshold, self.share)):
-            return "its threshold of unknown images is no cosine"
+            return "its threshold of unknown images is not a cosine"
         return None
 
     @cached_property
@@ -150,8 +150,8 @@ def fit_unknown_detector(
         How many of the images of the classes may be called unknown, 0 to 1. Of
         few rows no less than one in n + 1 can be refused.
     groups : sequence of int, length n, optional
-        A key of each row. Rows with the same are no neighbours: duplicates, and
-        images that come from one source, of which a new image is none.
+        A key of each row. Rows with equal keys are not neighbours: duplicates, and
+        images from one source, which a new image is not from.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def fit_unknown_detector(
 
 @dataclass(frozen=True)
 class UnknownEvaluation:
-    """How many images of the classes are called unknown all the same.
+    """How many images of known classes are called unknown by mistake.
 
     Attributes
     ----------
@@ -217,7 +217,7 @@ def evaluate_unknown(
     blocks: Iterable[tuple[slice, np.ndarray]],
     is_right: np.ndarray,
 ) -> UnknownEvaluation:
-    """Try on rows that are read a block at a time which of them are called unknown.
+    """Find out which rows, read a block at a time, are called unknown.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def evaluate_unknown(
 
 
 def share_notes(share: float, n_rows: int) -> list[str]:
-    """Note if so few rows train that the share of images of the classes will be another.
+    """Note if too few rows train for the share of known images that was asked for.
 
     Examples
     --------

@@ -16,16 +16,16 @@ ACCELERATOR_DEVICES = ("nvidia*", "kfd", "dxg", "accel*", "vfio/[0-9]*")  # belo
 
 
 def import_keras(jobs: int):
-    """Import Keras and its backend for a number of threads, without the noise.
+    """Import Keras and its backend for a number of threads, quietly.
 
-    What a ``keras.json`` sets beside the backend is undone: a
-    data format of another time would change the order of the features, half
-    precision would round them.
+    Settings of a ``keras.json`` other than the backend are undone: another data
+    format would change the order of the features, half precision would round
+    them.
 
     Raises
     ------
     InputError
-        If the environment or a ``keras.json`` asks for what is not there.
+        If the environment or a ``keras.json`` asks for a backend that cannot be used.
     """
     # TensorFlow reads these when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,7 +35,7 @@ def import_keras(jobs: int):
         with _quiet_stderr():
             import keras
 
-            keras.ops.zeros(1)  # the backend's first words come with its first array
+            keras.ops.zeros(1)  # the backend logs its first messages with its first array
     except InputError:
         raise
     except Exception as error:
@@ -49,12 +49,12 @@ def import_keras(jobs: int):
 
 
 def import_keras_hub(jobs: int):
-    """Import KerasHub, and what `import_keras` imports, without the noise.
+    """Import KerasHub, and what `import_keras` imports, quietly.
 
     Raises
     ------
     InputError
-        If it is not installed, or does not go with what is.
+        If it is not installed, or does not match the other packages.
     """
     import_keras(jobs)
     try:
@@ -77,7 +77,7 @@ def _why_no_keras(error: Exception) -> str | None:
     except OSError as unreadable:
         return f"with its settings in '{path}': {unreadable.strerror}; correct or delete that file"
     except ValueError:
-        settings = {}  # as for Keras
+        settings = {}  # Keras ignores such a file, too
     if not isinstance(settings, dict):
         return f"with its settings in '{path}': expected an object, {{...}}; delete that file"
     if isinstance(error, ImportError) or "backend" in str(error):
@@ -122,7 +122,7 @@ def sees_accelerator() -> bool:
 def _quiet_stderr() -> Iterator[None]:
     """Hold back what native libraries write to stderr; show it if all fails.
 
-    TensorFlow's first lines come from C++ and heed no setting.
+    TensorFlow's first lines come from C++ and ignore every setting.
     """
     sys.stderr.flush()
     saved = os.dup(2)

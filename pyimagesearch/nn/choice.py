@@ -89,25 +89,25 @@ class NetworkChoice:
 
     @property
     def is_preset(self) -> bool:
-        """Whether it is a preset of KerasHub: what is of keras.applications is none."""
+        """Whether it is a preset of KerasHub: networks of keras.applications are not."""
         if self.file is not None or self.network.lower() in map(str.lower, zoo.ZOO):
             return False
         return self.network in presets.image_presets() or self.folder is not None
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the user's that holds a preset."""
+        """The user's folder that holds a preset; None without one."""
         return None if self.file else presets.folder_of(self.network)
 
     @property
     def name(self) -> str:
-        """What a description calls it."""
+        """Its name in a description."""
         path = self.file or (self.folder if self.is_preset else None)
         return self.network if path is None else path.resolve().name
 
     @property
     def weights_file(self) -> Path | None:
-        """The file or folder that the user has the weights from, which may lie anywhere."""
+        """The user's file or folder with the weights, wherever it is."""
         if self.file is not None:
             return self.file
         if self.is_preset:

@@ -39,8 +39,8 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--pooling",
         choices=POOLINGS,
         help="take the average or the maximum over the rows and columns that the layer gives, or "
-        "over the tokens of a vision transformer's patches; or its cls token (default: none; of "
-        "tokens cls, or avg where there is no cls token)",
+        "over the tokens of a vision transformer's patches; or its cls token (default: none; for "
+        "tokens cls, or avg if there is no cls token)",
     )
     group.add_argument(
         "--size",
@@ -69,7 +69,7 @@ def chosen_network(parser: argparse.ArgumentParser, arguments: dict[str, object]
     size = arguments.pop("size")
     options = {key: arguments.pop(key) for key in OPTIONS}
     if arguments["list_layers"]:
-        options["preprocessing"] = options["preprocessing"] or "none"  # no image is seen
+        options["preprocessing"] = options["preprocessing"] or "none"  # no image is read
     try:
         return NetworkChoice(**options, size=size and (size, size))
     except InputError as error:

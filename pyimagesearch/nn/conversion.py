@@ -17,8 +17,8 @@ class Conversion:
     antialias : bool
         Whether it is blurred first where it becomes smaller.
     crop_to_aspect_ratio, pad_to_aspect_ratio : bool
-        Whether what is too long for the network's size is cut off, or what is too short filled
-        up; by neither, the image is squashed.
+        Whether the longer side of an image is cropped, or the shorter one padded; with neither,
+        the image is stretched.
     scale, offset : float, tuple of float or None
         What pixels from 0 to 255 are multiplied by, and what is added then; for all channels, or
         for each.
@@ -33,7 +33,7 @@ class Conversion:
 
     @classmethod
     def of(cls, converter) -> "Conversion":
-        """Take what a converter of KerasHub does."""
+        """Read the settings of a converter of KerasHub."""
         return cls.from_json({name: getattr(converter, name) for name in FIELDS})
 
     @classmethod
@@ -76,7 +76,7 @@ class Conversion:
         converter = ImageConverter(image_size=size, **asdict(self))
 
         def convert(pixels: np.ndarray) -> np.ndarray:
-            # Of integers it would round what it resizes to integers.
+            # Integers would be rounded after resizing.
             return np.asarray(converter(pixels.astype(np.float32)), np.float32)
 
         return convert

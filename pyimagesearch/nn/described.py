@@ -34,7 +34,7 @@ def load_described(
     Raises
     ------
     InputError
-        As of `load_network`; and if the weights are others than were recorded.
+        As of `load_network`; and if the weights are not the recorded ones.
     """
     check_described(description, weights_file)
     recorded = description.weights
@@ -53,7 +53,7 @@ def load_described(
 
 
 def check_described(description: Description, weights_file: Path | None = None) -> None:
-    """Refuse weights that are gone, or others than were recorded, before anything is loaded.
+    """Refuse missing weights, and weights other than the recorded ones, before loading anything.
 
     Parameters and errors are those of `load_described`.
     """
@@ -66,7 +66,7 @@ def check_described(description: Description, weights_file: Path | None = None) 
     )
     if weights_file is None:
         raise InputError(f"no weights file '{recorded.name}': expected {expected}")
-    # Before a network that may be quite another is built.
+    # Before a network is built that may be a very different one.
     is_file = description.network in zoo.ZOO or description.network.endswith(SAVED)
     if weights_file.is_dir() and not is_file:
         sha256 = presets.Preset(weights_file.name, weights_file).weights().sha256
@@ -79,6 +79,6 @@ def check_described(description: Description, weights_file: Path | None = None) 
 def _require_same(sha256: str, recorded: Weights, where: str) -> None:
     if sha256 != recorded.sha256:
         raise InputError(
-            f"weights '{where}' have SHA-256 {sha256}, and {recorded.sha256} was recorded: "
+            f"weights '{where}' have SHA-256 {sha256}, but {recorded.sha256} was recorded: "
             "give the file that the features were made with"
         )

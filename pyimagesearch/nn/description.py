@@ -27,7 +27,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Description:
-    """Everything that decides which features an image has.
+    """Everything that determines the features of an image.
 
     It is recorded beside the features and in the classifier; two runs give
     the same features if it is the same.
@@ -91,7 +91,7 @@ class Description:
         )
 
     def to_json(self) -> dict[str, object]:
-        """Return what ``json.dumps`` takes, and `from_json` turns back.
+        """Return a form that ``json.dumps`` takes; `from_json` is the inverse.
 
         Examples
         --------

@@ -48,7 +48,7 @@ class Place:
 
 
 def graph_of(model):
-    """Return the graph of a network; None for a layer, or a network that is code."""
+    """Return the graph of a network; None for a layer, or a network that code defines."""
     graph = getattr(model, "_functional", model)  # of a Sequential
     return graph if hasattr(graph, "_nodes_by_depth") else None
 

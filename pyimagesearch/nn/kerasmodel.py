@@ -60,7 +60,7 @@ def zoo_model(network: zoo.ZooNetwork, size: tuple[int, int], weights: str):
     Raises
     ------
     InputError
-        If the weights cannot be had, are damaged, or are not this network's.
+        If the weights cannot be obtained, are damaged, or are not this network's.
     """
     if weights == RANDOM:
         model = zoo.build(network, size)
@@ -77,7 +77,9 @@ def check_saved(path: Path) -> None:
     """Refuse a file that cannot be a whole saved network, before Keras is imported."""
     require_readable(path, "network file", "a .keras file")
     if not zipfile.is_zipfile(path):
-        raise InputError(f"'{path}' is no whole .keras file: save the network again with Keras")
+        raise InputError(
+            f"'{path}' is not a complete .keras file: save the network again with Keras"
+        )
 
 
 def saved_model(path: Path, part: str | None = None):
@@ -86,8 +88,8 @@ def saved_model(path: Path, part: str | None = None):
     Raises
     ------
     InputError
-        If the file is damaged, holds what Keras's safe mode refuses, or is no
-        network for images.
+        If the file is damaged, holds what Keras's safe mode refuses, or is not
+        a network for images.
     """
     import keras
 
@@ -104,9 +106,9 @@ def saved_model(path: Path, part: str | None = None):
         ) from error
     if graph_of(model) is None:
         raise InputError(
-            f"the network of '{path}' is no graph of layers: expected a Functional or Sequential "
-            "network that knows the shape of its input; give it a keras.Input, or call it once, "
-            "and save it again"
+            f"the network of '{path}' is not a graph of layers: expected a Functional or "
+            "Sequential network that knows the shape of its input; give it a keras.Input, or "
+            "call it once, and save it again"
         )
     inputs = [tuple(tensor.shape) for tensor in model.inputs]
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][3] != 3:
@@ -117,7 +119,7 @@ def saved_model(path: Path, part: str | None = None):
 
 
 def require_numbers(model, path: Path) -> None:
-    """Refuse a network with weights that are NaN: so would be its features.
+    """Refuse a network with weights that are NaN: its features would be NaN, too.
 
     Infinite ones may have a meaning, as in the masks of attention.
 
@@ -135,7 +137,7 @@ def require_numbers(model, path: Path) -> None:
 
 
 def fill_with_random(model) -> str:
-    """Draw weights as He et al. do; layers that normalise pass on what they get.
+    """Draw weights as He et al. do; layers that normalise leave their input unchanged.
 
     Returns
     -------
@@ -179,7 +181,7 @@ def fill(model, layers: list[list[np.ndarray]]) -> None:
 def fan_in(layer, variable) -> int:
     """Count the inputs of each output of a kernel: one channel, in a depthwise layer.
 
-    0 of what is no kernel.
+    0 for any other array.
     """
     import keras
 
@@ -249,7 +251,7 @@ def _with_weights_of(network: zoo.ZooNetwork, size: tuple[int, int], path: Path)
 
 
 def _load_newer(model, path: Path) -> None:
-    # A loader that skips a layer leaves what was there before: NaN gives it away.
+    # A loader that skips a layer leaves what was there before: NaN reveals it.
     for variable in model.weights:
         if "float" in variable.dtype:
             variable.assign(np.full(variable.shape, np.nan, variable.dtype))
@@ -294,7 +296,7 @@ def _saved_shapes(model) -> list[list[tuple[int, ...]]]:
 
 @contextlib.contextmanager
 def replaced(module, name: str, value) -> Iterator[None]:
-    """Have a module or a class of Keras use something of ours for a while."""
+    """Replace an attribute of a module or class of Keras for a while."""
     before = getattr(module, name)
     setattr(module, name, value)
     try:

@@ -32,7 +32,7 @@ class KerasNetwork:
     batch_size : int
         The largest batch wanted.
     why : str
-        How Keras came to be chosen.
+        Why Keras was chosen.
     on_processor : int
         The largest batch that a processor gets.
     whole : keras.Model or None
@@ -61,7 +61,7 @@ class KerasNetwork:
         self.batch_size = batch_size if sees_accelerator() else min(batch_size, on_processor)
 
     def __reduce__(self):
-        """Travel as a saved network, to be computed in the same batches elsewhere."""
+        """Pickle it as a saved network, to be computed in the same batches elsewhere."""
         import keras
 
         with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,9 @@ class KerasNetwork:
 def why_not_finite(network: Network) -> str:
     """Return what may be wrong with a network that gives NaN or infinite features."""
     name = f"'{network.description.network}'"
-    if not isinstance(network, KerasNetwork):  # its weights are no NaN, and in single precision
+    if not isinstance(
+        network, KerasNetwork
+    ):  # its weights have no NaN, and are in single precision
         return (
             f"{name} may have damaged weights, or expect another preprocessing, so that numbers "
             "grow beyond single precision (3.4e38); correct that, or leave the image out"
@@ -116,7 +118,7 @@ def _arrived(
     why: str,
     is_whole: bool = False,
 ):
-    """Open a network that has travelled, on the backend that it comes from."""
+    """Load a network that was pickled, with the backend that it was pickled with."""
     os.environ.setdefault("KERAS_BACKEND", backend)
     keras = import_keras(os.cpu_count() or 1)  # a worker has set how many threads it may use
     with tempfile.TemporaryDirectory() as folder:

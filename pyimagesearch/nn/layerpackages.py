@@ -1,4 +1,4 @@
-"""The packages beside Keras that the layers of a ``.keras`` file are of."""
+"""The packages besides Keras that define the layers of a ``.keras`` file."""
 
 import importlib.util
 import json
@@ -11,7 +11,7 @@ NO_PACKAGES = ("", "Custom", "builtins", "__main__")  # of a class that a script
 
 
 def missing_package(path: Path, class_name: str) -> str | None:
-    """Return which package a class is of that Keras has not found; None if unknown.
+    """Return which package defines a class that Keras has not found; None if unknown.
 
     Parameters
     ----------

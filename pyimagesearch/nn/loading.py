@@ -43,7 +43,7 @@ def load_network(
         One of `ENGINES`. ``"auto"`` is Keras where it sees an accelerator,
         else ncnn for a simple convolutional network, else OpenVINO for every
         network that it can compute whole, else Keras. What is not installed is
-        left out. Presets of KerasHub are left to Keras.
+        skipped. Keras computes the presets of KerasHub.
     batch_size : int
         The largest batch wanted.
     jobs : int
@@ -56,7 +56,7 @@ def load_network(
     Raises
     ------
     InputError
-        If the weights cannot be had or do not fit, if the network has no such
+        If the weights cannot be obtained or do not fit, if the network has no such
         layer or cannot take images of that size, or if the engine cannot
         compute it.
     """
@@ -133,7 +133,7 @@ def _load_graph(choice: NetworkChoice, engine: str, jobs: int) -> Network:
             else "OpenVINO is not installed"
         )
     graph = source.pooled(graph, choice.pooling)
-    return OpenVINONetwork(graph, description, _why("all of it translated", engine))
+    return OpenVINONetwork(graph, description, _why("every layer supported", engine))
 
 
 def _load_with_keras(choice: NetworkChoice, batch_size: int, jobs: int, why: str) -> Network:

@@ -18,10 +18,10 @@ class Network(Protocol):
     engine : str
         What computes it: ``"keras"``, ``"ncnn"`` or ``"openvino"``.
     why : str
-        Half a sentence on how that came to be chosen.
+        Why that was chosen, in a few words.
     batch_size : int
-        How many images it takes best at a time; only the last batch may be
-        shorter.
+        The best number of images at a time; only the last batch may be
+        smaller.
     concurrent : bool
         Whether it is called from several threads at once, one core each.
         Otherwise it uses all cores itself, and is called from one thread.

@@ -31,7 +31,7 @@ class OpenVINONetwork:
     description : Description
         What it computes.
     why : str
-        How OpenVINO came to be chosen.
+        Why OpenVINO was chosen.
     """
 
     engine = "openvino"
@@ -48,7 +48,7 @@ class OpenVINONetwork:
         self._of_thread = threading.local()
 
     def __reduce__(self):
-        """Travel as a graph: OpenVINO's own form of it cannot."""
+        """Pickle it as a graph: OpenVINO's own form of it cannot be pickled."""
         if self._graph is None:
             raise TypeError("a network that has computed keeps no arrays to pickle")
         return OpenVINONetwork, (self._graph, self.description, self.why)

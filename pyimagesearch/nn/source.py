@@ -108,7 +108,7 @@ def opened(choice: NetworkChoice, jobs: int) -> Iterator[Source]:
     Raises
     ------
     InputError
-        If the weights cannot be had, are damaged, or are not this network's.
+        If the weights cannot be obtained, are damaged, or are not this network's.
     NoTranslationError
         If it is a file that cannot be read without Keras.
     """

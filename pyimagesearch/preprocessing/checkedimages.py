@@ -64,7 +64,7 @@ class CheckedImages:
     n_train : int
         How many rows train, from the first on.
     fingerprints : list of str or None
-        What each row's image looks like; None of a run that goes on, which has recorded it.
+        What each row's image looks like; None in a resumed run, which has recorded it.
     """
 
     images: LabelledImages

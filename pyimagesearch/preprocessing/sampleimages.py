@@ -10,6 +10,7 @@ import numpy as np
 from pyimagesearch.preprocessing.decoding import Decoding
 from pyimagesearch.preprocessing.imageloader import load_image
 from pyimagesearch.utils import InputError
+from pyimagesearch.utils.wording import counted
 
 N_SAMPLES = 8
 
@@ -40,7 +41,7 @@ def sample_images(
         shape = (N_SAMPLES, *size, 3)
         drawn = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         return drawn, f"{N_SAMPLES} images of random pixels"
-    return np.stack(found), f"{len(found)} test image{'s' if len(found) > 1 else ''}"
+    return np.stack(found), counted(len(found), "test image")
 
 
 def _readable(paths, size, decoding):

@@ -21,7 +21,7 @@ N_ANSWERS, N_UNREADABLE = 10_000, 200
 
 
 class Classified(Protocol):
-    """What the report asks of an answer."""
+    """What the report needs of an answer."""
 
     path: Path
     predicted: int
@@ -30,7 +30,7 @@ class Classified(Protocol):
 
 
 class Kept(NamedTuple):
-    """An image that may be shown, by how little its class is sure."""
+    """An image that may be shown, ordered by the certainty of its class."""
 
     number: float  # the probability; of an unknown image, how similar the nearest one is
     place: int

@@ -40,7 +40,7 @@ DARK_SHARE = 0.6  # from here on white is easier to read on the blue than black
 
 
 def draw_confusion_matrix(matrix: np.ndarray, label_names: Sequence[str], path: Path) -> None:
-    """Draw how often each class was taken for each other one.
+    """Draw how often each class was predicted as each other one.
 
     A cell shows its count, nothing if that is zero, and is the darker the
     larger its share of its row is. The rows of classes without test images

@@ -80,7 +80,7 @@ def confusions(
     labels, predicted : ndarray of int, shape (n,)
         The class of each image, and the one that was predicted.
     label_probability : ndarray of float, shape (n,)
-        What the classifier gave to the former.
+        The probability of the former.
     n_classes : int
         How many classes there are.
     n_shown_at_most : int

@@ -34,10 +34,9 @@ COLUMNS_OF_SMALLEST_SHEET = 4  # the title needs that much room
 CAPTION_SIZE, TITLE_SIZE = 8.0, 13.0
 
 MISTAKES_LEGEND = (
-    "true class → what it was taken for, and how probable that seemed "
-    "(worst: the true class seemed least so)"
+    "true class → predicted class and its probability (worst: the true class is least probable)"
 )
-SUSPECTS_LEGEND = "given class → the most probable one, and how probable it seems"
+SUSPECTS_LEGEND = "given class → most probable class and its probability"
 N_MISTAKES = 48  # that are drawn, and that a page shows
 INK, WRONG_RED = "black", "#b2182b"
 MOUNT_GREY = 240
@@ -55,9 +54,9 @@ class SheetTile:
     name : str
         What it is known as: its true class, or its file.
     predicted_name : str
-        The class it was taken for.
+        The predicted class.
     probability : float
-        What the classifier gave to `predicted_name`, 0 to 1.
+        The probability of `predicted_name`, 0 to 1.
     colour : str
         Of the prediction, as matplotlib has it.
     """
@@ -114,7 +113,7 @@ def draw_mistakes(
     Parameters
     ----------
     mistakes : sequence of SheetTile
-        All images that were taken for another class than their `name`, the
+        All images whose predicted class is not their `name`, the
         worst first; drawn in red.
     path, load
         As for `draw_contact_sheet`.

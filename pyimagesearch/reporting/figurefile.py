@@ -189,7 +189,7 @@ def printable(text: str) -> str:
     r"""Return `text` with a mark for each character that no file can hold.
 
     Folders and files may have names with line breaks, control characters and
-    bytes that are no UTF-8; XML allows none of them.
+    bytes that are not UTF-8; XML allows none of them.
 
     Examples
     --------

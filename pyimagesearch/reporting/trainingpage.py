@@ -27,7 +27,7 @@ LONGEST_VALUE = 1_000  # characters of the provenance: it may come from another 
 
 
 class Evaluated(Protocol):
-    """What a page asks of an evaluation, of which arrays have an entry per test image."""
+    """What a page needs of an evaluation, of which arrays have an entry per test image."""
 
     labels: np.ndarray
     predicted: np.ndarray
@@ -39,7 +39,7 @@ class Evaluated(Protocol):
 
 
 class Suspected(Protocol):
-    """What a page asks of suspects, of which arrays have an entry per suspect."""
+    """What a page needs of suspects, of which arrays have an entry per suspect."""
 
     rows: np.ndarray
     given: np.ndarray

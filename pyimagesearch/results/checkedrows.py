@@ -1,4 +1,4 @@
-"""The rows that train a classifier, looked at before a search takes its time."""
+"""The rows that train a classifier, checked before a long search."""
 
 import logging
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ class CheckedRows:
     y : ndarray of int64, shape (n_train,)
         Their classes.
     groups : list of int, length n_train
-        A key of each row; those with the same must not be parted.
+        A key of each row; rows with equal keys stay together.
     folds : list of (ndarray of int64, ndarray of int64)
         Rows to train on and rows to test on, of each fold.
     notes : list of str
-        What is to be known of all rows of the file, a line each.
+        Notes on all rows of the file, a line each.
     """
 
     X: np.ndarray
@@ -51,7 +51,7 @@ class CheckedRows:
 
 
 def check_rows(features: FeaturesFile, jobs: int, unknown_share: float | None) -> CheckedRows:
-    """Look at all rows of a features file, log what is to be known, and return those that train.
+    """Check all rows of a features file, log notes on them, and return those that train.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from pyimagesearch.utils.arguments import positive_int, user_path
 
 
 def add_training_result_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that ask for files of what a training has found out."""
+    """Add the options that ask for files with the results of a training."""
     group = parser.add_argument_group("results")
     group.add_argument(
         "--report",

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 def warn_of_near_duplicates(features: FeaturesFile | JoinedFeatures) -> None:
     """Count the images of a file to test on that look like one of those that train.
 
-    Duplicates within a file are on one side of its split already, and duplicates to the byte
+    Duplicates within a file are on one side of its split already, and exact duplicates
     are counted where the files are opened.
     """
     if not isinstance(features, JoinedFeatures):
@@ -21,8 +21,8 @@ def warn_of_near_duplicates(features: FeaturesFile | JoinedFeatures) -> None:
     known = [record.fingerprints[:n_train], record.fingerprints[n_train:]]
     if not all(map(any, known)):
         logger.info(
-            "note: near duplicates between the two files are not looked for: one of them does not "
-            "record what its images look like; extract its features again to have it"
+            "note: near duplicates between the two files cannot be found: one of them does not "
+            "record what its images look like; extract its features again to find them"
         )
         return
     digests = record.digests

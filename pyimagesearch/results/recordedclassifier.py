@@ -55,7 +55,7 @@ def write_model(path: str, training: Training, features: FeaturesFile) -> None:
 
 
 def read_classifier(path: str, weights: str | None):
-    """Read a classifier; of a whole model, what is to be known of its network, too.
+    """Read a classifier; for a whole model, also the record of its network.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def recorded_network(
     Raises
     ------
     InputError
-        If its weights are gone, or are others.
+        If its weights are missing, or differ from those recorded.
     """
     try:
         description = Description.from_json(model.extraction_)

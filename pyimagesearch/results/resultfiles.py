@@ -1,4 +1,4 @@
-"""The files that a command is to leave, checked before hours are spent on their contents."""
+"""The files that a command will write, checked before hours are spent on their contents."""
 
 from pathlib import Path
 
@@ -45,5 +45,5 @@ def is_drawing(option: str, path: str) -> bool:
 
 
 def is_table(path: str) -> bool:
-    """Return whether suspects are listed in a table, for its name ends so."""
+    """Return whether suspects are listed in a table, by its suffix."""
     return Path(path).suffix.lower() == TABLE

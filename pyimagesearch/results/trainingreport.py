@@ -1,4 +1,4 @@
-"""All that a training has found out: as JSON has it, and as a page."""
+"""All results of a training, as JSON and as a page."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ PACKAGES = ("h5py", "numpy", "scikit-learn", "scipy")
 def write_reports(
     paths: Sequence[str], training: Training, features: FeaturesFile, **of_the_run: object
 ) -> None:
-    """Write all that was found out, as a page to look at where the name asks for one, or as JSON.
+    """Write all results, as a page where the file name asks for one, else as JSON.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def write_reports(
     training, features : Training, FeaturesFile
         What was trained, and on what.
     **of_the_run
-        What a page shows beside that, see `write_training_page`.
+        What a page shows besides, see `write_training_page`.
     """
     report = report_of(training, features)
     for path in paths:
@@ -37,7 +37,7 @@ def write_reports(
 
 
 def report_of(training: Training, features: FeaturesFile) -> dict[str, object]:
-    """Return all that was found out as JSON has it."""
+    """Return all results in a form that JSON can hold."""
     search, evaluation = training.search, training.evaluation
     n_test, n_classes = len(evaluation.labels), len(features.label_names)
     rank_5 = {}

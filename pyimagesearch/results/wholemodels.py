@@ -41,7 +41,7 @@ def network_of(
     ------
     InputError
         If a file's suffix promises another format, if the features file does not record the
-        network, if the weights are gone or others, or if a whole model cannot hold it.
+        network, if the weights are missing or differ, or if a whole model cannot hold it.
     """
     for path in paths:
         check_suffix(path)
@@ -52,13 +52,14 @@ def network_of(
         description = Description.from_json(features.record.to_json())
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"'{features.path}' does not say which network made its features, which a whole model "
-            f"holds: expected a file made by extract_features.py; leave out --model {paths[0]}"
+            f"'{features.path}' does not record which network made its features, which a whole "
+            "model needs: expected a file made by extract_features.py; leave out --model "
+            f"{paths[0]}"
         ) from error
     if description.n_features != features.shape[1]:
         raise InputError(
-            f"'{features.path}' has {features.shape[1]:,} features a row, and the network that it "
-            f"names gives {description.n_features:,}: extract the features again"
+            f"'{features.path}' has {features.shape[1]:,} features per row, but its network "
+            f"gives {description.n_features:,}: extract the features again"
         )
     if description.loaded_size is None:
         raise InputError(

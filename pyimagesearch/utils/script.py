@@ -30,7 +30,7 @@ def script(main: Callable[..., None]) -> Callable[..., int]:
     -------
     callable
         Takes what `main` takes, and returns the exit code: 0 done, 1 the input
-        is wrong or the disk below stdout is full (one line on stderr explains),
+        is wrong or the disk behind stdout is full (one line on stderr explains),
         130 stopped by Ctrl-C, 141 stdout is closed, 143 stopped by SIGTERM.
     """
 

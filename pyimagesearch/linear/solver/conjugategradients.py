@@ -46,7 +46,7 @@ class System:
         """Choose the next direction, conjugate to those before."""
         preconditioned = self._precondition(self._residual)
         before, self._size = self._size, float(np.vdot(self._residual, preconditioned))
-        self.unsolved = self._size > 0  # or else rounding has the better of it
+        self.unsolved = self._size > 0  # else rounding errors dominate
         self.direction *= self._residual.dtype.type(self._size / before)
         self.direction += preconditioned
 

@@ -37,15 +37,15 @@ from pyimagesearch.linear.solver.subspace import (
 )
 
 MAX_ITER = 100  # Newton steps; real features take some 5 at the first C and 1 or 2 at a later one
-EASY_C = 100.0  # with rows of length 1: from 0, Newton's steps go astray far above it
+EASY_C = 100.0  # with rows of length 1: from 0, Newton's steps diverge far above it
 LARGE_C = 1e30  # from here on, products with it overflow in single precision
 ROUGH = 1.0  # the gap at which an easier problem is left: its solution is only to begin from
-FORCING_TERM = 0.1  # of a gap a step may leave: below it, the quadratic model is what is wrong
-LEAST_FORCING = 0.4  # of the tolerance it may: if nothing, CALTECH-101 takes a sixth longer
+FORCING_TERM = 0.1  # of a gap a step may leave: below it, the error is that of the quadratic model
+LEAST_FORCING = 0.4  # of the tolerance it may: at 0, CALTECH-101 takes a sixth longer
 FAR = 1e-3  # of f: above a gap of ROUGH a step is to fall so far, not to be accurate
 PATIENCE = 12  # steps without a gap smaller by a tenth; images in two classes take some in a row
 STALL_FACTOR = 0.1  # of the forcing term, after each of these
-DROPPED_HESSIAN = 0.1  # by light rows; if nothing, 25,000 x 25,088 takes a sixth longer
+DROPPED_HESSIAN = 0.1  # by light rows; at 0, 25,000 x 25,088 takes a sixth longer
 FIRST_ROWS = 1000, 20  # to begin on: so many, or so many of each class
 MANY = 8  # times as many rows, and features, are reason to begin on some
 
@@ -64,11 +64,11 @@ class Fit:
     def move(self, there: Solution) -> bool:
         """Go where a step has led to, unless f is larger there; return whether it is not.
 
-        What the minimum cannot be below holds wherever it was found.
+        A lower bound on the minimum holds wherever it was found.
         """
         self.n_iter += 1
         here, rounding = self.here, ROUNDING[there.residuals.dtype.type]
-        if not there.objective <= here.objective * (1 + rounding):  # nor if it is not a number
+        if not there.objective <= here.objective * (1 + rounding):  # nor if it is NaN
             return False
         least = max(solution.objective * (1 - solution.gap) for solution in (here, there))
         gap = 1 - least / max(there.objective, TINY)

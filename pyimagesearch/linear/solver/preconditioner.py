@@ -10,7 +10,7 @@ from pyimagesearch.linear.solver.rows import Rows, divided
 SAMPLE = 60  # rows of a class: 100 cost more than they save (CALTECH-101)
 LEAST_SAMPLE = 10  # however wide a row is
 KEPT_BYTES = 128 * 2**20  # of rows of all classes: on CALTECH-101, 48 do as well as 60, not 24
-WHOLE = 4  # times as many rows as features tell nearly all of a Hessian
+WHOLE = 4  # times as many rows as features give nearly all of a Hessian
 MORE = 0.25  # of what a system's products cost, twice as many rows may cost in the next one
 BATCH_BYTES = 16 * 2**20  # of rows of some classes
 

@@ -21,7 +21,7 @@ TINY = 1e-200  # in place of 0, to divide by
 
 
 class Point(NamedTuple):
-    """Where a fit is, and what the rows say of it."""
+    """The weights that a fit has reached, and the scores that they give the rows."""
 
     w: np.ndarray  # (K, d + 1), weights; the last of each class is its intercept
     scores: np.ndarray  # (K, n)
@@ -123,7 +123,7 @@ def best_combination(
         scaled = hessian / lengths / lengths[:, None]
         scaled.flat[:: len(scaled) + 1] += rounding  # singular: intercepts may grow alike
         step = -np.linalg.solve(scaled, gradient / lengths) / lengths
-        step[m:] -= step[m:].mean()  # where rounding would go astray
+        step[m:] -= step[m:].mean()  # where rounding errors would accumulate
         expected = -(gradient @ step)
         if least is None:
             least = max(REST * expected, rounding * f)

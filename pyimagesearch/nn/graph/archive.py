@@ -94,7 +94,7 @@ def require_keras_only(config: object) -> None:
 def read_array(array: h5py.Dataset) -> np.ndarray:
     """Return the numbers of an array, those with a fraction in single precision."""
     if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
-        raise NoTranslationError(f"'{array.name}' is no array in the file itself")
+        raise NoTranslationError(f"'{array.name}' is not an array in the file itself")
     if array.dtype.kind not in "fiu" or "dtype" in array.attrs:  # such as bfloat16
         raise NoTranslationError(f"'{array.name}' has numbers of the type {array.dtype}")
     numbers = array[()]

@@ -61,7 +61,7 @@ def _per_channel(affine: Node, n: int) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _scaled(before: Node, affine: Node) -> Node:
-    """Scale what comes out of a kernel."""
+    """Scale the outputs of a kernel."""
     kernel = before.arrays["kernel"]
     found = _per_channel(affine, kernel.shape[-1])
     if found is None or before.attributes.get("activation"):
@@ -74,7 +74,7 @@ def _scaled(before: Node, affine: Node) -> Node:
 
 
 def _scaling_before(affine: Node, node: Node) -> Node:
-    """Scale what goes into a kernel; zeros around the pixels must not be moved by an offset."""
+    """Scale the inputs of a kernel; zeros around the pixels must not be moved by an offset."""
     if node.attributes.get("groups", 1) > 1 or any(node.attributes.get("pads", ())):
         return node
     kernel = node.arrays["kernel"]
@@ -92,7 +92,7 @@ def _scaling_before(affine: Node, node: Node) -> Node:
 
 
 def _padded(pad: Node, node: Node) -> Node:
-    """Let a window see the zeros around its pixels by itself."""
+    """Turn zeros around pixels into pads of the window that slides over them."""
     pads = pad.attributes["pads"]
     if node.operation == "pad":
         return _padded_twice(pad, node)

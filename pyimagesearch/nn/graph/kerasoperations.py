@@ -156,7 +156,7 @@ def get_item(settings: Settings, x: Node, key: object) -> Node:
     """Take part of an array: whole numbers, slices and ``...``, but for the batch."""
     key = list(key) if isinstance(key, list | tuple) else [key]
     if any(each is None or isinstance(each, Node) for each in key):
-        raise NoTranslationError("an index that is no number and no slice")
+        raise NoTranslationError("an index that is neither a number nor a slice")
     if Ellipsis in key:
         at = key.index(Ellipsis)
         key[at : at + 1] = [slice(None)] * (len(x.shape) + 1 - (len(key) - 1))
@@ -195,5 +195,5 @@ def _axis(axis: object, x: Node) -> int:
         raise NoTranslationError(f"axis {axis}")
     axis = axis - 1 if axis > 0 else axis + len(x.shape)
     if not 0 <= axis < len(x.shape):
-        raise NoTranslationError("an axis that is the batch's, or that there is none of")
+        raise NoTranslationError("an axis that is the batch's, or does not exist")
     return axis

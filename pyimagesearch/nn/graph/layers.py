@@ -430,5 +430,5 @@ def _axis(axis: int, x: Node) -> int:
     """Return an axis of one image's array for Keras's, which counts the batch as 0."""
     axis = axis - 1 if axis > 0 else axis + len(x.shape)
     if not 0 <= axis < len(x.shape):
-        raise NoTranslationError("an axis that is the batch's, or that there is none of")
+        raise NoTranslationError("an axis that is the batch's, or does not exist")
     return axis

@@ -129,7 +129,7 @@ class Graph:
         ]
 
     def __reduce__(self):
-        """Travel as parts."""
+        """Pickle it as its parts."""
         return _graph_of, (self.parts(),)
 
 

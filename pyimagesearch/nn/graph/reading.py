@@ -99,7 +99,7 @@ def is_model(config: Config) -> bool:
 
 
 def is_operation(config: Config) -> bool:
-    """Return whether a config describes a function of ``keras.ops``, no layer."""
+    """Return whether a config describes a function of ``keras.ops``, not a layer."""
     return str(config.get("module", "")).startswith(OPERATION_MODULES)
 
 
@@ -209,7 +209,7 @@ def _require_plain(settings: Config) -> None:
 
 
 def _require_no_constants(given: list) -> None:
-    """Refuse arrays that are no nodes: only functions are called with such."""
+    """Refuse arrays that are not nodes: only functions are called with such."""
     for each in given:
         if isinstance(each, list):
             _require_no_constants(each)

@@ -36,7 +36,7 @@ class NcnnNetwork:
     description : Description
         What the chain computes.
     why : str
-        How ncnn came to be chosen.
+        Why ncnn was chosen.
     """
 
     engine = "ncnn"
@@ -53,7 +53,7 @@ class NcnnNetwork:
         self._lock = threading.Lock()
 
     def __reduce__(self):
-        """Travel as arrays: ncnn's own form of a network cannot."""
+        """Pickle it as arrays: ncnn's own form of a network cannot be pickled."""
         if self._chain is None:
             raise TypeError("a network that has computed keeps no arrays to pickle")
         return _arrived, (Graph(self._chain[-1]), self.description, self.why)

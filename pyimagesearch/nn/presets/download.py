@@ -32,7 +32,7 @@ def fetch_if_there(name: str, file: str) -> bool:
 
 @contextlib.contextmanager
 def named_failure(name: str) -> Iterator[None]:
-    """Put what goes wrong with a download into one line that says what to do.
+    """Report a failed download in one line that states what to do.
 
     Raises
     ------

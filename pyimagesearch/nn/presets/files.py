@@ -12,7 +12,7 @@ from pyimagesearch.nn.weights import sha256_of
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.pathchecks import require_readable
 
-PRESET = "preset"  # what weights are called that KerasHub publishes
+PRESET = "preset"  # the name of weights that KerasHub publishes
 CONFIG, CONVERTER = "config.json", "image_converter.json"
 WEIGHTS, SHARDS = "model.weights.h5", "model.weights.json"
 
@@ -47,7 +47,7 @@ class Preset:
         return shards if shards.exists() and not whole.exists() else whole
 
     def weights(self) -> Weights:
-        """Return what its weights are called, and one digest of all files that decide features.
+        """Return what its weights are called, and one digest of all files that affect the features.
 
         Raises
         ------

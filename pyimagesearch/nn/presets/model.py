@@ -91,7 +91,7 @@ def build(
     elif wanted is not None and shapes[0][1:3] != wanted:
         raise InputError(
             f"preset '{preset.name}' takes images of {shapes[0][1]} x {shapes[0][2]} pixels only, "
-            f"and {wanted[0]} x {wanted[1]} are wanted: leave the size out"
+            f"not of {wanted[0]} x {wanted[1]}: leave the size out"
         )
     return PresetModel(model, None if converter is None else Conversion.of(converter))
 

@@ -46,7 +46,7 @@ def image_presets() -> dict[str, str]:
 def folder_of(network: str) -> Path | None:
     """Return the folder that a user means by a network; None if it is a name.
 
-    A name of KerasHub's is no folder, even if there is one of that name: ``./name`` is.
+    A name that KerasHub knows is not a folder, even if there is one of that name: ``./name`` is.
     """
     path = Path(network)
     is_path = path.is_absolute() or len(path.parts) > 1 or network.startswith(".")

@@ -1,4 +1,4 @@
-"""Digests of files: by which weights are known again, and whether they are undamaged."""
+"""Digests of files, to recognise weights and to find damage."""
 
 import hashlib
 from functools import lru_cache

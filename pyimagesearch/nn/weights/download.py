@@ -16,7 +16,7 @@ from pyimagesearch.utils.progress import progress_bar
 
 DOWNLOAD_TIMEOUT_S = 30.0
 DOWNLOAD_BLOCK_BYTES = 2**20
-# What is raised where there is no connection, or where it breaks off.
+# What is raised where there is no connection, or where it is lost.
 NO_CONNECTION = (
     urllib.error.URLError,
     http.client.HTTPException,
@@ -39,14 +39,14 @@ def imagenet_file(network: str, url: str, digest: str | None) -> Path:
     url : str
         Where the file is published; it is kept in Keras's own folder.
     digest : str or None
-        Its MD5 or SHA-256, in hexadecimal digits, as far as there is one.
+        Its MD5 or SHA-256, in hexadecimal digits, if there is one.
 
     Raises
     ------
     DownloadError
-        If it is not here, and cannot be had from where it is published.
+        If it is missing, and cannot be downloaded.
     InputError
-        If it cannot be kept here, or is another file than was published.
+        If it cannot be stored, or differs from the published file.
     """
     path = keras_home() / "models" / Path(urlsplit(url).path).name
     if not os.path.exists(path):
@@ -81,7 +81,7 @@ def keras_home() -> Path:
 
 
 def _download(url: str, path: Path, digest: str | None) -> None:
-    """Fetch a file whole, or leave none."""
+    """Download a complete file, or leave none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_S) as response,
@@ -93,6 +93,6 @@ def _download(url: str, path: Path, digest: str | None) -> None:
                 file.write(block)
                 bar.increment(len(block))
         if n_bytes is not None and temporary.stat().st_size != n_bytes:
-            raise ConnectionError(f"{temporary.stat().st_size:,} of {n_bytes:,} bytes came")
+            raise ConnectionError(f"received {temporary.stat().st_size:,} of {n_bytes:,} bytes")
         if digest and not is_published(temporary, digest):
-            raise ValueError("what came has another digest than was published")
+            raise ValueError("checksum mismatch: it is not the published file")

@@ -33,7 +33,7 @@ HEAD_GROUP = "layers/dense/vars"  # Keras calls it after the class of the layer 
 
 @dataclass(frozen=True)
 class WholeClassifier:
-    """What stands behind the network of a whole model, and what is known of both.
+    """The classifier behind the network of a whole model, and the record of both.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class WholeClassifier:
 def pack(path: Path, classifier: WholeClassifier) -> None:
     """Add the names of the classes and the record to a model's file.
 
-    A file that is no archive, such as a ``.tflite``, gets one behind its end.
+    A file that is not an archive, such as a ``.tflite``, gets one appended.
     """
     record = {
         "label_names": classifier.label_names,
@@ -96,7 +96,7 @@ def read_whole(path: Path) -> WholeClassifier:
         )
     check_suffix(path)
     if not zipfile.is_zipfile(path):
-        raise _damaged(path, "it is no archive")
+        raise _damaged(path, "it is not an archive")
     try:
         with zipfile.ZipFile(path) as archive:
             if RECORD not in archive.namelist():
@@ -165,6 +165,5 @@ def load_whole_network(
 
 def _damaged(path: Path, why: str) -> InputError:
     return InputError(
-        f"'{path}' is no whole model, or a damaged one: {why}; "
-        "expected a file made by train_model.py"
+        f"'{path}' is not a valid whole model: {why}; expected a file made by train_model.py"
     )

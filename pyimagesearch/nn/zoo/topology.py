@@ -1,7 +1,7 @@
 """The networks of ``keras.applications`` as Keras builds them, without weights.
 
-Only Keras's code knows of which layers a network consists, and the size of its
-images has a part in that: the pads of a stride depend on it. So Keras builds
+Only Keras's code knows of which layers a network consists, and that depends on the
+size of its images, as the pads of a stride do. So Keras builds
 each network once, and what its layers are is kept in the user's cache folder.
 """
 

@@ -53,7 +53,7 @@ def load_zoo(
     Raises
     ------
     InputError
-        If the weights cannot be had, are damaged, or are not this network's.
+        If the weights cannot be obtained, are damaged, or are not this network's.
     """
     if weights == RANDOM:
         topology = topologies(False)

@@ -42,7 +42,7 @@ def described(phone: bytes) -> bytes:
 
 
 def metadata() -> bytes:
-    """Return the description of what goes in and what comes out."""
+    """Return the description of the input and the output."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
