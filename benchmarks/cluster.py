@@ -48,7 +48,7 @@ HEADER = """\
 
 
 class Sleeper:
-    """A network of VGG16's speed and size that leaves the cores alone."""
+    """A network of VGG16's speed and size that does not use the cores."""
 
     engine = "none"
     why = "a simulation"

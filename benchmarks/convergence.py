@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", type=int, default=320, help="how many sets (default: 320)")
     parser.add_argument("--every", type=int, default=1, help="only each N-th (default: 1)")
-    parser.add_argument("--balanced", action="store_true", help="let each class count alike")
+    parser.add_argument("--balanced", action="store_true", help="weight all classes equally")
     parser.add_argument("--groups", type=int, help="put so many rows into a group each")
     arguments = parser.parse_args(argv)
     counts = defaultdict(lambda: np.zeros(4))

@@ -231,7 +231,7 @@ def rates(by_turns: list[Engine]) -> list[float]:
 
 
 def distance(features: np.ndarray, exact: np.ndarray) -> float:
-    """Return how long differences are, relative to what is right: the geometric mean of images."""
+    """Return the lengths of differences, relative to the correct features: their geometric mean."""
     lengths = np.linalg.norm(features - exact, axis=1) / np.linalg.norm(exact, axis=1)
     return float(np.exp(np.log(np.maximum(lengths, np.finfo(np.float64).tiny)).mean()))
 

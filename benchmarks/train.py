@@ -154,7 +154,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="put N rows into a second class, too (default: %(default)s)",
     )
     parser.add_argument(
-        "--balanced", action="store_true", help="let each class count alike in every way"
+        "--balanced", action="store_true", help="weight all classes equally in every way"
     )
     parser.add_argument(
         "--groups",
@@ -211,7 +211,7 @@ class Protocol:
     Attributes
     ----------
     balanced : bool
-        Whether each class counts alike.
+        Whether all classes are weighted equally.
     group_size : int or None
         How many rows of a class are in a group that no two folds share.
     """
@@ -382,7 +382,7 @@ def evaluate(way: str, folder: Path) -> dict[str, float]:
 
 
 def least_objective(model, features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
-    """Return what the minimum cannot be below, found at the best length of a model's weights."""
+    """Return a lower bound on the minimum, found at the best length of a model's weights."""
     from pyimagesearch.linear.solver import Fits, centred
 
     n_classes = len(model.classes_)

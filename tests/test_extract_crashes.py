@@ -157,7 +157,7 @@ def test_a_disk_that_fills_up_keeps_what_has_been_computed(
 
 
 class Run:
-    """A process of its own that extracts features, with pipes for what it says.
+    """A process of its own that extracts features, with pipes for what it prints.
 
     Parameters
     ----------

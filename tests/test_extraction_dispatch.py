@@ -1,4 +1,4 @@
-"""Which batches are sent, waited for and sent again, on a cluster that is played."""
+"""Which batches are sent, waited for and sent again, on a simulated cluster."""
 
 from concurrent.futures import Future
 

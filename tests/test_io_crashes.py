@@ -351,7 +351,7 @@ def test_a_caller_who_continues_after_a_failure_gets_a_whole_file_or_none(
 
 
 def go_on_regardless(output: Path) -> None:
-    """Write rows, and names after some of them, and pass over all that fails."""
+    """Write rows, and names after some of them, and ignore all that fails."""
     with contextlib.suppress(InputError):
         writer = HDF5DatasetWriter(ROWS.shape, output, dataKey="features", bufSize=3)
         for row in range(0, len(ROWS), 2):

@@ -1,4 +1,4 @@
-"""What is recorded of a run, in which order, and what of it decides the rows."""
+"""What is recorded of a run, in which order, and which of it affects the rows."""
 
 import json
 from dataclasses import fields, replace

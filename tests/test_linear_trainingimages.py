@@ -11,7 +11,7 @@ OTHERS = ["fffffffffffffffe", "0000000000000001", "8000000000000000"]
 
 
 def counted(images: list[tuple[str, bool]], packed=PACKED) -> str | None:
-    """Return the warning after images of these digests, each classified rightly or not."""
+    """Return the warning after images of these digests, each classified correctly or not."""
     known = {} if packed is None else {"training_digests_": packed}
     training = TrainingImages(SimpleNamespace(**known))
     for digest, right in images:

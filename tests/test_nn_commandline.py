@@ -1,4 +1,4 @@
-"""What the command line says of a network that is asked for wrongly, and of its layers."""
+"""What the command line reports about a wrong network, and about layers."""
 
 import json
 from pathlib import Path
@@ -168,7 +168,7 @@ def test_features_that_overflow_are_refused_with_the_image_and_the_reason(capsys
 
 
 def errors(capsys) -> list[str]:
-    """Return what was complained of; the tiny folder is warned about, too."""
+    """Return the complaints; the tiny folder is warned about, too."""
     printed = capsys.readouterr().err.splitlines()
     return [line for line in printed if not line.startswith("[WARNING] ")]
 

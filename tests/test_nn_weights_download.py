@@ -1,4 +1,4 @@
-"""The download of published weights: once and whole, or one line that says why not."""
+"""The download of published weights: once and whole, or one line that gives the reason."""
 
 import hashlib
 import socket

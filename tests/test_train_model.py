@@ -514,7 +514,7 @@ def test_each_fit_is_counted_though_several_end_at_once():
 
 
 def train_on_a_terminal(*arguments: str, code: int = 0) -> tuple[str, str]:
-    """Return what the script says on stdout, and what it draws on a terminal as stderr."""
+    """Return what the script prints on stdout, and what it draws on a terminal as stderr."""
     command = [sys.executable, ROOT / "train_model.py", "--db", "f.hdf5", "--model", "m.cpickle"]
     command += arguments
     drawn = run_on_a_terminal(command, Path("printed"), code)

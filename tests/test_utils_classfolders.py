@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_classes_that_the_file_system_does_not_distinguish_are_refused(tmp_path,
     ClassFolders(tmp_path, ["cats", "Dogs"])
     with pytest.raises(InputError, match=r"class 'Cats' cannot .*takes it for the name of another"):
         ClassFolders(tmp_path, ["cats", "Cats"])
+
+
+def test_links_that_cannot_be_made_are_refused_before_the_first_image(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "A required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    ClassFolders(tmp_path, ["cats"])
+    with pytest.raises(InputError, match=r"cannot make links in '.*': a required privilege .*copy"):
+        ClassFolders(tmp_path, ["cats"], link=True)
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_first_image(images):

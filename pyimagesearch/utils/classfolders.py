@@ -30,8 +30,8 @@ class ClassFolders:
     Raises
     ------
     InputError
-        If `root` cannot be a folder, or a class cannot have one of its own
-        name, as on Windows one called ``CON`` cannot.
+        If `root` cannot be a folder, links cannot be made there, or a class
+        cannot have a folder of its own name, as one called ``CON`` on Windows.
 
     Examples
     --------
@@ -51,6 +51,8 @@ class ClassFolders:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=self._root) as trial:
+                if link:
+                    _require_links(Path(trial))
                 for name in names:
                     _require_folder(Path(trial), name)
         except OSError as error:
@@ -87,6 +89,18 @@ class ClassFolders:
                 f"cannot put '{file}' into '{folder}': {(error.strerror or str(error)).lower()}"
             ) from error
         return place
+
+
+def _require_links(trial: Path) -> None:
+    """Refuse a folder where links cannot be made, for which Windows asks a privilege."""
+    try:
+        (trial / "link").symlink_to(trial)
+        (trial / "link").unlink()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"cannot make links in '{trial.parent}': {why}; copy the files instead"
+        ) from error
 
 
 def _require_folder(trial: Path, name: str) -> None:
