@@ -281,7 +281,7 @@ def test_another_file_than_was_recorded_is_refused_with_both_digests():
     backbone().save("net.keras")
     recorded = load("net.keras").description
     backbone(head=True).save("net.keras")
-    digests = rf"{sha256_of(Path('net.keras'))}, and {recorded.weights.sha256} was recorded"
+    digests = rf"{sha256_of(Path('net.keras'))}, but {recorded.weights.sha256} was recorded"
     with pytest.raises(InputError, match=digests):
         load_described(recorded, Path("net.keras"))
     for gone in (None, Path("gone.keras")):

@@ -349,10 +349,10 @@ def test_layers_of_keras_hub_become_no_whole_model(preset, pooling, tmp_path, mo
     for network in ("vit.keras", str(preset("vit"))):
         choice = NetworkChoice(network, pooling=pooling, preprocessing="torch", size=(SIDE, SIDE))
         found = load_network(choice).description
-        said = "layer 'vit_patching_and_embedding' of 'vit.*' is of the package keras_hub"
-        with pytest.raises(InputError, match=said):
+        message = "layer 'vit_patching_and_embedding' of 'vit.*' is of the package keras_hub"
+        with pytest.raises(InputError, match=message):
             check_built_in(found, Path(network), jobs=1)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             written(choice, "a.keras")
     assert [path.name for path in tmp_path.iterdir()] == ["vit.keras"]
 

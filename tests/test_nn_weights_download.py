@@ -175,8 +175,8 @@ def test_a_server_need_not_say_how_much_it_sends(
         pytest.param(LENGTH, CONTENTS[:-1], "3,145,732 of", DownloadError, id="short"),
         pytest.param(LENGTH, b"", "0 of 3,145,733 bytes", DownloadError, id="empty"),
         pytest.param(CHUNKS, CHUNKED[:-9], "IncompleteRead", DownloadError, id="chunk"),
-        pytest.param(CLOSE, CONTENTS[:-1], "another digest", InputError, id="no length"),
-        pytest.param("Nonsense", b"", "another digest", InputError, id="nonsense"),
+        pytest.param(CLOSE, CONTENTS[:-1], "checksum mismatch", InputError, id="no length"),
+        pytest.param("Nonsense", b"", "checksum mismatch", InputError, id="nonsense"),
     ],
 )
 def test_an_answer_that_breaks_off_is_one_line_and_leaves_no_file(

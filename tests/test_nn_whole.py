@@ -380,8 +380,10 @@ def damaged_head(path: str) -> None:
         ),
         pytest.param("a.keras", packed, "has no 'classifier.json'", id="of Keras"),
         pytest.param("a.KERAS", packed, r"ends in '\.KERAS': expected '\.keras'", id="capitals"),
-        pytest.param("a.keras", damaged_head, "or a damaged one", id="no head"),
-        pytest.param("a.keras", lambda path: packed(path, []), "or a damaged one", id="no record"),
+        pytest.param("a.keras", damaged_head, "is not a valid whole model", id="no head"),
+        pytest.param(
+            "a.keras", lambda path: packed(path, []), "is not a valid whole model", id="no record"
+        ),
         pytest.param(
             "a.tflite", lambda path: Path(path).write_bytes(b""), "for apps on phones", id="phone"
         ),

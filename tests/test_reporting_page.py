@@ -206,7 +206,7 @@ def test_a_page_of_many_classes_and_images_stays_small(tmp_path, monkeypatch):
     monkeypatch.setattr("pyimagesearch.reporting.trainingpage.thumbnails", Same(made))
     page = tmp_path / "page.html"
     write(page, labels, predicted, [f"class {i}" for i in range(101)], tmp_path)
-    assert "All test images, those first" not in page.read_text("utf-8")
+    assert "All test images, the least probable" not in page.read_text("utf-8")
     n_images = len(Structure(page).all("img"))
     assert N_IN_CELLS < n_images < N_IN_CELLS + 100
     assert n_images * len(made.uri) < page.stat().st_size < 5e6
@@ -246,7 +246,7 @@ def test_images_that_are_gone_are_named_and_counted(tmp_path):
     page = tmp_path / "page.html"
     images = draw(tmp_path / "images", [3])
     write(page, [0, 1, 1], [0, 1, 0], ["a", "b"], images)
-    assert "All test images, those first" in page.read_text("utf-8")
+    assert "All test images, the least probable" in page.read_text("utf-8")
     assert "2 images could not be read" in page.read_text("utf-8")
     (images / "3.png").unlink()
     write(page, [0, 1, 1], [0, 1, 0], ["a", "b"], images)
