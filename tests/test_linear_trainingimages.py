@@ -54,5 +54,5 @@ def test_new_images_and_none_at_all_need_no_warning():
 def test_a_classifier_without_a_record_of_training_images_is_reported():
     assert counted([(OTHERS[0], True)], packed=None) == (
         "the classifier does not record which images trained it: train it again to be warned if "
-        "these did"
+        "it evaluates these"
     )
