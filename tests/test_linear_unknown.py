@@ -227,12 +227,12 @@ def test_held_out_rows_say_what_it_costs():
         "accuracy_of_others": 2 / 3,
     }
     assert found.report() == (
-        "unknown: 1 of 4 test images (25.0%) are less similar than 0.5000 to all that trained, of "
-        "5.0% asked for; accuracy of the others 0.6667"
+        "unknown: 1 of 4 test images (25.0%; 5.0% asked for) are less similar than 0.5000 to every "
+        "training image; accuracy of the others 0.6667"
     )
     strange = evaluate_unknown(detector, [(slice(0, 1), X[1:2])], np.array([True]))
     assert strange.accuracy is None
-    assert strange.report().endswith("asked for")
+    assert strange.report().endswith("training image")
 
 
 def test_too_few_rows_for_a_share_are_noted():

@@ -198,8 +198,8 @@ class UnknownEvaluation:
         others = "" if self.accuracy is None else f"; accuracy of the others {self.accuracy:.4f}"
         return (
             f"unknown: {self.is_unknown.sum():,} of {len(self.is_unknown):,} test images "
-            f"({self.is_unknown.mean():.1%}) are less similar than {self.detector.threshold:.4f} "
-            f"to all that trained, of {self.detector.share:.1%} asked for{others}"
+            f"({self.is_unknown.mean():.1%}; {self.detector.share:.1%} asked for) are less similar "
+            f"than {self.detector.threshold:.4f} to every training image{others}"
         )
 
     def report_dict(self) -> dict[str, float | None]:
