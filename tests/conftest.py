@@ -15,6 +15,7 @@ import pytest
 from draw import draw_images
 
 from pyimagesearch.nn import Description, Weights
+from pyimagesearch.nn.presets import is_installed
 from pyimagesearch.nn.whole import writing
 from pyimagesearch.nn.zoo import vgg
 
@@ -42,6 +43,13 @@ def cache_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures
+def pytest_runtest_setup(item):
+    """Skip what needs KerasHub where it is not installed, all in one line of the summary."""
+    if item.get_closest_marker("keras_hub") and not is_installed():
+        pytest.skip("pip install -r requirements-hub.txt")
 
 
 @pytest.fixture

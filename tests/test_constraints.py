@@ -28,6 +28,7 @@ def test_a_constraint_is_a_name_and_a_version_and_no_address():
     assert sorted(PINNED) == list(PINNED)
 
 
+@pytest.mark.keras_hub  # optional for whoever runs the tests, not for the list
 def test_every_package_that_is_needed_is_pinned():
     needed = COLLECT["versions"]().keys()
     assert needed <= PINNED.keys(), ADVICE

@@ -16,13 +16,10 @@ import extract_features
 import train_model
 from pyimagesearch.extraction.shipment import required_versions
 from pyimagesearch.nn import NetworkChoice, load_network
-from pyimagesearch.nn.presets import is_installed
 from pyimagesearch.preprocessing import load_image
 
-if not is_installed():  # importorskip would import it, which takes seconds
-    pytest.skip("pip install -r requirements-hub.txt", allow_module_level=True)
-
 pytestmark = [
+    pytest.mark.keras_hub,
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # of Keras
 ]
