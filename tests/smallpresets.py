@@ -67,6 +67,81 @@ def siglip(hub):
     return hub.models.SigLIPBackbone(vision, text)
 
 
+def pali_gemma(hub):
+    """Return a PaliGemma, whose network for images is a part of that for texts."""
+    text = {"vocabulary_size": 20, "num_layers": 1, "num_query_heads": 2, "head_dim": 4}
+    text |= {"num_key_value_heads": 1, "hidden_dim": 8, "intermediate_dim": 8}
+    vit = {"patch_size": 8, "num_layers": 1, "num_heads": 2, "hidden_dim": 8}
+    vit = {f"vit_{name}": value for name, value in vit.items()}
+    return hub.models.PaliGemmaBackbone(image_size=SIDE, **text, **vit)
+
+
+def sam(hub):
+    """Return a SAM, which takes points and boxes besides."""
+    decoder = {"num_layers": 1, "hidden_size": 8, "intermediate_dim": 8, "num_heads": 2}
+    decoder |= {"embedding_dim": 8, "num_multimask_outputs": 3}
+    decoder |= {"iou_head_depth": 2, "iou_head_hidden_dim": 8}
+    sizes = {"image_embedding_size": (4, 4), "input_image_size": (SIDE, SIDE)}
+    return hub.models.SAMBackbone(
+        image_encoder=hub.models.ViTDetBackbone(
+            hidden_size=8,
+            num_layers=1,
+            intermediate_dim=8,
+            num_heads=2,
+            global_attention_layer_indices=[0],
+            patch_size=8,
+            num_output_channels=8,
+            **IMAGE,
+        ),
+        prompt_encoder=hub.layers.SAMPromptEncoder(hidden_size=8, mask_in_channels=8, **sizes),
+        mask_decoder=hub.layers.SAMMaskDecoder(**decoder),
+    )
+
+
+def mit(hub):
+    """Return a MixTransformer of two stages, with tokens within each and pixels after it."""
+    return hub.models.MiTBackbone(
+        num_layers=2,
+        hidden_dims=[8, 8],
+        layerwise_depths=[1, 1],
+        layerwise_num_heads=[1, 2],
+        layerwise_sr_ratios=[2, 1],
+        layerwise_patch_sizes=[7, 3],
+        layerwise_strides=[4, 2],
+        max_drop_path_rate=0.0,
+        **IMAGE,
+    )
+
+
+def hgnetv2(hub):
+    """Return an HGNetV2 of two stages, which gives what each of them gives."""
+    return hub.models.HGNetV2Backbone(
+        depths=[1, 1],
+        embedding_size=8,
+        hidden_sizes=[8, 8],
+        stem_channels=[3, 8, 8],
+        hidden_act="relu",
+        use_learnable_affine_block=True,
+        stackwise_stage_filters=[(8, 8, 8, 1, 1, 3), (8, 8, 16, 1, 1, 3)],
+        apply_downsample=[False, True],
+        use_lightweight_conv_block=[False, True],
+        **ANY_IMAGE,
+    )
+
+
+def bert(hub):
+    """Return a BERT, which is for texts."""
+    options = {"vocabulary_size": 20, "max_sequence_length": 5, "hidden_dim": 8}
+    return hub.models.BertBackbone(**options, num_layers=1, num_heads=2, intermediate_dim=8)
+
+
+def video_prism(hub):
+    """Return a VideoPrism, which takes several images at once."""
+    options = {"num_frames": 2, "patch_size": 8, "hidden_dim": 8, "intermediate_dim": 8}
+    layers = {"num_spatial_layers": 1, "num_temporal_layers": 1, "num_auxiliary_layers": 0}
+    return hub.models.VideoPrismBackbone(**options, **layers, num_heads=2, **IMAGE)
+
+
 def mobilenet(hub):
     """Return a MobileNetV3 of two blocks."""
     return hub.models.MobileNetBackbone(
@@ -139,6 +214,10 @@ FAMILIES = {
         swin,
         clip,
         siglip,
+        pali_gemma,
+        sam,
+        mit,
+        hgnetv2,
         mobilenet,
         efficientnet,
         resnet,
@@ -147,13 +226,16 @@ FAMILIES = {
 }
 
 
+NOT_FOR_IMAGES = {made.__name__: made for made in (bert, video_prism)}
+
+
 def save_preset(folder: Path, family: str, **converter) -> Path:
     """Save one with random weights, and how it prepares images."""
     import keras
     import keras_hub
 
     keras.utils.set_random_seed(7)
-    backbone = FAMILIES[family](keras_hub)
+    backbone = (FAMILIES | NOT_FOR_IMAGES)[family](keras_hub)
     for variable in backbone.weights:  # what begins as zeros or ones would hide a mix-up
         if "float" in variable.dtype:
             noise = keras.random.uniform(variable.shape, -0.1, 0.1)

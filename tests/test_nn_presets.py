@@ -1,5 +1,6 @@
 """Presets of KerasHub give the features that KerasHub itself gives."""
 
+import dataclasses
 import json
 import pickle
 import shutil
@@ -22,13 +23,10 @@ from pyimagesearch.nn import (
     load_network,
 )
 from pyimagesearch.nn.conversion import Conversion
-from pyimagesearch.nn.presets import is_installed
 from pyimagesearch.utils import InputError
 
-if not is_installed():  # importorskip would import it, which takes seconds
-    pytest.skip("pip install -r requirements-hub.txt", allow_module_level=True)
-
 pytestmark = [
+    pytest.mark.keras_hub,
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # of Keras
     pytest.mark.filterwarnings("ignore:The structure of `inputs`:UserWarning"),
@@ -36,7 +34,10 @@ pytestmark = [
 
 # How many tokens are before those of the patches, where there are tokens.
 LEADING = {"dinov2": 1, "dinov2_with_registers": 4, "dinov3": 3, "vit": 1, "deit": 2, "clip": 1}
-LEADING |= {"swin": 0}
+LEADING |= {"swin": 0, "pali_gemma": 0}
+# Which part of those that take something else besides is for images.
+TOWERS = {"CLIPBackbone": "vision_encoder", "SigLIPBackbone": "vision_encoder"}
+TOWERS |= {"PaliGemmaBackbone": "vit_encoder", "SAMBackbone": "image_encoder"}
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +64,11 @@ def by_hand(folder: Path, *images: np.ndarray) -> np.ndarray:
     config = json.loads((folder / "image_converter.json").read_text())
     converter = keras.saving.deserialize_keras_object(config)
     backbone = keras_hub.models.Backbone.from_preset(str(folder))
-    backbone = getattr(backbone, "vision_encoder", backbone)
+    backbone = getattr(backbone, TOWERS.get(type(backbone).__name__, ""), backbone)
     batch = np.stack([converter(image.astype(np.float32)) for image in images])
     names = list(backbone.input) if isinstance(backbone.input, dict) else None
-    return np.asarray(backbone({names[0]: batch} if names else batch))
+    given = backbone({names[0]: batch} if names else batch)
+    return np.asarray(given["stage2"] if isinstance(given, dict) else given)  # HGNetV2's last
 
 
 def features(choice: NetworkChoice, *images: np.ndarray) -> np.ndarray:
@@ -99,6 +101,29 @@ def test_averages_and_maxima_are_those_of_the_patches(preset, family):
     assert_same(average, tokens[:, LEADING[family] :].mean(axis=1))
     largest = features(NetworkChoice(str(folder), pooling="max"), pixels())
     assert_same(largest, tokens[:, LEADING[family] :].max(axis=1))
+
+
+def test_within_a_mixtransformer_all_tokens_are_patches(preset):
+    choice = NetworkChoice(str(preset("mit")), layer="hierarchical_encoder_0_0", pooling="none")
+    tokens = features(choice, pixels())
+    assert tokens.shape == (1, 64, 8)
+    assert_same(features(dataclasses.replace(choice, pooling="avg"), pixels()), tokens.mean(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("family", "takes"),
+    [
+        pytest.param("bert", "BertBackbone takes (None, None), (None, None), ", id="texts"),
+        pytest.param("video_prism", "VideoPrismBackbone takes (None, 2, 32, 32, 3), ", id="videos"),
+    ],
+)
+def test_a_preset_for_something_else_is_refused_in_one_line(preset, family, takes):
+    with pytest.raises(InputError) as caught:
+        load_network(NetworkChoice(str(preset(family)), size=(SIDE, SIDE)))
+    message = str(caught.value)
+    assert f"preset '{family}' is no network for single images: its {takes}" in message
+    assert message.endswith("expected one that takes (None, height, width, 3)")
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(

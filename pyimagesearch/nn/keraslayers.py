@@ -190,27 +190,34 @@ def _places(network, prefix: str, above: tuple) -> Iterator[tuple[str, Place]]:
     for name, call in _calls(network):
         if graph_of(call.operation) is not None:
             yield from _places(call.operation, f"{prefix}{name}/", (*above, call))
-        blocks = list(_blocks(call))
-        for block, shape in blocks:
-            place = Place((*above, block), shape, leading_tokens(around))
-            yield f"{prefix}{name}/{block.operation.name}", place
-        shapes = [tuple(output.shape[1:]) for output in call.outputs]
-        # Encoders give what is in their blocks besides.
-        if (len(shapes) == 1 or blocks) and None not in shapes[0]:
+        blocks, gives_result = _blocks(call)
+        for block in blocks:
+            shape = tuple(block.outputs[0].shape[1:])
+            if None not in shape:
+                place = Place((*above, block), shape, leading_tokens(around))
+                yield f"{prefix}{name}/{block.operation.name}", place
+        shape = tuple(call.outputs[0].shape[1:])
+        if (len(call.outputs) == 1 or gives_result) and None not in shape:
             n_leading = leading_tokens([*around, call.operation])
-            yield prefix + name, Place((*above, call), shapes[0], n_leading)
+            yield prefix + name, Place((*above, call), shape, n_leading)
 
 
-def _blocks(call) -> Iterator[tuple[object, tuple[int, ...]]]:
-    """Yield the calls of the blocks within a layer of KerasHub, and the shape that each gives.
+def _blocks(call) -> tuple[list, bool]:
+    """Return the calls of the blocks within a layer of KerasHub, whose encoders are one layer.
 
-    Its encoders are one layer of a graph, and hold their blocks in lists.
+    Returns
+    -------
+    list of keras.Node
+        One for each block, in the order of computation.
+    bool
+        Whether what the layer gives first comes from them: encoders give their result, and what is
+        in their blocks besides; HGNetV2's begins with what it gets.
     """
     import keras
 
     encoder = call.operation
     if not is_of_keras_hub(encoder) or graph_of(encoder) is not None:
-        return
+        return [], False
     lists = (
         value
         for name, value in vars(encoder).items()
@@ -218,16 +225,16 @@ def _blocks(call) -> Iterator[tuple[object, tuple[int, ...]]]:
     )
     blocks = [block for each in lists for block in each if isinstance(block, keras.Layer)]
     if not blocks:
-        return
+        return [], False
     options = dict(call.arguments.kwargs)
     if "return_attention_scores" in inspect.signature(encoder.call).parameters:
         options["return_attention_scores"] = True  # or its blocks would give None, too
-    encoder.call(*call.arguments.args, **options)  # adds a node to each of them
-    for block in blocks:
-        node = block._inbound_nodes[-1]
-        shape = tuple(node.outputs[0].shape[1:])
-        if None not in shape:
-            yield node, shape
+    try:
+        given = encoder.call(*call.arguments.args, **options)  # adds a node to each of them
+    except (TypeError, ValueError):  # D-FINE's are called otherwise than other layers
+        return [], False
+    nodes = [block._inbound_nodes[-1] for block in blocks if block._inbound_nodes]
+    return nodes, all(keras.tree.flatten(given)[0] is not tensor for tensor in call.input_tensors)
 
 
 def _calls(network) -> Iterator[tuple[str, object]]:

@@ -14,6 +14,8 @@ _LEADING: dict[str, Callable[[object], int]] = {
     "DINOV3Backbone": lambda network: 1 + network.num_register_tokens,
     "DeiTBackbone": lambda network: 2,  # the second is for distillation
     "MetaCLIP2VisionEncoder": lambda network: 1,
+    "MiTBackbone": lambda network: 0,
+    "PaliGemmaVit": lambda network: 0,
     "SigLIPVisionEncoder": lambda network: 0,
     "SwinTransformerBackbone": lambda network: 0,
     "ViTBackbone": lambda network: int(network.use_class_token),

@@ -15,7 +15,8 @@ from pyimagesearch.utils import InputError
 from pyimagesearch.utils.errors import first_line
 from pyimagesearch.utils.temporary import full_disk_named
 
-TOWERS = ("vision_encoder", "vit_encoder")  # of networks for images and texts
+# The part for images of a network that takes or gives something else besides.
+TOWERS = ("vision_encoder", "vit_encoder", "image_encoder", "backbone")
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,10 @@ def build(
         other = {"image_shape": (*wanted, 3)} if wanted and "image_shape" in config else {}
         folder = str(preset.folder)
         whole = keras_hub.models.Backbone.from_preset(folder, load_weights=False, **other)
-        model = next((getattr(whole, name) for name in TOWERS if hasattr(whole, name)), whole)
-        shapes = [tuple(tensor.shape) for tensor in model.inputs]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3:
-        raise InputError(
-            f"preset '{preset.name}' takes {shapes}: expected a network for images, "
-            "(None, height, width, 3)"
-        )
-    if wanted is None and None in shapes[0][1:3]:
+        model = _for_images(whole)
+    shape = _image_shape(model, preset)
+    conversion = None if converter is None else _conversion(converter, preset)
+    if wanted is None and None in shape:
         raise InputError(
             f"preset '{preset.name}' takes images of any size: give the size, in pixels, "
             "preferably that of its training"
@@ -86,37 +83,69 @@ def build(
     if with_weights:
         with _named_size(preset, wanted, own) if wanted != own else contextlib.nullcontext():
             fill_whole(whole, preset.weights_path, preset.name)
-    if wanted is not None and None in shapes[0][1:3]:
+    if wanted is not None and None in shape:
         model = keraslayers.resized(model, wanted, preset.name)
-    elif wanted is not None and shapes[0][1:3] != wanted:
+    elif wanted is not None and shape != wanted:
         raise InputError(
-            f"preset '{preset.name}' takes images of {shapes[0][1]} x {shapes[0][2]} pixels only, "
+            f"preset '{preset.name}' takes images of {shape[0]} x {shape[1]} pixels only, "
             f"not of {wanted[0]} x {wanted[1]}: leave the size out"
         )
-    return PresetModel(model, None if converter is None else Conversion.of(converter))
+    return PresetModel(model, conversion)
+
+
+def _for_images(whole):
+    """Return a network, or its part for images if it takes or gives something else besides."""
+    if len(whole.inputs) == len(whole.outputs) == 1:
+        return whole
+    parts = (getattr(whole, name, None) for name in TOWERS)
+    return next((part for part in parts if part is not None), whole)
+
+
+def _image_shape(model, preset: Preset) -> tuple[int | None, int | None]:
+    """Return height and width of a network's images; None of what may be any.
+
+    Raises
+    ------
+    InputError
+        If it is no network for images.
+    """
+    is_graph = keraslayers.graph_of(model) is not None
+    shapes = [tuple(tensor.shape) for tensor in model.inputs] if is_graph else []
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3:
+        takes = f"takes {', '.join(map(str, shapes))}" if is_graph else "is no graph of layers"
+        raise InputError(
+            f"preset '{preset.name}' is no network for single images: its {type(model).__name__} "
+            f"{takes}, expected one that takes (None, height, width, 3)"
+        )
+    return shapes[0][1:3]
 
 
 def _converter(preset: Preset):
-    """Return KerasHub's layer that prepares images; None if the preset has none.
+    """Return KerasHub's layer that prepares images; None if the preset has none."""
+    import keras
+
+    if not preset.has_converter:
+        return None
+    config = json.loads((preset.folder / CONVERTER).read_bytes())
+    return keras.saving.deserialize_keras_object(config)
+
+
+def _conversion(converter, preset: Preset) -> Conversion:
+    """Describe what a converter does.
 
     Raises
     ------
     InputError
         If it does more than `Conversion` describes.
     """
-    import keras
     from keras_hub.layers import ImageConverter
 
-    if not preset.has_converter:
-        return None
-    config = json.loads((preset.folder / CONVERTER).read_bytes())
-    converter = keras.saving.deserialize_keras_object(config)
     if type(converter).call is not ImageConverter.call:
         raise InputError(
             f"preset '{preset.name}' prepares images by {type(converter).__name__}: expected one "
-            "that resizes, scales and shifts; give the preprocessing and the size"
+            "that resizes, scales and shifts; use another network"
         )
-    return converter
+    return Conversion.of(converter)
 
 
 @contextlib.contextmanager

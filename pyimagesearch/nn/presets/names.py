@@ -12,6 +12,17 @@ from pathlib import Path
 from pyimagesearch.utils import InputError
 
 INSTALL = "pip install -r requirements-hub.txt"
+# Whose networks take videos, patches or several images at once, and up to 20 GB (keras-hub 0.32).
+NOT_FOR_SINGLE_IMAGES = (
+    "gemma3",
+    "gemma3n",
+    "gemma4",
+    "qwen3_5",
+    "qwen3_5_moe",
+    "sam3",
+    "t5gemma2",
+    "video_prism",
+)
 
 
 def is_installed() -> bool:
@@ -27,7 +38,7 @@ def require_installed(what: str) -> None:
 
 @functools.cache
 def image_presets() -> dict[str, str]:
-    """Return where Kaggle has each preset for images, by its name; empty without KerasHub.
+    """Return where Kaggle has each preset for single images, by its name; empty without KerasHub.
 
     KerasHub has them in modules that hold tables and nothing else, beside the class that
     prepares the images (keras-hub 0.32). These are read, not imported.
@@ -38,7 +49,8 @@ def image_presets() -> dict[str, str]:
         name: handle
         for root in roots
         for tables in sorted(Path(root).glob("src/models/*/*_presets.py"))
-        if any(tables.parent.glob("*_image_converter.py"))
+        if tables.parent.name not in NOT_FOR_SINGLE_IMAGES
+        and any(tables.parent.glob("*_image_converter.py"))
         for name, handle in _handles(tables)
     }
 
