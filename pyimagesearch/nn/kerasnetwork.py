@@ -120,7 +120,8 @@ def _arrived(
 ):
     """Load a network that was pickled, with the backend that it was pickled with."""
     os.environ.setdefault("KERAS_BACKEND", backend)
-    keras = import_keras(os.cpu_count() or 1)  # a worker has set how many threads it may use
+    # A worker has set how many threads it may use, and may compute for others, too.
+    keras = import_keras(os.cpu_count() or 1, for_others=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, SAVED)
         path.write_bytes(saved)
