@@ -1,20 +1,24 @@
-"""Measure the networks of keras.applications on this machine, and check them against Keras.
+"""Measure networks on this machine, and check them against Keras.
 
     python benchmarks/networks.py
     python benchmarks/networks.py VGG16 ResNet50
     python benchmarks/networks.py --check
+    python benchmarks/networks.py random_dinov2_small ./dinov2_small
 
-Each network is computed by Keras and by the engine that a processor gets, each
-in a process of its own, with random weights from a file, which take the time of
-trained ones, on crops of scikit-learn's two sample photographs in the network's own
-size. The table has the numbers per image before and after pooling, and of both
-engines: images per second of the network alone, medians of turns; the seconds
-from the start of Python to the first features, with the network's layers known
-from an earlier run; the peak memory of all that; and how far the features are
-from those that Keras computes in double precision with its own
-``preprocess_input``: the length of the difference, relative to that of the
-features, as the geometric mean of four images. An engine that is more than
-twice as far as Keras fails.
+Each network of keras.applications is computed by Keras and by the engine that a processor
+gets, each in a process of its own, with random weights from a file, which take the time of
+trained ones, on crops of scikit-learn's two sample photographs in the network's own size. The
+table has the numbers per image before and after pooling, and of both engines: images per
+second of the network alone, medians of turns; the seconds from the start of Python to the
+first features, with the network's layers known from an earlier run; the peak memory of all
+that; and how far the features are from those that Keras computes in double precision with its
+own ``preprocess_input``: the length of the difference, relative to that of the features, as
+the geometric mean of four images. An engine that is more than twice as far as Keras fails.
+
+A preset of KerasHub that takes images alone, given as a folder or by its name, brings its
+weights, and all of its tokens are compared. Keras is then KerasHub's own converter and
+``predict``, with the batch that is best here. random_dinov2_small is made here, with the
+sizes of dinov2_small and random weights.
 
 With --check it has the distances only, which need no quiet machine. With
 --references the features in double precision are kept for further runs.
@@ -22,6 +26,7 @@ With --check it has the distances only, which need no quiet machine. With
 
 import argparse
 import json
+import math
 import shutil
 import statistics
 import subprocess
@@ -29,7 +34,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +44,8 @@ from memorywatch import run_watched, watch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+import presets  # noqa: E402
 
 from pyimagesearch.nn import NetworkChoice, list_layers  # noqa: E402
 from pyimagesearch.nn.zoo import ZOO, find  # noqa: E402
@@ -83,7 +90,9 @@ def serve(name: str, engine: str, folder: str, weights: str) -> None:
     from pyimagesearch.utils.arguments import available_cores
 
     jobs = available_cores()
-    network = extract_features.load_network(NetworkChoice(name, weights=weights), engine, jobs=jobs)
+    is_preset = presets.is_preset(name)
+    choice = NetworkChoice(name, pooling="none", weights=None if is_preset else weights)
+    network = extract_features.load_network(choice, engine, jobs=jobs)
     pixels = np.load(f"{folder}/photographs.npy")
     in_memory = SimpleNamespace(pixels=lambda row, size: pixels[row % len(pixels)], unreadable={})
     with open_extractor(network, jobs=jobs) as extractor:
@@ -92,11 +101,31 @@ def serve(name: str, engine: str, folder: str, weights: str) -> None:
         shape = network.description.feature_shape
         at_once = network.batch_size * (jobs if network.concurrent else 1)
         say({"engine": network.engine, "shape": shape, "at_once": at_once, "at": time.time()})
-        for line in sys.stdin:
-            started = time.perf_counter()
-            for _ in extractor.features(in_memory, range(int(line))):
+
+        def compute(n_images: int) -> None:
+            for _ in extractor.features(in_memory, range(n_images)):
                 pass
-            say({"elapsed_s": time.perf_counter() - started})
+
+        answer(compute)
+
+
+def serve_keras_hub(name: str, folder: str) -> None:
+    """Be the process of KerasHub by hand."""
+    pixels = np.load(f"{folder}/photographs.npy")
+    features = presets.by_hand(Path(name), "float32")
+    np.save(f"{folder}/keras.npy", features(pixels[:N_CHECKED], N_CHECKED))
+    at = time.time()
+    batch_size = presets.best_batch_size(features, pixels)
+    say({"engine": f"KerasHub, {batch_size} at a time", "at_once": batch_size, "at": at})
+    answer(lambda n_images: features(pixels[np.arange(n_images) % len(pixels)], batch_size))
+
+
+def answer(compute: Callable[[int], object]) -> None:
+    """Compute as many images as each line asks for, and say how long that took."""
+    for line in sys.stdin:
+        started = time.perf_counter()
+        compute(int(line))
+        say({"elapsed_s": time.perf_counter() - started})
 
 
 def say(found: dict[str, object]) -> None:
@@ -105,12 +134,15 @@ def say(found: dict[str, object]) -> None:
 
 
 def save_reference(name: str, folder: str, weights: str) -> None:
-    """Save random weights, and the features that Keras computes of them in double precision."""
+    """Save random weights, or take a preset's, and save the features in double precision."""
     from pyimagesearch.nn.backend import import_keras
     from pyimagesearch.nn.kerasmodel import fill_with_random
 
-    keras = import_keras(jobs=2)
     pixels = np.load(f"{folder}/photographs.npy")[:N_CHECKED]
+    if presets.is_preset(name):
+        np.save(f"{folder}/float64.npy", presets.by_hand(Path(name), "float64")(pixels, 1))
+        return
+    keras = import_keras(jobs=2)
     constructor = getattr(keras.applications, name)
     preprocess_input = sys.modules[constructor.__module__].preprocess_input
     headless = {"include_top": False, "weights": None, "input_shape": pixels.shape[1:]}
@@ -238,9 +270,9 @@ def distance(features: np.ndarray, exact: np.ndarray) -> float:
 
 def reference(name: str, folder: str, kept_in: str) -> tuple[np.ndarray, Path]:
     """Return the features in double precision and the file of the weights, kept or made now."""
-    features = Path(kept_in, f"{name}.float64.npy")
-    weights = Path(kept_in, f"{name}.weights.h5")
-    if not (features.exists() and weights.exists()):
+    features = Path(kept_in, f"{Path(name).name}.float64.npy")
+    weights = Path(kept_in, f"{Path(name).name}.weights.h5")
+    if presets.is_preset(name) or not (features.exists() and weights.exists()):
         command = [sys.executable, __file__, name, "--reference-in", folder]
         run_watched([*command, "--weights", str(weights)])
         shutil.move(f"{folder}/float64.npy", features)
@@ -249,9 +281,14 @@ def reference(name: str, folder: str, kept_in: str) -> tuple[np.ndarray, Path]:
 
 def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bool:
     """Print a line of the table; return whether the engine is near enough to Keras."""
-    np.save(f"{folder}/photographs.npy", photographs(N_CHECKED, ZOO[name].size))
+    if is_preset := presets.is_preset(name):
+        preset = presets.folder_of(name, folder).absolute()
+        name, size = str(preset), presets.size_of(preset)
+    else:
+        size = ZOO[name].size
+    np.save(f"{folder}/photographs.npy", photographs(N_CHECKED, size))
     exact, weights = reference(name, folder, kept_in or folder)
-    if name not in VGG:
+    if not is_preset and name not in VGG:
         list_layers(NetworkChoice(name))  # has them kept
     with engines(name, folder, weights) as (keras, own):
         facts = own.facts
@@ -259,14 +296,15 @@ def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bo
         distances = [distance(engine.features, exact) for engine in (keras, own)]
         peaks = [engine.end() for engine in (keras, own)]
     if kept_in is None:
-        weights.unlink()
+        weights.unlink(missing_ok=True)
+    name = Path(name).name
     if only_check:
         print(
             f"| {name} | {distances[0]:.1e} | {facts['engine']} | {distances[1]:.1e} |", flush=True
         )
     else:
-        rows, columns, channels = facts["shape"]
-        plain = f"{rows} x {columns} x {channels:,} = {rows * columns * channels:,}"
+        *_, channels = facts["shape"]
+        plain = f"{' x '.join(f'{n:,}' for n in facts['shape'])} = {math.prod(facts['shape']):,}"
         cells = [
             f"{rate:.1f} | {engine.start_s:.1f} | {peak / 1e6:,.0f} | {far:.1e}"
             for rate, engine, peak, far in zip(
@@ -275,8 +313,8 @@ def line_of(name: str, folder: str, kept_in: str | None, only_check: bool) -> bo
         ]
         times = images_per_s[1] / images_per_s[0]
         print(
-            f"| {name} | {ZOO[name].size} | {plain} | {channels:,} | {cells[0]} "
-            f"| {facts['engine']} | {cells[1]} | {times:.2f} |",
+            f"| {name} | {size} | {plain} | {channels:,} | {cells[0]} | {facts['engine']} "
+            f"| {cells[1]} | {times:.2f} |",
             flush=True,
         )
     return distances[1] <= max(MOST_TIMES_KERAS * distances[0], AS_GOOD_AS_EQUAL)  # NaN is not
@@ -288,7 +326,10 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "networks", nargs="*", metavar="NAME", help="networks of keras.applications (default: all)"
+        "networks",
+        nargs="*",
+        metavar="NAME",
+        help="networks of keras.applications (default: all), or presets of KerasHub",
     )
     parser.add_argument("--check", action="store_true", help="the distances only")
     parser.add_argument(
@@ -306,7 +347,12 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Print a table, a network a line; or be the process of one network."""
     arguments = build_parser().parse_args()
-    names = [find(name).name for name in arguments.networks] or list(ZOO)
+    names = [
+        name if presets.is_preset(name) else find(name).name for name in arguments.networks
+    ] or list(ZOO)
+    if arguments.serve_in and arguments.engine == "keras" and presets.is_preset(names[0]):
+        serve_keras_hub(names[0], arguments.serve_in)
+        return 0
     if arguments.serve_in:
         serve(names[0], arguments.engine, arguments.serve_in, arguments.weights)
         return 0
