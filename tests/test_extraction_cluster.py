@@ -29,6 +29,7 @@ from conftest import CLASSES, fake_network, load_fake
 from distributed import Client
 from draw import draw_images
 from PIL import Image
+from smallpresets import save_preset
 
 import classify_images
 from extract_features import extract, main
@@ -44,7 +45,7 @@ from pyimagesearch.extraction.cluster import Cluster
 from pyimagesearch.extraction.clusterextractor import ClusterExtractor
 from pyimagesearch.extraction.shipment import shipment_name
 from pyimagesearch.io.runrecord import differences
-from pyimagesearch.nn import Description, Weights
+from pyimagesearch.nn import Description, NetworkChoice, Weights
 from pyimagesearch.nn.graph import Graph, fold, operations
 from pyimagesearch.nn.graph.activations import activate
 from pyimagesearch.nn.kerasnetwork import KerasNetwork
@@ -735,6 +736,20 @@ def test_a_network_for_keras_arrives_with_its_weights_and_batches():
     batch = np.random.default_rng(1).normal(size=(5, 8, 8, 3)).astype(np.float32)
     np.testing.assert_array_equal(arrived(batch), network(batch))
     assert (arrived.batch_size, arrived.description) == (5, description)
+
+
+@pytest.mark.slow
+@pytest.mark.keras_hub
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_workers_compute_the_rows_of_a_preset(images, tmp_path):
+    choice = NetworkChoice(str(save_preset(tmp_path / "preset", "dinov2")))
+    extract(images, "here.hdf5", choice=choice)
+    (tmp_path / "cluster").mkdir()
+    with Processes(tmp_path / "cluster") as processes:
+        processes.add_worker(hidden=("imutils", "progressbar"))
+        extract(images, "there.hdf5", choice=choice, cluster=processes.address)
+    with h5py.File("here.hdf5") as here, h5py.File("there.hdf5") as there:
+        np.testing.assert_array_equal(here["features"], there["features"])
 
 
 def test_help_warns_of_unprotected_schedulers(capsys):
