@@ -558,7 +558,8 @@ def test_the_unknown_detector_is_saved_with_the_classifier_and_tested(features, 
     assert (report["share"], report["threshold"]) == (0.2, kept.threshold)
     assert report["test_share"] == np.mean(found)
     out = capsys.readouterr().out
-    assert f"[INFO] unknown: {sum(found)} of 20 test images ({np.mean(found):.1%}) are less" in out
+    shares = f"{np.mean(found):.1%}; 20.0% asked for"
+    assert f"[INFO] unknown: {sum(found)} of 20 test images ({shares}) are less similar" in out
 
 
 def test_without_unknown_nothing_is_kept(capsys):
