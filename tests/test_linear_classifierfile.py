@@ -32,6 +32,13 @@ def fitted(kind=LogisticRegression):
     return kind().fit(ROWS, np.arange(20) % 2)
 
 
+def save_as_version_0_1(path, model, monkeypatch):
+    """Save a classifier as if that version of scikit-learn had made it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sklearn, "__version__", "0.1")
+        save_classifier(path, model, NAMES, EXTRACTION)
+
+
 @pytest.fixture(params=["model.cpickle", "model.skops", "model.SKOPS"])
 def path(request, tmp_path) -> Path:
     return tmp_path / request.param
@@ -137,9 +144,7 @@ def test_the_suffix_of_a_safe_file_may_be_in_capitals(tmp_path):
 
 
 def test_another_version_of_scikit_learn_is_a_warning(path, monkeypatch, caplog):
-    monkeypatch.setattr(sklearn, "__version__", "0.1")
-    save_classifier(path, fitted(), NAMES, EXTRACTION)
-    monkeypatch.undo()
+    save_as_version_0_1(path, fitted(), monkeypatch)
     load_classifier(path)
     (line,) = caplog.messages
     assert "made with scikit-learn 0.1, and this is " + sklearn.__version__ in line
@@ -162,9 +167,7 @@ def test_a_pickle_whose_module_has_moved_names_the_versions_that_made_it(
     tmp_path, monkeypatch, module
 ):
     path = tmp_path / "model.cpickle"
-    with monkeypatch.context() as patch:
-        patch.setattr(sklearn, "__version__", "0.1")
-        save_classifier(path, fitted(), NAMES, EXTRACTION)
+    save_as_version_0_1(path, fitted(), monkeypatch)
     content = path.read_bytes()
     assert module in content
     path.write_bytes(content.replace(module, moved(module)))
@@ -204,9 +207,7 @@ def test_a_class_that_has_moved_from_its_module_is_not_damage(path, monkeypatch)
 
 def test_an_attribute_that_another_version_wants_is_not_damage(path, monkeypatch):
     model = fitted()
-    with monkeypatch.context() as patch:
-        patch.setattr(sklearn, "__version__", "0.1")
-        save_classifier(path, model, NAMES, EXTRACTION)
+    save_as_version_0_1(path, model, monkeypatch)
     monkeypatch.setattr(LogisticRegression, "predict_proba", lambda *_: model.of_another_version)
     with pytest.raises(
         InputError, match=r"of_another_version.*: it was made with scikit-learn 0.1"
@@ -239,9 +240,7 @@ def test_coefficients_are_read_without_the_scikit_learn_that_made_them(
     tmp_path, monkeypatch, caplog
 ):
     path = tmp_path / "model.cpickle"
-    with monkeypatch.context() as patch:
-        patch.setattr(sklearn, "__version__", "0.1")
-        save_classifier(path, fitted(), NAMES, EXTRACTION)
+    save_as_version_0_1(path, fitted(), monkeypatch)
     for name in [name for name in sys.modules if name.partition(".")[0] in ("sklearn", "scipy")]:
         monkeypatch.setitem(sys.modules, name, None)  # as if not installed
     load_classifier(path, only_coefficients=True)

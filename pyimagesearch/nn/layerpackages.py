@@ -26,8 +26,7 @@ def missing_package(path: Path, class_name: str) -> str | None:
         What follows its name in a message.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
+        config = _config(path)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None
     package = next((p for p, name in _foreign_classes(config) if name == class_name), None)
@@ -43,9 +42,12 @@ def missing_package(path: Path, class_name: str) -> str | None:
 
 def has_foreign_classes(path: Path) -> bool:
     """Return whether a ``.keras`` file names classes that are not Keras's own."""
+    return any(_foreign_classes(_config(path)))
+
+
+def _config(path: Path) -> object:
     with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))
-    return any(_foreign_classes(config))
+        return json.loads(archive.read("config.json"))
 
 
 def _foreign_classes(config: object) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from pyimagesearch.nn.openvinonetwork import OpenVINONetwork
 from pyimagesearch.nn.preprocessing import PREPROCESSINGS
 from pyimagesearch.nn.presets import model as presetmodel
 from pyimagesearch.nn.tokens import default_pooling, is_of_keras_hub
-from pyimagesearch.nn.weights import check_weights, sha256_of
+from pyimagesearch.nn.weights import check_weights
 from pyimagesearch.nn.zoo.vgg import VGG
 from pyimagesearch.utils import InputError
 from pyimagesearch.utils.memory import large_blocks_returned
@@ -151,7 +151,7 @@ def _load_with_keras(choice: NetworkChoice, batch_size: int, jobs: int, why: str
         model, weights = kerasmodel.zoo_model(network, choice.size, choice.weights)
     else:
         model = _keras_model(choice, jobs)
-        weights = Weights(choice.file.name, "" if choice.part else sha256_of(choice.file))
+        weights = source.file_weights(choice)
     places = keraslayers.places(model)
     name_last = keraslayers.last if choice.file is None else keraslayers.last_before_head
     layer = choice.layer or name_last(model, places)

@@ -123,8 +123,12 @@ def opened(choice: NetworkChoice, jobs: int) -> Iterator[Source]:
         size = choice.size or input_shape(config)[:2]
         if None in size or input_shape(config)[2:] != (3,):
             raise NoTranslationError(f"it takes {input_shape(config)}")
-        weights = Weights(choice.file.name, "" if choice.part else sha256_of(choice.file))
-        yield Source(config, arrays, shapes, size, weights, has_head=True)
+        yield Source(config, arrays, shapes, size, file_weights(choice), has_head=True)
+
+
+def file_weights(choice: NetworkChoice) -> Weights:
+    """Name the weights in a ``.keras`` file; those of a part of one have no digest."""
+    return Weights(choice.file.name, "" if choice.part else sha256_of(choice.file))
 
 
 def layer_shapes(choice: NetworkChoice, jobs: int) -> dict[str, tuple[int, ...]]:

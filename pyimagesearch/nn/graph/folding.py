@@ -68,9 +68,7 @@ def _scaled(before: Node, affine: Node) -> Node:
         return affine
     scale, offset = found
     bias = before.arrays.get("bias", np.float64(0)) * scale + offset
-    # In double precision, and rounded once; but without a second array of the kernel's size.
-    scaled = np.multiply(kernel, scale, out=np.empty(kernel.shape, np.float32), casting="same_kind")
-    return before.but(kernel=scaled, bias=_single(bias))
+    return before.but(kernel=_times(kernel, scale), bias=_single(bias))
 
 
 def _scaling_before(affine: Node, node: Node) -> Node:
@@ -86,7 +84,7 @@ def _scaling_before(affine: Node, node: Node) -> Node:
     moved = moved.sum(axis=tuple(range(moved.ndim - 1)))
     return node.but(
         inputs=affine.inputs,
-        kernel=_single(kernel * scale[:, None]),
+        kernel=_times(kernel, scale[:, None]),
         bias=_single(moved + node.arrays.get("bias", np.float64(0))),
     )
 
@@ -124,6 +122,11 @@ def _is_never_negative(node: Node) -> bool:
     else:
         kind, *parameters = node.attributes.get("activation") or [None]
     return kind in NEVER_NEGATIVE or (kind == "clip" and parameters[0] >= 0)
+
+
+def _times(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Scale a kernel in double precision and round it once, without an array of doubles."""
+    return np.multiply(kernel, scale, out=np.empty(kernel.shape, np.float32), casting="same_kind")
 
 
 def _single(array: np.ndarray) -> np.ndarray:
